@@ -1,0 +1,40 @@
+# Two commands: `make repro` and `make test`. Python 3.11+, make and git are all they need.
+PYTHON ?= python3
+UV_VERSION = $(shell sed -n 's/^uv==\([^ ]*\) .*/\1/p' requirements.lock)
+UV = .venv/bin/uv
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+.PHONY: help repro test lint format lock clean
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
+
+repro: .venv/.complete ## Run the whole pipeline; a second run does only what has changed
+	dvc repro
+
+test: .venv/.complete ## Run the test suite
+	pytest
+
+lint: .venv/.complete ## Check style and types
+	ruff check
+	ruff format --check
+	mypy
+
+format: .venv/.complete ## Put the code into its standard form
+	ruff check --fix
+	ruff format
+
+lock: ## Compile requirements.lock from pyproject.toml (UPGRADE=--upgrade takes newer versions)
+	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --extra dev $(UPGRADE) \
+		--custom-compile-command 'make lock' --quiet pyproject.toml --output-file requirements.lock
+
+clean: ## Remove the environment and everything that the pipeline can make again
+	rm -rf .venv .checkpoints .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/.complete: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pneumo needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12")'
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	test -x $(UV) && $(UV) --version | grep -qF 'uv $(UV_VERSION) ' || .venv/bin/python -m pip install --quiet --disable-pip-version-check 'uv==$(UV_VERSION)'
+	$(UV) pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+	$(UV) pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+	touch $@

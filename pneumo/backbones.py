@@ -1,0 +1,168 @@
+"""Name -> network with a one-logit head. Input: grey pixels in [0, 1], [B, 1, H, W]; output: logits [B].
+
+`cnn` is the project's own; every other architecture is a timm model. `create` is the one place that resolves a name.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from pneumo.errors import ParamsError, WeightsError
+
+CHANNELS = (32, 64, 128, 128, 256)
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Per-channel mean and standard deviation of the input in [0, 1]; the network repeats grey over its channels."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class Network(nn.Module):
+    """A backbone with its normalisation and head: grey pixels [B, 1, H, W] in [0, 1] -> logits of pneumonia [B]."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, body: nn.Module, features: int, dropout: float, normalisation: Normalisation) -> None:
+        super().__init__()
+        self.body = body
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, 1))
+        self.normalisation = normalisation
+        for name, values in (("mean", normalisation.mean), ("std", normalisation.std)):
+            self.register_buffer(name, torch.tensor(values).view(1, -1, 1, 1), persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.head(self.body((pixels - self.mean) / self.std)).squeeze(1)
+
+
+def create(architecture: str, *, input_size: int, dropout: float, weights: str, seed: int) -> tuple[Network, str]:
+    """The network and the SHA-256 of its starting weights (empty when it starts from scratch).
+
+    `weights`: `imagenet` (the pretrained tag of `architecture`, downloaded by timm), `none` (from scratch, from
+    `seed`) or a .safetensors file with all weights of the backbone in timm's layout, or of a whole trained bundle.
+    Raises WeightsError where they cannot be had or do not fit, and ParamsError for an unknown architecture.
+    """
+    torch.manual_seed(seed)
+    build = _cnn if architecture == "cnn" else _timm
+    network = build(architecture, input_size, dropout, weights == "imagenet")
+    if weights.endswith(".safetensors"):
+        _load(network, architecture, Path(weights))
+        return network, _file_sha256(Path(weights))
+    return network, _state_sha256(network.body) if weights == "imagenet" else ""
+
+
+class Cnn(nn.Sequential):
+    """Five blocks of convolution, ReLU and max-pooling, flattened into a fully connected layer: [B, 1, S, S] -> [B, 256]."""
+
+    def __init__(self, input_size: int, dropout: float) -> None:
+        blocks: list[nn.Module] = []
+        for entering, leaving in zip((1, *CHANNELS), CHANNELS, strict=False):
+            blocks += [nn.Conv2d(entering, leaving, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        side = input_size // 2 ** len(CHANNELS)
+        flat = [nn.Flatten(), nn.Dropout(dropout), nn.Linear(CHANNELS[-1] * side**2, 256), nn.ReLU()]
+        super().__init__(*blocks, *flat)
+
+
+def _cnn(architecture: str, input_size: int, dropout: float, imagenet: bool) -> Network:
+    if imagenet:
+        raise WeightsError("no ImageNet weights exist for cnn: set model.cnn.weights to none or to a .safetensors file")
+    return Network(Cnn(input_size, dropout), 256, dropout, Normalisation((0.5,), (0.25,)))
+
+
+def _timm(architecture: str, input_size: int, dropout: float, imagenet: bool) -> Network:
+    import timm  # as late as possible: it takes seconds, and cnn does without
+
+    _require_known(architecture)
+    try:
+        body = timm.create_model(architecture, pretrained=imagenet)
+    except Exception as error:
+        if not imagenet:
+            raise
+        raise WeightsError(
+            f"the ImageNet weights of {architecture} cannot be fetched ({_first_line(error)}). Either train from "
+            "scratch with train.weights=none, or name a copy of its model.safetensors with model.NAME.weights=FILE."
+        ) from error
+    config = body.pretrained_cfg
+    body.reset_classifier(0)
+    if hasattr(body, "pre_logits"):  # VGG's 7x7 convolution to 4096 channels: 100 M weights that a pooled head replaces
+        body.pre_logits = nn.Identity()
+    features = _require_input_fits(body, architecture, input_size)
+    return Network(body, features, dropout, Normalisation(tuple(config["mean"]), tuple(config["std"])))
+
+
+def _require_known(architecture: str) -> None:
+    import timm
+
+    name, _, tag = architecture.partition(".")
+    known = timm.list_models(pretrained=True)
+    if not timm.is_model(name) or (tag and architecture not in known):
+        near = [one for one in known if one.split(".")[0] == name] or timm.list_models(f"*{name[:5]}*", pretrained=True)
+        raise ParamsError(
+            f"architecture {architecture!r} is neither cnn nor a timm model; near it: {', '.join(near[:8]) or 'nothing'}"
+        )
+
+
+def _require_input_fits(body: nn.Module, architecture: str, size: int) -> int:
+    """Number of features that `body` gives for an input of `size`, found by a trial."""
+    was_training = body.training
+    try:
+        with torch.no_grad():
+            features = body.eval()(torch.zeros(1, 3, size, size)).shape[1]
+    except (RuntimeError, AssertionError) as error:
+        raise ParamsError(
+            f"{architecture} cannot take an input of {size} pixels ({_first_line(error)}): set model.NAME.input_size"
+        ) from error
+    body.train(was_training)
+    return features
+
+
+def _load(network: Network, architecture: str, path: Path) -> None:
+    if not path.is_file():
+        raise WeightsError(f"{path} is missing: give a .safetensors file, or weights none to train from scratch")
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is not a safetensors file: {_first_line(error)}") from error
+    whole = "head.1.weight" in state and any(key.startswith("body.") for key in state)
+    target = network if whole else network.body
+    wanted = target.state_dict()
+    for key, tensor in wanted.items():
+        if key not in state:
+            raise WeightsError(
+                f"{path} has no {key}, which {architecture} needs: are these weights of another network?"
+            )
+        if state[key].shape != tensor.shape:
+            raise WeightsError(
+                f"{path}: {key} is {tuple(state[key].shape)}; {architecture} needs {tuple(tensor.shape)}"
+            )
+    target.load_state_dict({key: state[key] for key in wanted})
+
+
+def parameters(network: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(weight.numel() for weight in network.parameters())
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _state_sha256(module: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]

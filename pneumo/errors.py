@@ -1,0 +1,41 @@
+"""Errors that a user can mend. Each message says what was expected, what was found, where, and what to do."""
+
+
+class PneumoError(Exception):
+    """Base of every error that is shown without a traceback."""
+
+
+class ParamsError(PneumoError):
+    """A parameter is unknown, of the wrong type or out of range."""
+
+
+class SourceError(PneumoError):
+    """The images could not be obtained, or are not the ones that were asked for."""
+
+
+class ManifestError(PneumoError):
+    """A table of images or scores does not have the columns or values that its contract demands."""
+
+
+class ImageRejected(PneumoError):
+    """One image cannot be used; the message is the reason that goes into rejected.csv."""
+
+
+class TooManyRejected(PneumoError):
+    """More images than preprocess.max_rejected allows cannot be used."""
+
+
+class SplitError(PneumoError):
+    """The images cannot be divided into train, val and test without a leak or an empty class."""
+
+
+class WeightsError(PneumoError):
+    """Starting weights cannot be fetched, or do not fit the backbone."""
+
+
+class TrainingError(PneumoError):
+    """Training cannot start, or has diverged."""
+
+
+class BundleError(PneumoError):
+    """A model's folder is incomplete or does not match its model.json."""

@@ -1,0 +1,220 @@
+"""Typed parameters. `load` reads params.yaml once per stage and refuses what it does not understand."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pneumo.errors import ParamsError
+
+Count = Annotated[int, Field(strict=True, ge=0)]
+Positive = Annotated[int, Field(strict=True, ge=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Rate = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Phantom(Section):
+    """Images to draw: `images[part][subtype]` is a count, `size` the nominal height in pixels."""
+
+    seed: Count
+    size: Annotated[int, Field(strict=True, ge=64, le=1024)]
+    images: dict[Literal["train", "val", "test"], dict[Literal["normal", "bacterial", "viral"], Count]]
+
+
+class Data(Section):
+    """Where the images come from. Each source reads its own keys; the others are null."""
+
+    source: Literal["phantom", "archive", "kaggle"]
+    path: str | None
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
+    dataset: Annotated[str, Field(pattern="^[^/]+/[^/]+$")] | None
+    version: Positive | None
+    expected: dict[str, Count] | None
+    phantom: Phantom | None
+    subset: Annotated[int, Field(strict=True, ge=20)] | None
+
+    @model_validator(mode="after")
+    def _source_has_its_keys(self) -> "Data":
+        needs = {"phantom": ("phantom",), "archive": ("path",), "kaggle": ("dataset", "version")}
+        for key in needs[self.source]:
+            if getattr(self, key) is None:
+                raise ValueError(f"data.{key} is null; data.source={self.source} needs it: -S data.{key}=…")
+        return self
+
+
+class Preprocess(Section):
+    image_size: Annotated[int, Field(strict=True, ge=32, le=1024)]
+    max_rejected: Fraction
+
+
+class Split(Section):
+    seed: Count
+    val_fraction: Share
+
+
+class Augment(Section):
+    """Strength of each random change to a training image; 0 (or equal bounds) switches it off."""
+
+    rotate: Annotated[float, Field(ge=0, le=180)]  # degrees to either side
+    area: tuple[Share | Literal[1], Fraction]  # share of the field that a random crop keeps
+    aspect: Annotated[float, Field(ge=1, le=4)]  # width to height of the crop, up to this or its inverse
+    flip: Fraction  # probability of a left-right mirror image
+    brightness: Annotated[float, Field(ge=0, lt=1)]
+    contrast: Annotated[float, Field(ge=0, lt=1)]
+    gamma: Annotated[float, Field(ge=1, le=4)]
+    blur: Fraction  # probability
+    noise: Fraction  # probability
+
+    @field_validator("area")
+    @classmethod
+    def _ordered(cls, area: tuple[float, float]) -> tuple[float, float]:
+        if area[0] > area[1]:
+            raise ValueError("the lower bound comes first")
+        return area
+
+
+class Train(Section):
+    """What all backbones share; a backbone's own values stand in `model.NAME`."""
+
+    seed: Count
+    epochs: Positive
+    batch_size: Annotated[int, Field(strict=True, ge=2)]
+    weights: str
+    input: Literal["native", "small"]
+    monitor: Literal["roc_auc", "loss"]
+    patience: Positive
+    warmup: Share
+    gradient_clip: Rate
+    class_weights: Literal["balanced", "none"]
+    accelerator: Literal["auto", "cpu", "gpu"]
+    devices: Positive
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+
+
+class Backbone(Section):
+    """One network. `architecture` is `cnn` or a timm model with its exact pretrained tag."""
+
+    architecture: str
+    weights: str
+    input_sizes: dict[Literal["native", "small"], Positive]
+    input_size: Annotated[int, Field(strict=True, ge=32, le=1024)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    optimizer: Literal["rmsprop", "adamw", "sgd"]
+    lr: Rate
+    weight_decay: NonNegative
+    epochs: Positive
+    batch_size: Annotated[int, Field(strict=True, ge=2)]
+
+    @field_validator("weights")
+    @classmethod
+    def _weights_are_named(cls, weights: str) -> str:
+        if weights not in ("imagenet", "none") and not weights.endswith(".safetensors"):
+            raise ValueError("expected 'imagenet', 'none' or a .safetensors path")
+        return weights
+
+
+class Threshold(Section):
+    """How the decision threshold is found on validation scores; `value` belongs to some policies."""
+
+    policy: Literal["youden", "f1", "sensitivity", "specificity", "fixed"]
+    value: Fraction | None
+
+    @model_validator(mode="after")
+    def _value_where_needed(self) -> "Threshold":
+        needs = self.policy in ("sensitivity", "specificity", "fixed")
+        if needs != (self.value is not None):
+            raise ValueError(f"policy {self.policy} {'needs a' if needs else 'takes no'} value in [0, 1]")
+        return self
+
+
+class Select(Section):
+    metric: Literal["roc_auc", "average_precision", "accuracy", "f1", "recall", "specificity"]
+
+
+class Runtime(Section):
+    """What fixes floating-point results on a CPU: thread count and instruction set."""
+
+    threads: Positive
+    cpu_isa: Literal["sse4.1", "avx2", "avx512", "native"]
+
+
+class Params(Section):
+    data: Data
+    preprocess: Preprocess
+    split: Split
+    augment: Augment
+    train: Train
+    model: Annotated[dict[str, Backbone], Field(min_length=1)]
+    threshold: Threshold
+    select: Select
+    runtime: Runtime
+
+    @field_validator("model")
+    @classmethod
+    def _names_are_paths(cls, model: dict[str, Backbone]) -> dict[str, Backbone]:
+        for name in model:
+            if not name.replace("_", "").replace("-", "").isalnum() or name in ("best", "data"):
+                raise ValueError(f"{name!r} cannot name a backbone: letters, digits, - and _; not best or data")
+        return model
+
+    def backbone(self, name: str) -> Backbone:
+        if name not in self.model:
+            raise ParamsError(
+                f"params.yaml has no backbone {name!r}; it has {', '.join(self.model)}. "
+                f"Choose one with `dvc exp run -S model={name}`; conf/model/ lists them."
+            )
+        return self.model[name]
+
+
+def load(path: Path = Path("params.yaml")) -> Params:
+    """All parameters, checked.
+
+    Raises ParamsError, which lists every key that is unknown, missing, of the wrong type or out of range.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ParamsError(f"{path} is missing: run from the project's top folder") from None
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path} is not YAML: {error}. It is composed from conf/ by `dvc exp run`.") from None
+    return check(raw, str(path))
+
+
+def check(raw: Any, where: str) -> Params:
+    """`raw` as Params; `where` names it in errors."""
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        lines = [f"{where}: {_line(problem, raw)}" for problem in error.errors()]
+        raise ParamsError("\n".join(lines) + "\nChange it in conf/ or with -S key=value.") from None
+
+
+def _line(problem: Any, raw: Any) -> str:
+    place = [part for part in problem["loc"] if part != "[key]"]
+    key = ".".join(str(part) for part in place)
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    if problem["type"] == "missing":
+        return f"{key} is missing"
+    if problem["type"] == "extra_forbidden":
+        known = ", ".join(_siblings(place))
+        return f"{key} is not a parameter; expected one of {known}" if known else f"{key} is not a parameter"
+    if message.startswith(key):
+        return message
+    return f"{key} is {problem['input']!r}; {message}" if key else message
+
+
+def _siblings(place: list[Any]) -> list[str]:
+    section: Any = Params
+    for part in place[:-1]:
+        field = section.model_fields.get(part) if hasattr(section, "model_fields") else None
+        if field is None:
+            continue
+        section = {"model": Backbone, "phantom": Phantom}.get(part, field.annotation)
+    return sorted(section.model_fields) if hasattr(section, "model_fields") else []

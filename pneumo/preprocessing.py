@@ -1,0 +1,134 @@
+"""Raw files -> packed pixels, manifest, rejected.csv and the counts in metrics/data.json."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pandas as pd
+from tqdm import tqdm
+
+from pneumo import images, manifest, packed, splits
+from pneumo.errors import ImageRejected, SourceError, TooManyRejected
+from pneumo.manifest import Identity
+
+
+def preprocess(
+    raw: Path,
+    out: Path,
+    *,
+    source: str,
+    image_size: int,
+    max_rejected: float,
+    seed: int,
+    val_fraction: float,
+    subset: int | None = None,
+    jobs: int = -1,
+) -> dict[str, Any]:
+    """Fill `out` with images.npy, manifest.csv and rejected.csv; return what metrics/data.json says.
+
+    Every file under `raw` is in the manifest or in rejected.csv. Raises TooManyRejected where more than the share
+    `max_rejected` of the files cannot be read, and SplitError where the parts would leak or lack a class.
+    """
+    identities = [manifest.identify(image) for image in received(raw)]
+    splits.refuse_leak(identities)
+    chosen = splits.sample(identities, subset, seed=seed) if subset else {one.image for one in identities}
+    todo = [one for one in identities if one.image in chosen]
+    rejected = [(one.image, f"not in the sample of data.subset={subset}") for one in identities if one not in set(todo)]
+
+    out.mkdir(parents=True, exist_ok=True)
+    rows, unreadable = _pack(raw, todo, out / "images.npy", image_size, jobs)
+    _refuse_many(unreadable, len(todo), max_rejected)
+    table = pd.DataFrame(rows)
+    kept = [one for one in todo if one.image in set(table["image"])]
+    table["split"] = splits.assign(kept, seed=seed, val_fraction=val_fraction)
+    manifest.write(table, out / "manifest.csv")
+    left_out = pd.DataFrame(sorted(rejected + unreadable), columns=list(manifest.REJECTED_COLUMNS))
+    left_out.to_csv(out / "rejected.csv", index=False, lineterminator="\n")
+    return {
+        "source": source,
+        "subset": {"asked": subset, "images": len(todo), "of": len(identities)} if subset else None,
+        "received": len(identities),
+        "rejected": len(unreadable),
+        **counts(table),
+        "manifest_sha256": manifest.digest(out / "manifest.csv"),
+    }
+
+
+def received(raw: Path) -> list[str]:
+    """Paths of all files below `raw`, relative to it, sorted."""
+    found = sorted(path.relative_to(raw).as_posix() for path in raw.glob("*/*/*") if path.is_file())
+    if not found:
+        raise SourceError(f"{raw} holds no images: run `dvc repro download`")
+    return found
+
+
+def _pack(
+    raw: Path, todo: Sequence[Identity], path: Path, size: int, jobs: int
+) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    rows: list[dict[str, Any]] = []
+    unreadable: list[tuple[str, str]] = []
+    with packed.Writer(path, size) as writer:
+        for one, result in zip(todo, _decode(raw, todo, size, jobs), strict=True):
+            if isinstance(result, str):
+                unreadable.append((one.image, result))
+                continue
+            writer.append(result.pixels)
+            rows.append(vars(one) | {"width": result.width, "height": result.height, "sha256": result.sha256})
+    return rows, unreadable
+
+
+def _decode(raw: Path, todo: Sequence[Identity], size: int, jobs: int) -> Iterator[images.Radiograph | str]:
+    """Decode on all cores, in order, holding no more than what the cores are at work on."""
+    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=16, pre_dispatch="4*n_jobs")
+    results = parallel(joblib.delayed(_read)(raw / one.image, size) for one in todo)
+    return iter(tqdm(results, total=len(todo), unit="image", disable=None))
+
+
+def _read(path: Path, size: int) -> images.Radiograph | str:
+    try:
+        return images.read(path, size)
+    except ImageRejected as error:
+        return str(error)
+
+
+def _refuse_many(unreadable: list[tuple[str, str]], total: int, max_rejected: float) -> None:
+    if len(unreadable) <= max_rejected * total:
+        return
+    first = "\n".join(f"  {image}: {reason}" for image, reason in unreadable[:5])
+    raise TooManyRejected(
+        f"{len(unreadable)} of {total} images cannot be read; preprocess.max_rejected allows {max_rejected:.2%}. "
+        f"The first{os.linesep}{first}\nMend or remove them, or raise preprocess.max_rejected."
+    )
+
+
+def counts(table: pd.DataFrame) -> dict[str, Any]:
+    """Counts of a manifest by split, class and subtype, with exact duplicates and unparsed names."""
+    copies = table[table.duplicated("sha256", keep=False)].groupby("sha256")
+    return {
+        "images": len(table),
+        "patients": int(table["patient"].nunique()),
+        "unknown_patients": int(table["patient"].str.startswith("unknown-").sum()),
+        "splits": {split: _part(table[table["split"] == split]) for split in manifest.SPLITS},
+        "exact_duplicates": {
+            "groups": copies.ngroups,
+            "images": int(copies.size().sum()),
+            "groups_across_splits": int((copies["split"].nunique() > 1).sum()),
+            "groups_across_classes": int((copies["label"].nunique() > 1).sum()),
+            "groups_across_patients": int((copies["patient"].nunique() > 1).sum()),
+        },
+    }
+
+
+def _part(table: pd.DataFrame) -> dict[str, int]:
+    pneumonia = int(table["label"].sum())
+    return {
+        "images": len(table),
+        "patients": int(table["patient"].nunique()),
+        "normal": len(table) - pneumonia,
+        "pneumonia": pneumonia,
+        "bacterial": int((table["subtype"] == "bacterial").sum()),
+        "viral": int((table["subtype"] == "viral").sum()),
+        "unknown_subtype": int((table["subtype"] == "unknown").sum()),
+    }

@@ -1,0 +1,27 @@
+"""What fixes floating-point results on a CPU. To be called before torch is imported."""
+
+import os
+import platform
+import sys
+
+from pneumo.errors import TrainingError
+
+_ISA = {  # name -> (ATen, oneDNN, MKL)
+    "sse4.1": ("default", "SSE41", "COMPATIBLE"),
+    "avx2": ("avx2", "AVX2", "AVX2"),
+    "avx512": ("avx512", "AVX512_CORE", "AVX512"),
+}
+
+
+def fix(*, threads: int, cpu_isa: str) -> None:
+    """Pin thread count and instruction set of this process, so that another machine computes the same bytes.
+
+    On processors that are not x86-64 the instruction set is left alone. Raises TrainingError once torch is loaded.
+    """
+    if "torch" in sys.modules:
+        raise TrainingError("runtime.fix must run before torch is imported: the libraries read it when they load")
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    if cpu_isa in _ISA and platform.machine() in ("x86_64", "AMD64"):
+        names = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR")
+        os.environ.update(zip(names, _ISA[cpu_isa], strict=True))

@@ -1,0 +1,332 @@
+"""The zip of a Kaggle data set: downloaded with Kaggle's own client, resumed, and verified before it counts.
+
+The client is `kagglesdk`, the half of the kaggle package that builds URLs and signs requests. The other half,
+`import kaggle`, prints help or uses the network on import, and its downloads keep what fails verification here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tqdm import tqdm
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
+
+from pneumo.errors import SourceError
+
+if TYPE_CHECKING:
+    from kagglesdk import KaggleClient
+
+TIMEOUT_S = (10.0, 60.0)  # to connect, and between two pieces of an answer
+MAX_BACKOFF_S = 60.0
+MAX_RETRY_AFTER_S = 900.0  # a server that asks for more has this run stopped, not a stage asleep for hours
+_CHUNK_BYTES = 1 << 18
+_PASSING = {408, 425, 429}  # timeout, too early, too many requests: these and all 5xx are tried again
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One version of a Kaggle data set, such as paultimothymooney/chest-xray-pneumonia version 2."""
+
+    owner: str
+    slug: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"kaggle {self.owner}/{self.slug} version {self.version}"
+
+
+def fetch(dataset: str, version: int, into: Path, *, attempts: int = 6, backoff_s: float = 2.0) -> Path:
+    """Return the complete zip of `dataset` ("owner/slug") at `version`, downloaded into the folder `into` if need be.
+
+    A zip that is already there is checked and used again without network. A download that breaks off is kept and
+    resumed, by the next of `attempts` or by the next call. Waits between attempts start at `backoff_s` seconds and
+    double, unless the server names one. Credentials are used where there are any, and none are needed where the
+    server gives the data set to anyone.
+
+    Raises SourceError, with the remedy, if the server refuses, if all attempts fail, or if what came is no sound zip.
+    """
+    wanted = _parse(dataset, version)
+    target = into / f"{wanted.owner}.{wanted.slug}.v{version}.zip"
+    part = target.with_suffix(".part")
+    try:
+        if target.exists():
+            damage = _damage(target)
+            if damage is None:
+                return target
+            _say(f"{target}: {damage}; downloading it again")
+            target.unlink()
+        into.mkdir(parents=True, exist_ok=True)
+        _retrying(attempts, backoff_s)(_download, wanted, part)
+        return _accept(part, target, wanted)
+    except requests.RequestException as error:
+        # Without its cause: a traceback would show the signed URL.
+        raise SourceError(f"{wanted}: {_reason(error)}; {_remedy(error, wanted, attempts, part)}") from None
+    except OSError as error:
+        raise SourceError(f"{wanted}: {error}; check the permissions and the disk of {into}") from error
+
+
+def _parse(dataset: str, version: int) -> Dataset:
+    named = re.fullmatch(r"([\w-]+)/([\w-]+)", dataset)
+    if not named or version < 1:
+        raise SourceError(f"kaggle {dataset!r} version {version!r}: expected 'owner/name' and a version from 1 on")
+    return Dataset(named[1], named[2], version)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+# The download
+
+
+def _download(wanted: Dataset, part: Path) -> None:
+    """Bring `part` to the length that the server announces. Raises requests.RequestException where that fails."""
+    client = _client()
+    with client, _ask(client, wanted) as whole:
+        size = _length(whole)
+        start = _kept(part, whole)
+        free = shutil.disk_usage(part.parent).free
+        if size is not None and size - start > free:
+            raise SourceError(f"{part}: expected {size - start:,} bytes free, found {free:,}; make room on this disk")
+        _say(
+            f"{wanted}: {size or 'unknown number of'} bytes to {part}" + (f", of which {start} are there" * bool(start))
+        )
+        if start == 0:
+            part.unlink(missing_ok=True)
+            _identity_file(part).write_text(_identity(whole))
+            _append(whole, part, size)
+        elif start != size:
+            whole.close()
+            with _ask_rest(_session(client), whole, start, part) as rest:
+                _append(rest, part, size)
+
+
+def _ask(client: KaggleClient, wanted: Dataset) -> requests.Response:
+    """The answer to a request for the whole zip, redirects followed, its body not yet read."""
+    from kagglesdk.datasets.types.dataset_api_service import ApiDownloadDatasetRequest
+
+    request = ApiDownloadDatasetRequest()
+    request.owner_slug, request.dataset_slug = wanted.owner, wanted.slug
+    request.dataset_version_number = wanted.version
+    return client.datasets.dataset_api_client.download_dataset(request)
+
+
+def _ask_rest(session: requests.Session, whole: requests.Response, start: int, part: Path) -> requests.Response:
+    """The answer that brings the bytes from `start` on; any other answer discards `part` or is worth a retry."""
+    request = whole.request.copy()  # as it was sent after the redirect: without credentials for another host
+    request.headers.update({"Range": f"bytes={start}-", "If-Range": _validator(whole)})
+    settings = session.merge_environment_settings(request.url, {}, True, None, None)
+    rest = session.send(request, **settings)
+    if _is_passing(rest.status_code):
+        rest.raise_for_status()
+    size = _length(whole)
+    if rest.status_code != 206 or rest.headers.get("Content-Range") != f"bytes {start}-{size - 1}/{size}":
+        rest.close()
+        part.unlink()
+        raise requests.ConnectionError(f"the server did not resume at byte {start} (HTTP {rest.status_code})")
+    return rest
+
+
+def _append(response: requests.Response, part: Path, size: int | None) -> None:
+    with (
+        part.open("ab") as file,
+        tqdm(total=size, initial=file.tell(), unit="B", unit_scale=True, mininterval=1, disable=None) as progress,
+    ):
+        for chunk in response.iter_content(_CHUNK_BYTES):
+            file.write(chunk)
+            progress.update(len(chunk))
+
+
+def _length(response: requests.Response) -> int | None:
+    length = response.headers.get("Content-Length", "")
+    return int(length) if length.isdecimal() else None
+
+
+def _validator(response: requests.Response) -> str:
+    """What tells this content from a later one, as If-Range takes it (RFC 9110, 13.1.5), or ''."""
+    etag = response.headers.get("ETag", "")
+    return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
+
+
+def _identity(response: requests.Response) -> str:
+    return f"{_validator(response)} {_length(response)}"
+
+
+def _identity_file(part: Path) -> Path:
+    return part.with_suffix(".identity")
+
+
+def _kept(part: Path, whole: requests.Response) -> int:
+    """How many bytes of `part` begin what the server offers now: all of them, or none."""
+    size, identity = _length(whole), _identity_file(part)
+    if size is None or not _validator(whole) or not part.exists() or not identity.exists():
+        return 0
+    have = part.stat().st_size
+    return have if have <= size and identity.read_text() == _identity(whole) else 0
+
+
+def _accept(part: Path, target: Path, wanted: Dataset) -> Path:
+    damage = _damage(part)
+    if damage is not None:
+        found = f"{part.stat().st_size:,} bytes that are not a sound zip ({damage})"
+        part.unlink()
+        raise SourceError(f"{wanted}: found {found}; they are deleted: run it again, or {_by_hand(wanted)}")
+    part.replace(target)
+    _identity_file(part).unlink(missing_ok=True)
+    return target
+
+
+def _damage(path: Path) -> str | None:
+    """What is wrong with a zip, None if every member has the CRC that the zip says."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            member = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        return str(error)
+    return None if member is None else f"member {member!r} has a wrong CRC"
+
+
+# Who asks
+
+
+def _client() -> KaggleClient:
+    """Kaggle's client, signed in with the first of: token, API key, `kaggle auth login`; or anonymous."""
+    from kagglesdk import KaggleClient, KaggleCredentials
+
+    username, key = _api_key()
+    client = _patient(KaggleClient(username=username, password=key))
+    login = None if _session(client).auth else KaggleCredentials.load(client)
+    return _patient(KaggleClient(api_token=login.get_access_token())) if login else client
+
+
+def _api_key() -> tuple[str | None, str | None]:
+    """KAGGLE_USERNAME and KAGGLE_KEY, else kaggle.json where the kaggle command has it; ~/.kaggle is kagglesdk's."""
+    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    file = Path(os.environ.get("KAGGLE_CONFIG_DIR") or Path(home) / "kaggle") / "kaggle.json"
+    try:
+        stored = json.loads(file.read_text()) if file.exists() else {}
+    except ValueError:
+        raise SourceError(f"{file}: expected JSON with username and key; correct or remove it") from None
+    return os.environ.get("KAGGLE_USERNAME") or stored.get("username"), os.environ.get("KAGGLE_KEY") or stored.get(
+        "key"
+    )
+
+
+def _session(client: KaggleClient) -> requests.Session:
+    return client.http_client()._init_session() or client.http_client()._session
+
+
+def _patient(client: KaggleClient) -> KaggleClient:
+    """The client with a time limit, which its own requests lack, and without compression, which ranges do not bear."""
+    session = _session(client)
+    session.headers["Accept-Encoding"] = "identity"
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _TimeLimit())
+    return client
+
+
+class _TimeLimit(HTTPAdapter):
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        return super().send(request, *args, **{**kwargs, "timeout": kwargs.get("timeout") or TIMEOUT_S})
+
+
+# What failed, and what then
+
+
+def _retrying(attempts: int, backoff_s: float) -> Retrying:
+    backoff = wait_exponential_jitter(initial=backoff_s, max=MAX_BACKOFF_S, jitter=backoff_s)
+
+    def wait(state: RetryCallState) -> float:
+        return _retry_after(_error(state)) or backoff(state)
+
+    def announce(state: RetryCallState) -> None:
+        tried = f"attempt {state.attempt_number} of {attempts}"
+        _say(f"kaggle: {tried}: {_reason(_error(state))}; next in {state.upcoming_sleep:.1f} s")
+
+    return Retrying(
+        stop=stop_after_attempt(attempts),
+        wait=wait,
+        retry=retry_if_exception(_is_worth_retrying),
+        before_sleep=announce,
+        reraise=True,
+    )
+
+
+def _error(state: RetryCallState) -> BaseException:
+    assert state.outcome is not None
+    error = state.outcome.exception()
+    assert error is not None
+    return error
+
+
+def _is_worth_retrying(error: BaseException) -> bool:
+    if not isinstance(error, requests.RequestException):
+        return False
+    status = _status(error)
+    return (status is None or _is_passing(status)) and _retry_after(error) <= MAX_RETRY_AFTER_S
+
+
+def _is_passing(status: int) -> bool:
+    return status in _PASSING or status >= 500
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status of an error, None where no answer came. Kaggle puts some into the JSON of a 200."""
+    if not isinstance(error, requests.HTTPError) or error.response is None:
+        return None
+    status = error.response.status_code
+    return status if status >= 400 else error.response.json()["code"]
+
+
+def _retry_after(error: BaseException) -> float:
+    """The seconds that the server asks to wait, 0 if it does not."""
+    response = error.response if isinstance(error, requests.HTTPError) else None
+    try:
+        return 0.0 if response is None else Retry().parse_retry_after(response.headers.get("Retry-After", "0"))
+    except InvalidHeader:
+        return 0.0
+
+
+def _reason(error: BaseException) -> str:
+    """The error in one line, without the query of any URL: a signed URL's is a credential."""
+    return re.sub(r"\?\S*", "?...", " ".join(str(error).split())) or type(error).__name__
+
+
+def _by_hand(wanted: Dataset) -> str:
+    page = f"https://www.kaggle.com/datasets/{wanted.owner}/{wanted.slug}"
+    return f"download the zip from {page} in a browser and use data=archive -S data.path=THE_ZIP"
+
+
+def _remedy(error: requests.RequestException, wanted: Dataset, attempts: int, part: Path) -> str:
+    status = _status(error)
+    if status == 404:
+        return f"there is no such data set or version: check the name and the number, or {_by_hand(wanted)}"
+    if status in (401, 403):
+        return f"{_access(error, status)}, or {_by_hand(wanted)}"
+    kept = part.stat().st_size if part.exists() else 0
+    asked = _retry_after(error)
+    gave_up = f"the server asks to wait {asked:.0f} s" if asked > MAX_RETRY_AFTER_S else f"{attempts} attempts failed"
+    return f"{gave_up}: run it again later ({kept:,} bytes are kept), or {_by_hand(wanted)}"
+
+
+def _access(error: requests.RequestException, status: int) -> str:
+    token = "a token from https://www.kaggle.com/settings/api in ~/.kaggle/access_token or KAGGLE_API_TOKEN"
+    assert error.response is not None
+    first = [*error.response.history, error.response][0]  # before the redirect, which may drop credentials
+    if "Authorization" not in first.request.headers:
+        return f"Kaggle asks who you are: put {token}"
+    if status == 401:
+        return f"Kaggle does not know the credentials that it got: put {token}"
+    return "your account may not have it: accept the terms on its page"

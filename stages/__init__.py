@@ -1,0 +1,21 @@
+"""One thin module per DVC stage, run as `python -m stages.NAME`."""
+
+import sys
+from importlib.util import find_spec
+
+if sys.version_info < (3, 11) or find_spec("pydantic") is None or find_spec("pneumo") is None:
+    sys.exit(
+        "error: " + sys.executable + " is not the project's Python: run `source .venv/bin/activate` first, or use make"
+    )
+
+from collections.abc import Callable
+
+from pneumo.errors import PneumoError
+
+
+def run(main: Callable[..., None]) -> None:
+    """Call `main` with the command line's arguments; an error that the user can mend is shown without a traceback."""
+    try:
+        main(*sys.argv[1:])
+    except PneumoError as error:
+        sys.exit(f"error: {error}")

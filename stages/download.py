@@ -1,0 +1,35 @@
+"""data/raw from the source that `data` names."""
+
+from pathlib import Path
+
+from pneumo import params
+from pneumo.params import Data
+from pneumo.sources import archive, phantom
+from stages import run
+
+RAW = Path("data/raw")
+DOWNLOADS = Path(".downloads")
+
+
+def from_phantom(data: Data) -> dict[str, int]:
+    assert data.phantom
+    return phantom.draw(RAW, seed=data.phantom.seed, images=data.phantom.images, size=data.phantom.size)
+
+
+def from_archive(data: Data) -> dict[str, int]:
+    assert data.path
+    return archive.unpack(Path(data.path), RAW, sha256=data.sha256, expected=data.expected)
+
+
+
+SOURCES = {"phantom": from_phantom, "archive": from_archive}
+
+
+def main() -> None:
+    data = params.load().data
+    for folder, count in SOURCES[data.source](data).items():
+        print(f"{folder:<16} {count:>6}")
+
+
+if __name__ == "__main__":
+    run(main)

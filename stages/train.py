@@ -1,0 +1,30 @@
+"""Train the backbone that the command line names -> its bundle, validation scores and curves."""
+
+from pathlib import Path
+
+from pneumo import params, runtime
+from stages import run
+
+
+def main(name: str) -> None:
+    chosen = params.load()
+    backbone = chosen.backbone(name)
+    runtime.fix(threads=chosen.runtime.threads, cpu_isa=chosen.runtime.cpu_isa)
+    from pneumo import training  # imports torch, which reads what runtime.fix has set
+
+    training.train(
+        name,
+        Path("data/processed"),
+        model=Path("models/trained", name),
+        scores=Path("scores/val", f"{name}.csv"),
+        curves=Path("dvclive", name),
+        checkpoints=Path(".checkpoints", name),
+        backbone=backbone.model_dump(),
+        augmentation=chosen.augment.model_dump(),
+        settings=chosen.train.model_dump(),
+        threshold=chosen.threshold.model_dump(),
+    )
+
+
+if __name__ == "__main__":
+    run(main)
