@@ -151,7 +151,7 @@ def _square(image: ImageFile, size: int) -> Image.Image:
         square = grey.resize((size, size), Image.Resampling.LANCZOS)
         return square.point(lambda value: value / 257 + 0.5).convert("L")
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
+        rgba = image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
         grey = Image.composite(rgba.convert("L"), Image.new("L", rgba.size), rgba.getchannel("A"))
         grey.info = image.info
     else:

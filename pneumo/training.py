@@ -222,7 +222,7 @@ def _quieten() -> None:
     """Lightning's advice on workers does not fit data that is already in memory."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.* is deprecated.*")
 
 
 def say(line: str) -> None:

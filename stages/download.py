@@ -4,11 +4,11 @@ from pathlib import Path
 
 from pneumo import params
 from pneumo.params import Data
-from pneumo.sources import archive, phantom
+from pneumo.sources import archive, kaggle, phantom
 from stages import run
 
 RAW = Path("data/raw")
-DOWNLOADS = Path(".downloads")
+DOWNLOADS = Path(".downloads")  # outlives the stage, so that an interrupted download can be resumed
 
 
 def from_phantom(data: Data) -> dict[str, int]:
@@ -21,8 +21,14 @@ def from_archive(data: Data) -> dict[str, int]:
     return archive.unpack(Path(data.path), RAW, sha256=data.sha256, expected=data.expected)
 
 
+def from_kaggle(data: Data) -> dict[str, int]:
+    assert data.dataset
+    assert data.version
+    zipped = kaggle.fetch(data.dataset, data.version, DOWNLOADS / "kaggle" / data.dataset / str(data.version))
+    return archive.unpack(zipped, RAW, sha256=data.sha256, expected=data.expected)
 
-SOURCES = {"phantom": from_phantom, "archive": from_archive}
+
+SOURCES = {"phantom": from_phantom, "archive": from_archive, "kaggle": from_kaggle}
 
 
 def main() -> None:

@@ -143,12 +143,17 @@ def test_every_mode_shows_the_right_grey(name: str) -> None:
     data, grey = MODES[name]
     result = images.decode(data, 64)
     assert (result.pixels.shape, result.pixels.dtype) == ((64, 64), np.uint8)
-    type_ = np.float32 if name.startswith("png 16 bit grey") else np.uint8
+    tolerance: tuple[type, float, float]
+    if name.startswith("png 16 bit grey") and "alpha" not in name:
+        tolerance = np.float32, 0.3, 0.51  # rounded once, at the end
+    elif name.startswith("png"):
+        tolerance = np.uint8, 0.6, 2
+    else:  # JPEG keeps the pixels roughly, and is shrunk in two steps: sharp edges differ
+        tolerance = np.uint8, 1.0, 40
+    type_, mean, largest = tolerance
     difference = np.abs(result.pixels - reference(grey, type_))
-    # A JPEG keeps the pixels roughly and is shrunk in two steps: sharp edges differ.
-    mean, largest = (1.0, 40) if name.startswith("jpeg") else (0.6, 2)
     assert difference.mean() < mean
-    assert difference.max() < largest
+    assert difference.max() <= largest
 
 
 def test_a_file_is_known_by_content_and_described_as_received(tmp_path: Path) -> None:
@@ -241,6 +246,7 @@ def inserted(data: bytes, before: bytes, kind: bytes, payload: bytes) -> bytes:
 JPEG, PNG = MODES["jpeg grey"][0], MODES["png 8 bit grey"][0]
 GRAIN = Image.effect_noise((400, 400), 80)
 FINE = encoded(GRAIN, "JPEG", quality=100)
+THUMBNAIL = encoded(GRAIN, "JPEG", quality=100, comment=JPEG)
 BOMB = b"Comment\0\0" + zlib.compress(bytes(2_000_000))
 FLAT = Image.new("L", (64, 64), 7)
 FRAMES = [GREY8.filter(ImageFilter.GaussianBlur(n)) for n in (1, 3)]
@@ -264,11 +270,13 @@ BAD = {  # name: file, reason
     "jpeg, half": (JPEG[: len(JPEG) // 2], NO_END),
     "jpeg, last byte lost": (JPEG[:-1], NO_END),
     "jpeg, rest never downloaded": (FINE[:-9000] + bytes(9000), NO_END),
+    "jpeg, rest lost behind a thumbnail": (THUMBNAIL[:-9000] + bytes(9000), NO_END),
     "jpeg, no header": (JPEG[:20], "JPEG cannot be decoded: not identified by this driver"),
     "jpeg, 12 bits": (TWELVE_BITS, "JPEG cannot be decoded: cannot handle 12-bit layers"),
     "jpeg, broken EXIF": (BAD_EXIF, "JPEG cannot be decoded: not a TIFF file (header b'garbage!' not valid)"),
     "png, half": (PNG[: len(PNG) // 2], "PNG is truncated: chunk 'IDAT' claims"),
     "png, end lost": (PNG[:-12], NO_IEND),
+    "png, half a checksum": (PNG[:-14], "PNG is truncated: chunk 'IDAT' claims"),
     "png, last byte lost": (PNG[:-1], NO_IEND),
     "png, signature alone": (MAGIC, NO_IEND),
     "png, no chunk but the last": (MAGIC + chunk(b"IEND", b""), "PNG cannot be decoded: "),
@@ -345,18 +353,20 @@ def test_nothing_is_said_on_the_terminal_and_pillow_is_left_as_it_was(
 
 
 def test_threads_agree_and_leave_the_warning_filters_alone() -> None:
-    names = [name for name in MODES if name != "png RGBA"] * 6
-    expected = {name: images.decode(MODES[name][0], 32).pixels for name in names}
+    files = [data for data, _ in MODES.values()]
+    small = encoded(GREY8.resize((32, 32)), "JPEG")  # spends much of its time where the filters are swapped
+    work = [*files, small] + [small] * 1500 + files
+    expected = {data: images.decode(data, 32).pixels for data in [*files, small]}
     filters, interval = list(warnings.filters), sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
         with ThreadPoolExecutor(8) as pool:
-            results = list(pool.map(lambda name: images.decode(MODES[name][0], 32).pixels, names))
+            results = list(pool.map(lambda data: images.decode(data, 32).pixels, work))
     finally:
         sys.setswitchinterval(interval)
     assert list(warnings.filters) == filters
-    for name, pixels in zip(names, results, strict=True):
-        np.testing.assert_array_equal(pixels, expected[name])
+    for data, pixels in zip(work, results, strict=True):
+        np.testing.assert_array_equal(pixels, expected[data])
 
 
 def survives(data: bytes) -> None:

@@ -37,16 +37,18 @@ class View:
     arm: tuple[float, float]  # direction of the upper arm, from the shoulder outwards
 
     @classmethod
-    def taken(cls, rng: np.random.Generator, height: int, width: int) -> View:
-        extent = rng.uniform(0.88, 1.1)
+    def taken(
+        cls, rng: np.random.Generator, shape: tuple[int, int], extent: float, span: float, *, raised: bool
+    ) -> View:
+        """shape: height and width in pixels. span: body units from side to side, over the root of width / height."""
+        height, width = shape
         sine = rng.uniform(-0.08, 0.08)
-        raised = rng.random() < 0.4
         return cls(
             width=width,
             height=height,
             centre=(rng.uniform(-0.045, 0.045), rng.uniform(0.38, 0.46)),
             extent=extent,
-            stretch=rng.uniform(0.92, 1.12) / (extent * float(np.sqrt(width / height))),
+            stretch=span / (extent * float(np.sqrt(width / height))),
             tilt=(float(np.sqrt(1 - sine * sine)), sine),
             rotation=rng.uniform(-1, 1),
             breath=rng.uniform(-0.045, 0.035),
@@ -128,7 +130,7 @@ class Patient:
             coarse=body.standard_normal((28, 28)),
             fine=body.standard_normal((100, 100)),
             consolidations=_consolidations(illness, finding),
-            haze=illness.uniform(0.35, 0.6),
+            haze=illness.uniform(0.45, 0.7),
         )
 
 
@@ -149,9 +151,7 @@ def attenuation(patient: Patient, view: View) -> Array:
 
     body = _soft_tissue(patient, view, x, y, out)
     abdomen = _step(below, 0.012) * _step(wall - out, 0.03)
-    bubble = _bump(x - patient.gas[0], patient.gas[2] + 0.02) * _bump(
-        y - dome - patient.gas[1] - 0.05, patient.gas[2]
-    )
+    bubble = _bump(x - patient.gas[0], patient.gas[2] + 0.02) * _bump(y - dome - patient.gas[1] - 0.05, patient.gas[2])
     coarse, fine = _texture(patient.coarse, view), _texture(patient.fine, view)
     vessels = _drawn(patient.vessels, view)
 
@@ -337,7 +337,7 @@ def _consolidations(rng: np.random.Generator, finding: Finding) -> Array:
     if finding == "bacterial":
         count, radius, density = int(rng.integers(1, 3)), (0.12, 0.18), (0.8, 1.0)
     else:
-        count, radius, density = int(rng.integers(8, 13)), (0.04, 0.085), (0.3, 0.5)
+        count, radius, density = int(rng.integers(8, 13)), (0.04, 0.09), (0.35, 0.55)
     side = rng.permutation(np.resize((-1, 1), count + count % 2))[:count]
     y = rng.uniform(0.24, 0.6, count)
     near = np.where(side > 0, np.clip((y - 0.3) * 0.5, 0, 0.1), 0)
@@ -350,7 +350,7 @@ def _opacity(patient: Patient, x: Array, y: Array, coarse: Array, fine: Array, v
     free = np.ones_like(x)
     ragged = 0.16 * coarse + 0.07 * fine
     for centre_x, centre_y, radius, density in patient.consolidations:
-        distance = np.sqrt(((x - centre_x) ** 2 + 0.8 * (y - centre_y) ** 2)) / radius
+        distance = np.sqrt((x - centre_x) ** 2 + 0.8 * (y - centre_y) ** 2) / radius
         free *= 1 - density * _step(1 - distance + ragged, 0.45)
     if patient.finding == "viral":
         spread = np.sqrt((np.abs(x) - HILUM[0]) ** 2 + 0.5 * (y - HILUM[1]) ** 2)

@@ -25,7 +25,8 @@ from pneumo.sources import FOLDERS
 MAX_MEMBER_BYTES = 200_000_000  # the largest JPEG of the Kaggle data set has under 3 MB
 _CHUNK_BYTES = 1 << 20
 _FOLDER_NAMES = {folder.casefold(): folder for folder in FOLDERS}
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
+# What zipfile raises for damage, found by changing bytes at random.
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,10 @@ def _members(path: Path) -> Iterator[list[Member]]:
         return
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError) as error:
+    except _UNREADABLE as error:
         raise SourceError(f"{path}: {_why_not_a_zip(path)} ({error})") from error
     with archive:
-        yield [_zip_member(archive, info, path) for info in archive.infolist() if not info.is_dir()]
+        yield [_zip_member(archive, info, path) for info in archive.infolist() if info.orig_filename[-1:] != "/"]
 
 
 def _why_not_a_zip(path: Path) -> str:

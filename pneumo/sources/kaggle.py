@@ -1,12 +1,12 @@
 """The zip of a Kaggle data set: downloaded with Kaggle's own client, resumed, and verified before it counts.
 
-The client is `kagglesdk`, the half of the kaggle package that builds URLs and signs requests. The other half,
-`import kaggle`, prints help or uses the network on import, and its downloads keep what fails verification here.
+The client is kagglesdk, the part of the kaggle package that builds URLs and signs requests. `import kaggle`, the
+other part, prints help or uses the network, and its downloads neither verify the zip nor retry the first request.
 """
 
 from __future__ import annotations
 
-import json
+import lzma
 import os
 import re
 import shutil
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
 from tqdm import tqdm
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = (10.0, 60.0)  # to connect, and between two pieces of an answer
 MAX_BACKOFF_S = 60.0
-MAX_RETRY_AFTER_S = 900.0  # a server that asks for more has this run stopped, not a stage asleep for hours
-_CHUNK_BYTES = 1 << 18
-_PASSING = {408, 425, 429}  # timeout, too early, too many requests: these and all 5xx are tried again
+MAX_RETRY_AFTER_S = 900.0  # a server that asks for more ends the run: no stage sleeps for hours
+_CHUNK_BYTES = 1 << 16  # a chunk is lost where the connection drops within it
 
 
 @dataclass(frozen=True)
@@ -88,28 +87,23 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-# The download
-
-
 def _download(wanted: Dataset, part: Path) -> None:
     """Bring `part` to the length that the server announces. Raises requests.RequestException where that fails."""
     client = _client()
     with client, _ask(client, wanted) as whole:
-        size = _length(whole)
-        start = _kept(part, whole)
+        size = int(whole.headers["Content-Length"]) if "Content-Length" in whole.headers else None
+        start = _kept(part, whole, size)
         free = shutil.disk_usage(part.parent).free
         if size is not None and size - start > free:
             raise SourceError(f"{part}: expected {size - start:,} bytes free, found {free:,}; make room on this disk")
-        _say(
-            f"{wanted}: {size or 'unknown number of'} bytes to {part}" + (f", of which {start} are there" * bool(start))
-        )
+        _say(f"{wanted}: {start:,} of {size or 0:,} bytes are in {part}; fetching the rest")
         if start == 0:
             part.unlink(missing_ok=True)
-            _identity_file(part).write_text(_identity(whole))
+            _identity_file(part).write_text(_identity(whole, size))
             _append(whole, part, size)
-        elif start != size:
+        elif size is not None and start < size:
             whole.close()
-            with _ask_rest(_session(client), whole, start, part) as rest:
+            with _ask_rest(_session(client), whole, start, size, part) as rest:
                 _append(rest, part, size)
 
 
@@ -123,15 +117,15 @@ def _ask(client: KaggleClient, wanted: Dataset) -> requests.Response:
     return client.datasets.dataset_api_client.download_dataset(request)
 
 
-def _ask_rest(session: requests.Session, whole: requests.Response, start: int, part: Path) -> requests.Response:
-    """The answer that brings the bytes from `start` on; any other answer discards `part` or is worth a retry."""
-    request = whole.request.copy()  # as it was sent after the redirect: without credentials for another host
+def _ask_rest(
+    session: requests.Session, whole: requests.Response, start: int, size: int, part: Path
+) -> requests.Response:
+    """The answer that brings the bytes from `start` on; any other one discards `part`, or is worth waiting for."""
+    request = whole.request.copy()  # as sent after the redirect: without credentials where the host is another
     request.headers.update({"Range": f"bytes={start}-", "If-Range": _validator(whole)})
-    settings = session.merge_environment_settings(request.url, {}, True, None, None)
-    rest = session.send(request, **settings)
+    rest = session.send(request, **session.merge_environment_settings(str(request.url), {}, True, None, None))
     if _is_passing(rest.status_code):
         rest.raise_for_status()
-    size = _length(whole)
     if rest.status_code != 206 or rest.headers.get("Content-Range") != f"bytes {start}-{size - 1}/{size}":
         rest.close()
         part.unlink()
@@ -149,9 +143,13 @@ def _append(response: requests.Response, part: Path, size: int | None) -> None:
             progress.update(len(chunk))
 
 
-def _length(response: requests.Response) -> int | None:
-    length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdecimal() else None
+def _kept(part: Path, whole: requests.Response, size: int | None) -> int:
+    """How many bytes of `part` begin what the server offers now: all of them, or none."""
+    known = _identity_file(part).read_text() if _identity_file(part).exists() else None
+    if size is None or not _validator(whole) or known != _identity(whole, size) or not part.exists():
+        return 0
+    have = part.stat().st_size
+    return have if have <= size else 0
 
 
 def _validator(response: requests.Response) -> str:
@@ -160,21 +158,12 @@ def _validator(response: requests.Response) -> str:
     return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
 
 
-def _identity(response: requests.Response) -> str:
-    return f"{_validator(response)} {_length(response)}"
+def _identity(response: requests.Response, size: int | None) -> str:
+    return f"{_validator(response)} {size}"
 
 
 def _identity_file(part: Path) -> Path:
     return part.with_suffix(".identity")
-
-
-def _kept(part: Path, whole: requests.Response) -> int:
-    """How many bytes of `part` begin what the server offers now: all of them, or none."""
-    size, identity = _length(whole), _identity_file(part)
-    if size is None or not _validator(whole) or not part.exists() or not identity.exists():
-        return 0
-    have = part.stat().st_size
-    return have if have <= size and identity.read_text() == _identity(whole) else 0
 
 
 def _accept(part: Path, target: Path, wanted: Dataset) -> Path:
@@ -193,39 +182,19 @@ def _damage(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             member = archive.testzip()
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError) as error:
         return str(error)
     return None if member is None else f"member {member!r} has a wrong CRC"
-
-
-# Who asks
 
 
 def _client() -> KaggleClient:
     """Kaggle's client, signed in with the first of: token, API key, `kaggle auth login`; or anonymous."""
     from kagglesdk import KaggleClient, KaggleCredentials
 
-    username, key = _api_key()
-    client = _patient(KaggleClient(username=username, password=key))
+    key = {"username": os.environ.get("KAGGLE_USERNAME"), "password": os.environ.get("KAGGLE_KEY")}
+    client = _patient(KaggleClient(**key))
     login = None if _session(client).auth else KaggleCredentials.load(client)
     return _patient(KaggleClient(api_token=login.get_access_token())) if login else client
-
-
-def _api_key() -> tuple[str | None, str | None]:
-    """KAGGLE_USERNAME and KAGGLE_KEY, else kaggle.json where the kaggle command has it; ~/.kaggle is kagglesdk's."""
-    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    file = Path(os.environ.get("KAGGLE_CONFIG_DIR") or Path(home) / "kaggle") / "kaggle.json"
-    try:
-        stored = json.loads(file.read_text()) if file.exists() else {}
-    except ValueError:
-        raise SourceError(f"{file}: expected JSON with username and key; correct or remove it") from None
-    return os.environ.get("KAGGLE_USERNAME") or stored.get("username"), os.environ.get("KAGGLE_KEY") or stored.get(
-        "key"
-    )
-
-
-def _session(client: KaggleClient) -> requests.Session:
-    return client.http_client()._init_session() or client.http_client()._session
 
 
 def _patient(client: KaggleClient) -> KaggleClient:
@@ -237,23 +206,26 @@ def _patient(client: KaggleClient) -> KaggleClient:
     return client
 
 
+def _session(client: KaggleClient) -> requests.Session:
+    http = client.http_client()
+    http._init_session()
+    return http._session
+
+
 class _TimeLimit(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         return super().send(request, *args, **{**kwargs, "timeout": kwargs.get("timeout") or TIMEOUT_S})
 
 
-# What failed, and what then
-
-
 def _retrying(attempts: int, backoff_s: float) -> Retrying:
-    backoff = wait_exponential_jitter(initial=backoff_s, max=MAX_BACKOFF_S, jitter=backoff_s)
+    backoff = wait_exponential(backoff_s, max=MAX_BACKOFF_S) + wait_random(0, backoff_s)
 
     def wait(state: RetryCallState) -> float:
-        return _retry_after(_error(state)) or backoff(state)
+        return _retry_after(state.outcome.exception() if state.outcome else None) or backoff(state)
 
     def announce(state: RetryCallState) -> None:
-        tried = f"attempt {state.attempt_number} of {attempts}"
-        _say(f"kaggle: {tried}: {_reason(_error(state))}; next in {state.upcoming_sleep:.1f} s")
+        reason = _reason(state.outcome.exception() if state.outcome else None)
+        _say(f"kaggle: attempt {state.attempt_number} of {attempts}: {reason}; next in {state.upcoming_sleep:.1f} s")
 
     return Retrying(
         stop=stop_after_attempt(attempts),
@@ -264,13 +236,6 @@ def _retrying(attempts: int, backoff_s: float) -> Retrying:
     )
 
 
-def _error(state: RetryCallState) -> BaseException:
-    assert state.outcome is not None
-    error = state.outcome.exception()
-    assert error is not None
-    return error
-
-
 def _is_worth_retrying(error: BaseException) -> bool:
     if not isinstance(error, requests.RequestException):
         return False
@@ -279,10 +244,10 @@ def _is_worth_retrying(error: BaseException) -> bool:
 
 
 def _is_passing(status: int) -> bool:
-    return status in _PASSING or status >= 500
+    return status in (408, 425, 429) or status >= 500  # timeout, too early, too many requests, trouble of the server
 
 
-def _status(error: BaseException) -> int | None:
+def _status(error: requests.RequestException) -> int | None:
     """The HTTP status of an error, None where no answer came. Kaggle puts some into the JSON of a 200."""
     if not isinstance(error, requests.HTTPError) or error.response is None:
         return None
@@ -290,43 +255,47 @@ def _status(error: BaseException) -> int | None:
     return status if status >= 400 else error.response.json()["code"]
 
 
-def _retry_after(error: BaseException) -> float:
+def _retry_after(error: BaseException | None) -> float:
     """The seconds that the server asks to wait, 0 if it does not."""
-    response = error.response if isinstance(error, requests.HTTPError) else None
+    response = error.response if isinstance(error, requests.RequestException) else None
     try:
         return 0.0 if response is None else Retry().parse_retry_after(response.headers.get("Retry-After", "0"))
     except InvalidHeader:
         return 0.0
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException | None) -> str:
     """The error in one line, without the query of any URL: a signed URL's is a credential."""
     return re.sub(r"\?\S*", "?...", " ".join(str(error).split())) or type(error).__name__
 
 
-def _by_hand(wanted: Dataset) -> str:
-    page = f"https://www.kaggle.com/datasets/{wanted.owner}/{wanted.slug}"
-    return f"download the zip from {page} in a browser and use data=archive -S data.path=THE_ZIP"
-
-
 def _remedy(error: requests.RequestException, wanted: Dataset, attempts: int, part: Path) -> str:
-    status = _status(error)
+    status, asked = _status(error), _retry_after(error)
+    kept = f"{part.stat().st_size if part.exists() else 0:,} bytes are kept"
     if status == 404:
-        return f"there is no such data set or version: check the name and the number, or {_by_hand(wanted)}"
-    if status in (401, 403):
-        return f"{_access(error, status)}, or {_by_hand(wanted)}"
-    kept = part.stat().st_size if part.exists() else 0
-    asked = _retry_after(error)
-    gave_up = f"the server asks to wait {asked:.0f} s" if asked > MAX_RETRY_AFTER_S else f"{attempts} attempts failed"
-    return f"{gave_up}: run it again later ({kept:,} bytes are kept), or {_by_hand(wanted)}"
+        remedy = "there is no such data set or version: check its name and number"
+    elif status in (401, 403):
+        remedy = _access(error)
+    elif status is not None and not _is_passing(status):
+        remedy = "the server refuses: check the name and number"
+    elif asked > MAX_RETRY_AFTER_S:
+        remedy = f"the server asks to wait {asked:.0f} s: run it again then ({kept})"
+    else:
+        remedy = f"gave up after {attempts} attempts: run it again later ({kept})"
+    return f"{remedy}, or {_by_hand(wanted)}"
 
 
-def _access(error: requests.RequestException, status: int) -> str:
+def _access(error: requests.RequestException) -> str:
     token = "a token from https://www.kaggle.com/settings/api in ~/.kaggle/access_token or KAGGLE_API_TOKEN"
     assert error.response is not None
-    first = [*error.response.history, error.response][0]  # before the redirect, which may drop credentials
-    if "Authorization" not in first.request.headers:
-        return f"Kaggle asks who you are: put {token}"
-    if status == 401:
-        return f"Kaggle does not know the credentials that it got: put {token}"
-    return "your account may not have it: accept the terms on its page"
+    asked = [*error.response.history, error.response][0].request  # the first: a redirect may drop credentials
+    if "Authorization" not in asked.headers:
+        return f"Kaggle wants to know who asks: put {token}"
+    if _status(error) == 401:
+        return f"Kaggle does not know these credentials: put {token}"
+    return "Kaggle does not give it to this account: accept the terms on its page"
+
+
+def _by_hand(wanted: Dataset) -> str:
+    page = f"https://www.kaggle.com/datasets/{wanted.owner}/{wanted.slug}"
+    return f"download the zip from {page} in a browser and use -S data=archive -S data.path=THE_ZIP"

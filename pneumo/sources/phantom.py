@@ -14,7 +14,6 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -29,12 +28,16 @@ NUMBERED_FIRST = ("test", "train", "val")  # so each part's patients are a block
 IMAGES_PER_PATIENT = (1, 1, 1, 2, 2, 3)
 SMALLEST = 32
 Exposure = dict[str, float]
-RANGES = {  # of what sets brightness and file size, alike for every class
+RANGES = {  # of what sets brightness, borders and file size: alike for every class
     "height": (0.9, 1.15),  # of the size asked for
     "aspect": (1.0, 1.45),
+    "extent": (0.8, 1.0),  # trunk heights in the picture's height
+    "span": (0.86, 1.02),  # trunk heights in the picture's width, over the root of the aspect
+    "arms": (0.0, 1.0),
+    "borders": (0.0, 4.0),
     "mean": (100.0, 145.0),  # grey value
     "contrast": (50.0, 64.0),  # standard deviation of the grey values
-    "noise": (0.0, 1.0),  # on a logarithmic scale
+    "noise": (0.0, 1.0),
     "blur": (0.0, 3.0),
     "quality": (72.0, 96.0),  # JPEG
 }
@@ -50,13 +53,12 @@ def draw(raw: Path, *, seed: int, images: Mapping[str, Mapping[str, int]], size:
     images: number of images by part (train, val, test) and finding (normal, bacterial, viral); none where missing.
     size: about the images' height in pixels. The same arguments give the same bytes; another number of images of one
     part and finding leaves the pictures of the others as they are. Returns the number of images by folder.
-    Raises SourceError for arguments that make no sense and where `raw` already holds files.
+    An existing `raw` is replaced, and only once all of the new one is on disk. Raises SourceError for arguments that
+    make no sense.
     """
     _check(seed, images, size)
-    if raw.exists() and (not raw.is_dir() or any(raw.iterdir())):
-        raise SourceError(f"{raw}: expected nothing there, found files; remove it to have the images drawn anew")
-    raw.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(mkdtemp(prefix=f".{raw.name}-", dir=raw.parent))
+    unfinished = raw.with_name(f".{raw.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)  # a killed run may have left one
     try:
         for folder in FOLDERS:
             (unfinished / folder).mkdir(parents=True)
@@ -64,11 +66,11 @@ def draw(raw: Path, *, seed: int, images: Mapping[str, Mapping[str, int]], size:
             counts = {part: images.get(part, {}).get(finding, 0) for part in NUMBERED_FIRST}
             for sitting in _sittings(seed, finding, counts):
                 _radiograph(seed, sitting, size, unfinished / sitting.path)
-        unfinished.chmod(0o755)
-        unfinished.replace(raw)
-    except BaseException:
+        if raw.exists():
+            shutil.rmtree(raw)
+        unfinished.rename(raw)
+    finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-        raise
     return {folder: sum(1 for _ in (raw / folder).iterdir()) for folder in FOLDERS}
 
 
@@ -148,27 +150,28 @@ def _radiograph(seed: int, sitting: Sitting, size: int, path: Path) -> None:
     patient = Patient.born(body, illness, sitting.finding)
     exposure = sitting.exposure
     height = round(size * exposure["height"])
-    view = View.taken(pose, height, round(height * exposure["aspect"]))
+    shape = height, round(height * exposure["aspect"])
+    view = View.taken(pose, shape, exposure["extent"], exposure["span"], raised=exposure["arms"] < 0.4)
     shadow = _with_letters_and_leads(attenuation(patient, view), film)
-    picture = _collimated(_exposed(shadow, exposure, film), film)
-    pixels = np.round(picture).astype(np.uint8)
+    pixels = np.round(_exposed(shadow, exposure, film)).astype(np.uint8)
     Image.fromarray(pixels).save(path, format="JPEG", quality=int(exposure["quality"]))
 
 
 def _with_letters_and_leads(shadow: Array, rng: np.random.Generator) -> Array:
     """Adds the metal: the letter of the side on most images, the wires of an electrocardiograph on some."""
-    height, width = shadow.shape
-    metal = Image.new("L", (2 * width, 2 * height))
+    height, width = 2 * shadow.shape[0], 2 * shadow.shape[1]
+    metal = Image.new("L", (width, height))
     pen = ImageDraw.Draw(metal)
     if rng.random() < 0.8:
         letter = LETTERS["L" if rng.random() < 0.5 else "R"]
-        tall = 2 * height * rng.uniform(0.04, 0.07)
-        corner = rng.uniform(0.03, 0.92) * 2 * width, rng.uniform(0.03, 0.9) * 2 * height
+        tall = height * rng.uniform(0.04, 0.07)
+        corner = rng.uniform(0.03, 0.92) * width, rng.uniform(0.03, 0.9) * height
         points = [(corner[0] + tall * across, corner[1] + tall * down) for across, down in letter]
         pen.line(points, fill=230, width=max(2, round(tall / 6)))
-    for _ in range(int(rng.integers(1, 4)) if rng.random() < 0.25 else 0):
-        knots = np.cumsum(rng.uniform(-0.12, 0.12, (6, 2)) + rng.uniform(-0.12, 0.12, 2), axis=0) + rng.uniform(0.2, 0.8, 2)
-        pen.line([(2 * width * u, 2 * height * v) for u, v in knots.tolist()], fill=90, width=3, joint="curve")
+    for _ in range(max(0, int(rng.integers(-8, 4)))):
+        strides = rng.uniform(-0.035, 0.035, (6, 2)) + rng.uniform(-0.1, 0.1, 2)
+        knots = rng.uniform(0.2, 0.8, 2) + np.cumsum(strides, axis=0)
+        pen.line([(width * u, height * v) for u, v in knots.tolist()], fill=90, width=3, joint="curve")
     return shadow + np.asarray(metal.reduce(2), dtype=float) / 255
 
 
@@ -182,12 +185,14 @@ def _exposed(shadow: Array, exposure: Exposure, rng: np.random.Generator) -> Arr
     grain = rng.standard_normal(shadow.shape)
     if rng.random() < 0.5:
         grain = 1.8 * _blurred(grain)
-    noise = 0.004 * 12 ** exposure["noise"]
+    noise = 0.004 + 0.044 * exposure["noise"] ** 2
     shadow = shadow + noise * (0.6 + 0.5 * np.clip(shadow, 0, 2)) * grain
-    knee = rng.uniform(0.5, 1.1)
-    tone = shadow / np.sqrt(1 + (shadow / knee) ** 2 * 0.35)
+    knee = rng.uniform(0.6, 1.1)
+    light = np.maximum(shadow - 0.12, 0)  # the film is black beyond the skin
+    tone = light / np.sqrt(1 + 0.35 * (light / knee) ** 2)
     for _ in range(3):  # clipping moves mean and contrast a little
         tone = np.clip(exposure["mean"] + exposure["contrast"] * (tone - tone.mean()) / tone.std(), 0, 255)
+    _collimate(tone, int(exposure["borders"]), rng)
     return tone
 
 
@@ -202,12 +207,9 @@ def _blurred(picture: Array) -> Array:
     return picture
 
 
-def _collimated(picture: Array, rng: np.random.Generator) -> Array:
-    """On some images the beam did not fill the film: dark borders."""
-    turned = picture
+def _collimate(picture: Array, borders: int, rng: np.random.Generator) -> None:
+    """Darkens in place some borders, which the beam did not reach."""
     shade = rng.uniform(0, 40)
-    for _ in range(4):
-        turned = np.rot90(turned)
-        if rng.random() < 0.25:
-            turned[: int(rng.uniform(0.01, 0.06) * len(turned))] = shade
-    return picture
+    for turns in rng.permutation(4)[:borders].tolist():
+        turned = np.rot90(picture, turns)
+        turned[: int(rng.uniform(0.01, 0.05) * len(turned))] = shade

@@ -1,0 +1,118 @@
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from pneumo import backbones
+from pneumo.errors import ParamsError, WeightsError
+
+LINE_UP = [("cnn", 64), ("vgg16.tv_in1k", 48), ("inception_v3.tv_in1k", 75), ("resnet50.a1_in1k", 64)]
+
+
+def create(architecture, weights="none", input_size=64, seed=0):
+    return backbones.create(architecture, input_size=input_size, dropout=0.2, weights=weights, seed=seed)
+
+
+@pytest.mark.parametrize(("architecture", "size"), [*LINE_UP, ("densenet121.ra_in1k", 64)])
+def test_grey_pixels_become_one_logit_each(architecture, size):
+    network, digest = create(architecture, input_size=size)
+    with torch.inference_mode():
+        logits = network.eval()(torch.rand(3, 1, size, size))
+    assert logits.shape == (3,)
+    assert logits.isfinite().all()
+    assert digest == ""
+
+
+def test_cnn_is_five_blocks_of_convolution_relu_and_pooling():
+    body = create("cnn")[0].body
+    kinds = [type(layer).__name__ for layer in body]
+    assert kinds == ["Conv2d", "ReLU", "MaxPool2d"] * 5 + ["Flatten", "Dropout", "Linear", "ReLU"]
+
+
+def test_vgg_is_pooled_and_has_no_hundred_million_weights():
+    network, _ = create("vgg16.tv_in1k", input_size=48)
+    assert backbones.parameters(network) < 15_000_000
+    assert network.head[1].in_features == 512
+
+
+def test_each_network_normalises_as_it_was_pretrained():
+    imagenet = create("resnet50.a1_in1k")[0].normalisation
+    inception = create("inception_v3.tv_in1k", input_size=75)[0].normalisation
+    assert imagenet.mean == tuple(timm.get_pretrained_cfg("resnet50.a1_in1k").mean)
+    assert inception.std == tuple(timm.get_pretrained_cfg("inception_v3.tv_in1k").std)
+
+
+def test_the_seed_decides_the_start():
+    first, again, other = (create("cnn", seed=seed)[0].state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not torch.equal(first["body.0.weight"], other["body.0.weight"])
+
+
+@pytest.mark.parametrize("architecture", ["vgg16.tv_in1k", "resnet50.a1_in1k"])
+def test_weights_of_a_timm_model_are_loaded_from_a_file(tmp_path, architecture):
+    torch.manual_seed(7)
+    published = timm.create_model(architecture, num_classes=10).state_dict()
+    save_file(published, tmp_path / "weights.safetensors")
+    network, digest = create(architecture, str(tmp_path / "weights.safetensors"))
+    loaded = network.body.state_dict()
+    assert len(digest) == 64
+    assert set(loaded) < set(published)
+    assert all(torch.equal(loaded[key], published[key]) for key in loaded)
+
+
+def test_weights_of_a_trained_bundle_are_loaded_with_the_head(tmp_path):
+    trained, _ = create("cnn", seed=3)
+    save_file(trained.state_dict(), tmp_path / "model.safetensors")
+    network, _ = create("cnn", str(tmp_path / "model.safetensors"))
+    assert torch.equal(network.head[1].weight, trained.head[1].weight)
+
+
+def _other_network(path):
+    save_file(timm.create_model("mobilenetv3_small_050").state_dict(), path)
+
+
+def _wrong_shape(path):
+    state = timm.create_model("resnet50").state_dict()
+    save_file(state | {"conv1.weight": torch.zeros(64, 1, 7, 7)}, path)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: None, "is missing"),
+        (lambda path: path.write_bytes(b"no weights"), "is not a safetensors file"),
+        (_other_network, "which resnet50.a1_in1k needs: are these weights of another network"),
+        (_wrong_shape, r"conv1.weight is \(64, 1, 7, 7\); resnet50.a1_in1k needs \(64, 3, 7, 7\)"),
+    ],
+)
+def test_a_bad_weights_file_is_refused(tmp_path, make, says):
+    make(tmp_path / "weights.safetensors")
+    with pytest.raises(WeightsError, match=says):
+        create("resnet50.a1_in1k", str(tmp_path / "weights.safetensors"))
+
+
+def test_imagenet_weights_that_cannot_be_fetched_name_both_remedies(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(WeightsError, match=r"train.weights=none.*model.NAME.weights=FILE"):
+        create("resnet50.a1_in1k", "imagenet")
+
+
+def test_cnn_has_no_imagenet_weights():
+    with pytest.raises(WeightsError, match="no ImageNet weights exist for cnn"):
+        create("cnn", "imagenet")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "near"),
+    [("resnet51", "resnet50"), ("resnet50.a9_in1k", r"resnet50\.a1_in1k"), ("zzz", "nothing")],
+)
+def test_an_unknown_architecture_names_what_is_near(architecture, near):
+    with pytest.raises(ParamsError, match=rf"neither cnn nor a timm model; near it: .*{near}"):
+        create(architecture)
+
+
+def test_an_input_that_is_too_small_is_refused():
+    with pytest.raises(ParamsError, match="cannot take an input of 40 pixels"):
+        create("inception_v3.tv_in1k", input_size=40)

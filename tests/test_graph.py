@@ -1,0 +1,123 @@
+"""The graph keeps its promises: true dependencies, and a choice that cannot see the test part."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+# A version string and exception names cannot change a result.
+WITHOUT_EFFECT = {"pneumo/__init__.py", "pneumo/errors.py"}
+
+
+def imported(path: Path) -> set[Path]:
+    """Files of pneumo/ that `path` imports anywhere, also inside functions."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    candidates = [ROOT / name.replace(".", "/") for name in names if name.split(".")[0] == "pneumo"]
+    return {file for base in candidates for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()}
+
+
+def reachable(path: Path) -> set[str]:
+    seen: set[Path] = set()
+    todo = {path}
+    while todo:
+        new = {file for one in todo for file in imported(one)} - seen
+        seen |= new
+        todo = new
+    return {file.relative_to(ROOT).as_posix() for file in seen} - WITHOUT_EFFECT
+
+
+def body(name: str) -> dict:
+    return STAGES[name].get("do", STAGES[name])
+
+
+def paths(entries: list) -> set[str]:
+    return {next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_depends_on_exactly_the_modules_that_it_imports(name):
+    declared = {path for path in paths(body(name)["deps"]) if path.startswith("pneumo/")}
+    assert sorted(declared) == sorted(reachable(ROOT / "stages" / f"{name}.py"))
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_runs_and_depends_on_its_own_module(name):
+    assert body(name)["cmd"].removesuffix(" ${key}") == f"python -m stages.{name}"
+    assert f"stages/{name}.py" in paths(body(name)["deps"])
+
+
+def upstream(name: str) -> set[str]:
+    """All stages whose outputs reach `name`."""
+    needed = paths(body(name)["deps"])
+    makers = {
+        other
+        for other in STAGES
+        for made in produced(other)
+        if any(made == dep or made.startswith(dep + "/") or dep.startswith(made + "/") for dep in needed)
+    }
+    return makers | {further for maker in makers for further in upstream(maker)}
+
+
+def produced(name: str) -> set[str]:
+    return set().union(*(paths(body(name).get(kind, [])) for kind in ("outs", "metrics", "plots")))
+
+
+def test_the_choice_cannot_reach_test_scores():
+    assert upstream("select_best") == {"train", "preprocess", "download"}
+    assert not any(dep.startswith(("scores/test", "metrics")) for dep in paths(body("select_best")["deps"]))
+
+
+def test_only_the_report_sees_the_test_results():
+    readers = {name for name in STAGES if "evaluate" in upstream(name)}
+    assert readers == {"report"}
+
+
+def test_data_moves_one_way():
+    order = ["download", "preprocess", "train", "evaluate", "select_best", "report"]
+    assert list(STAGES) == order
+    for position, name in enumerate(order):
+        assert upstream(name) <= set(order[:position])
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_declared_parameters_exist(name):
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for key in body(name)["params"]:
+        place = values
+        for part in key.replace("${key}", "cnn").split("."):
+            assert part in place, key
+            place = place[part]
+
+
+def test_layers_import_only_downwards():
+    layers = [
+        {"params", "manifest", "images", "augment", "backbones", "metrics", "errors", "runtime", "figures"},
+        {"sources", "splits", "packed", "bundle", "choice"},
+        {"preprocessing", "classifier", "scoring"},
+        {"training", "report"},
+    ]
+    level = {name: number for number, names in enumerate(layers) for name in names}
+    for path in (ROOT / "pneumo").rglob("*.py"):
+        own = path.relative_to(ROOT / "pneumo").parts[0].removesuffix(".py")
+        for file in imported(path):
+            other = file.relative_to(ROOT / "pneumo").parts[0].removesuffix(".py")
+            if "__init__" in (own, other) or own == other:
+                continue
+            same_layer_helper = {("metrics", "manifest")}
+            assert level[other] < level[own] or other == "errors" or (own, other) in same_layer_helper, (own, other)
+
+
+def test_light_stages_start_without_torch(root):
+    for name in ("download", "preprocess", "select_best", "report"):
+        code = f"import sys, stages.{name}; sys.exit('torch' in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0, name

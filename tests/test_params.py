@@ -1,0 +1,110 @@
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from pneumo import params
+from pneumo.errors import ParamsError
+
+BACKBONES = sorted(path.stem for path in Path(__file__).parent.parent.glob("conf/model/*.yaml") if path.stem != "all")
+
+
+def composed(root: Path, *overrides: str) -> dict[str, Any]:
+    with initialize_config_dir(str(root / "conf"), version_base=None):
+        config = compose("config", list(overrides))
+    OmegaConf.resolve(config)
+    values = OmegaConf.to_container(config)
+    assert isinstance(values, dict)
+    return values  # type: ignore[return-value]
+
+
+def test_params_yaml_is_what_conf_composes_to(root):
+    committed = yaml.safe_load((root / "params.yaml").read_text())
+    assert committed == composed(root), "run `dvc exp run`, which composes conf/ into params.yaml"
+
+
+@pytest.mark.parametrize("data", ["phantom", "archive", "kaggle"])
+@pytest.mark.parametrize("model", [*BACKBONES, "all"])
+def test_every_choice_composes_to_valid_parameters(root, data, model):
+    chosen = params.check(composed(root, f"data={data}", f"model={model}", "data.path=x.zip"), "conf")
+    assert chosen.data.source == data
+    if model != "all":
+        assert list(chosen.model) == [model]
+
+
+def test_real_data_starts_from_imagenet_and_phantom_from_scratch(root):
+    for data, weights in (("phantom", "none"), ("archive", "imagenet"), ("kaggle", "imagenet")):
+        chosen = params.check(composed(root, f"data={data}", "data.path=x"), "conf")
+        assert {one.weights for name, one in chosen.model.items() if name != "cnn"} == {weights}
+
+
+def test_a_shared_value_reaches_every_backbone_and_an_own_value_only_one(root):
+    chosen = params.check(composed(root, "train.epochs=3", "model.resnet50.lr=1e-5", "model.cnn.epochs=4"), "conf")
+    assert {name: one.epochs for name, one in chosen.model.items()} == {
+        "cnn": 4,
+        "vgg16": 3,
+        "vgg19": 3,
+        "inceptionv3": 3,
+        "resnet50": 3,
+    }
+    assert chosen.model["resnet50"].lr == 1e-5
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("train.epochs", "three", "train.epochs is 'three'; expected a valid integer"),
+        ("train.epochs", 0, "train.epochs is 0; expected greater than or equal to 1"),
+        ("train.epochs", 2.5, "train.epochs is 2.5; expected a valid integer"),
+        ("train.epoch", 3, "train.epoch is not a parameter; expected one of accelerator, batch_size"),
+        ("train.precision", "16", "train.precision is '16'; expected 'auto', '32-true', 'bf16-mixed' or '16-mixed'"),
+        ("augment.area", [0.9, 0.2], "augment.area is [0.9, 0.2]; the lower bound comes first"),
+        ("data.source", "kagle", "data.source is 'kagle'; expected 'phantom', 'archive' or 'kaggle'"),
+        ("data.source", "archive", "data.path is null; data.source=archive needs it: -S data.path="),
+        ("data.phantom.size", 8, "data.phantom.size is 8; expected greater than or equal to 64"),
+        ("data.phantom.colour", 8, "data.phantom.colour is not a parameter; expected one of images, seed, size"),
+        ("model.resnet50.weights", "imagnet", "model.resnet50.weights is 'imagnet'; expected 'imagenet', 'none' or a"),
+        ("model.resnet50.lr", -1, "model.resnet50.lr is -1; expected greater than 0"),
+        ("model.cnn.layers", 5, "model.cnn.layers is not a parameter; expected one of architecture, batch_size"),
+        ("model", {}, "model is {}"),
+        ("split.val_fraction", 1, "split.val_fraction is 1; expected less than 1"),
+        ("threshold.policy", "sensitivity", "policy sensitivity needs a value in [0, 1]"),
+        ("threshold.value", 0.4, "policy youden takes no value in [0, 1]"),
+        ("select.metric", "auc", "select.metric is 'auc'; expected 'roc_auc', 'average_precision'"),
+        ("extra", 1, "extra is not a parameter; expected one of augment, data, model"),
+    ],
+)
+def test_a_bad_parameter_is_one_readable_line(root, key, value, says):
+    raw = copy.deepcopy(composed(root))
+    *sections, last = key.split(".")
+    place = raw
+    for section in sections:
+        place = place[section]
+    place[last] = value
+    with pytest.raises(ParamsError) as caught:
+        params.check(raw, "params.yaml")
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("params.yaml: ")
+    assert says in lines[0]
+    assert len(lines) == 2
+
+
+def test_all_bad_parameters_are_listed_at_once(root):
+    raw = composed(root)
+    raw["train"]["epochs"], raw["split"]["seed"] = -1, "x"
+    with pytest.raises(ParamsError, match=r"(?s)split\.seed.*train\.epochs"):
+        params.check(raw, "params.yaml")
+
+
+def test_an_unknown_backbone_names_the_known_ones(root):
+    with pytest.raises(ParamsError, match="no backbone 'vgg61'; it has cnn, vgg16, vgg19, inceptionv3, resnet50"):
+        params.check(composed(root), "conf").backbone("vgg61")
+
+
+def test_a_missing_file_says_where_to_stand(tmp_path):
+    with pytest.raises(ParamsError, match="top folder"):
+        params.load(tmp_path / "params.yaml")

@@ -1,0 +1,134 @@
+"""The whole pipeline in temporary clones, with the committed graph and smaller numbers."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+IMAGES = (
+    "{train:{normal:24,bacterial:16,viral:16},val:{normal:2,bacterial:2,viral:2},test:{normal:8,bacterial:6,viral:6}}"
+)
+SMALL = [
+    "data.phantom.size=96",
+    f"data.phantom.images={IMAGES}",
+    "preprocess.image_size=80",
+    "train.epochs=1",
+    "train.batch_size=8",
+    "model.cnn.input_size=32",
+    "model.inceptionv3.input_size=75",
+]
+
+
+def run(clone: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run `command` in `clone` with this Python first on the path, as after `source .venv/bin/activate`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_"))}
+    names = {f"GIT_{who}_{what}": "a@b.example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(command, cwd=clone, env={**inherited, **names, "PATH": path}, capture_output=True, text=True)
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def clone_to(folder: Path) -> Path:
+    """A clone of this project as it stands in the working tree, committed, with an empty DVC cache."""
+    run(ROOT, "git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(folder))
+    listed = run(ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout
+    run(folder, "git", "rm", "-rq", ".")
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-qm", "as in the working tree", "--allow-empty")
+    return folder
+
+
+def experiment(clone: Path, *overrides: str) -> str:
+    settings = [one for one in SMALL if not one.startswith("model.") or one.split(".")[1] in " ".join(overrides)]
+    return run(clone, "dvc", "exp", "run", *(f"-S{one}" for one in (*overrides, *settings))).stdout
+
+
+def ran(output: str) -> list[str]:
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+@pytest.fixture(scope="module")
+def clones(tmp_path_factory):
+    """Two clones, each of which has computed the same small experiment for itself."""
+    pair = [clone_to(tmp_path_factory.mktemp(name) / "pneumo") for name in ("first", "second")]
+    return pair, [experiment(clone, "model=cnn") for clone in pair]
+
+
+CHAIN = ["download", "preprocess", "train@cnn", "evaluate@cnn", "select_best", "report"]
+
+
+@pytest.mark.slow
+def test_two_clones_compute_the_same_lock(clones):
+    (first, second), outputs = clones
+    for output in outputs:
+        assert sorted(ran(output)) == sorted(CHAIN)
+    assert (first / "dvc.lock").read_text() == (second / "dvc.lock").read_text()
+    for name in ("metrics/cnn.json", "metrics/best.json", "scores/val/cnn.csv", "scores/test/cnn.csv"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+    status = run(first, "dvc", "status").stdout
+    assert "up to date" in status, status
+
+
+@pytest.mark.slow
+def test_a_second_run_runs_no_stage(clones):
+    (first, _), _ = clones
+    assert ran(run(first, "dvc", "repro").stdout) == []
+
+
+@pytest.mark.slow
+def test_another_backbone_runs_only_its_own_stages_and_metrics_diff_compares(clones):
+    (first, _), _ = clones
+    run(first, "git", "add", "-A")
+    run(first, "git", "commit", "-qm", "cnn")
+    output = experiment(first, "model=inceptionv3")
+    assert ran(output) == ["train@inceptionv3", "evaluate@inceptionv3", "select_best", "report"]
+    assert list(yaml.safe_load((first / "params.yaml").read_text())["model"]) == ["inceptionv3"]
+    assert json.loads((first / "metrics/best.json").read_text())["model"] == "inceptionv3"
+    difference = json.loads(run(first, "dvc", "metrics", "diff", "--json").stdout)
+    assert difference["metrics/best.json"]["model"] == {"old": "cnn", "new": "inceptionv3"}
+    assert "report.md" in run(first, "ls", "reports").stdout
+    back = experiment(first, "model=cnn")
+    assert not {"train@cnn", "evaluate@cnn"} & set(ran(back)), "the lock keeps what was trained before"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("model=vgg61", "Could not find 'model/vgg61'"),
+        ("data=elsewhere", "Could not find 'data/elsewhere'"),
+        ("train.epochs=0", "train.epochs is 0; expected greater than or equal to 1"),
+        ("train.epoch=3", "train.epoch"),
+        ("data=archive", "data.path is null; data.source=archive needs it: -S data.path="),
+    ],
+)
+def test_a_bad_choice_stops_before_any_work(clones, override, says):
+    (_, second), _ = clones
+    run(second, "git", "checkout", "-q", ".")
+    done = run(second, "dvc", "exp", "run", "-f", "-S", override, check=False)
+    assert done.returncode != 0
+    assert says in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(ran(done.stdout)) <= 1
+
+
+def test_the_wrong_python_says_so_in_one_line(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", "import sys; sys.path.insert(0, '.'); import stages.train"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "is not the project's Python: run `source .venv/bin/activate`" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,210 @@
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from pneumo import bundle, manifest, metrics, packed, scoring
+from pneumo.errors import BundleError, TrainingError
+from pneumo.training import train
+
+BACKBONE = {
+    "architecture": "cnn",
+    "weights": "none",
+    "input_sizes": {"native": 32, "small": 32},
+    "input_size": 32,
+    "dropout": 0.2,
+    "optimizer": "adamw",
+    "lr": 2e-3,
+    "weight_decay": 0.0,
+    "epochs": 4,
+    "batch_size": 8,
+}
+AUGMENT = {
+    "rotate": 5.0,
+    "area": (0.8, 1.0),
+    "aspect": 1.1,
+    "flip": 0.5,
+    "brightness": 0.1,
+    "contrast": 0.1,
+    "gamma": 1.1,
+    "blur": 0.1,
+    "noise": 0.1,
+}
+SETTINGS = {
+    "seed": 0,
+    "monitor": "roc_auc",
+    "patience": 9,
+    "warmup": 0.2,
+    "gradient_clip": 1.0,
+    "class_weights": "balanced",
+    "accelerator": "cpu",
+    "devices": 1,
+    "precision": "auto",
+}
+THRESHOLD = {"policy": "youden", "value": None}
+
+
+@pytest.fixture(scope="session")
+def processed(tmp_path_factory):
+    """48 training, 20 validation and 20 test images of noise; pneumonia is a bright square in a place that varies."""
+    folder = tmp_path_factory.mktemp("processed")
+    chance = np.random.default_rng(0)
+    rows = []
+    with packed.Writer(folder / "images.npy", 40) as writer:
+        for split, count in (("test", 20), ("train", 48), ("val", 20)):
+            for k in range(count):
+                pixels = chance.normal(100, 25, (40, 40))
+                if k % 2:
+                    top, left = chance.integers(4, 20, 2)
+                    pixels[top : top + 14, left : left + 14] += 70
+                writer.append(pixels.clip(0, 255).astype(np.uint8))
+                name = f"{split}/{k:03}.png"
+                rows.append({"image": name, "label": k % 2, "split": split, "patient": f"{split}-{k}"})
+    fixed = {"subtype": "unknown", "source_split": "train", "width": 40, "height": 40, "sha256": "0"}
+    manifest.write(pd.DataFrame(rows).assign(**fixed), folder / "manifest.csv")
+    return folder
+
+
+def run(processed, out, **changes):
+    train(
+        "cnn",
+        processed,
+        model=out / "model",
+        scores=out / "scores/val.csv",
+        curves=out / "curves",
+        checkpoints=out / "checkpoints",
+        backbone=BACKBONE | changes.pop("backbone", {}),
+        augmentation=AUGMENT,
+        settings=SETTINGS | changes.pop("settings", {}),
+        threshold=THRESHOLD | changes.pop("threshold", {}),
+    )
+    return out
+
+
+@pytest.fixture(scope="session")
+def trained(processed, tmp_path_factory):
+    return run(processed, tmp_path_factory.mktemp("trained"))
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_it_learns_what_can_be_seen(trained, processed):
+    table = scoring.score(trained / "model", processed, "test", accelerator="cpu")
+    assert metrics.evaluate(table["label"], table["score"], 0.5)["roc_auc"] > 0.9
+
+
+def test_two_runs_give_the_same_bytes(trained, processed, tmp_path):
+    again = contents(run(processed, tmp_path))
+    assert again == contents(trained)
+    assert len(again) >= 6
+
+
+def test_another_seed_gives_other_weights(trained, processed, tmp_path):
+    run(processed, tmp_path, settings={"seed": 1})
+    assert (tmp_path / "model/model.safetensors").read_bytes() != (trained / "model/model.safetensors").read_bytes()
+
+
+def test_training_cannot_see_the_test_part(trained, processed, tmp_path):
+    blinded = tmp_path / "blinded"
+    shutil.copytree(processed, blinded)
+    pixels = np.load(blinded / "images.npy")
+    pixels[manifest.read(blinded / "manifest.csv")["split"] == "test"] = 0
+    np.save(blinded / "images.npy", pixels)
+    assert contents(run(blinded, tmp_path / "out")) == contents(trained)
+
+
+def test_the_threshold_can_be_recomputed_from_the_written_scores(trained):
+    written = pd.read_csv(trained / "scores/val.csv")
+    contract = bundle.contract(trained / "model")
+    assert contract["threshold"] == metrics.threshold(written["label"], written["score"], "youden")
+    assert contract["threshold_policy"] == THRESHOLD
+
+
+def test_a_threshold_policy_is_obeyed(processed, tmp_path):
+    run(processed, tmp_path, backbone={"epochs": 1}, threshold={"policy": "fixed", "value": 0.3})
+    assert bundle.contract(tmp_path / "model")["threshold"] == 0.3
+
+
+def test_the_bundle_alone_gives_the_validation_scores_back(trained, processed, tmp_path):
+    metrics.write_scores(scoring.score(trained / "model", processed, "val", accelerator="cpu"), tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == (trained / "scores/val.csv").read_bytes()
+
+
+def test_scoring_twice_gives_the_same_bytes(trained, processed):
+    network, contract = scoring.load(trained / "model")
+    part, size = packed.read(processed, "test"), contract["input_size"]
+    first, again = (scoring.predict(network, part, input_size=size, device=torch.device("cpu")) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+
+
+def test_an_image_is_scored_alone_as_in_a_batch(trained, processed):
+    network, contract = scoring.load(trained / "model")
+    part, size = packed.read(processed, "test"), contract["input_size"]
+    batches = [
+        scoring.predict(network, part, input_size=size, device=torch.device("cpu"), batch_size=batch)
+        for batch in (1, 20)
+    ]
+    np.testing.assert_allclose(*batches, atol=1e-5)
+
+
+def test_no_checkpoint_is_left_and_every_epoch_has_a_point(trained):
+    assert not (trained / "checkpoints").exists()
+    curve = pd.read_csv(trained / "curves/plots/metrics/val/roc_auc.tsv", sep="\t")
+    assert list(curve["step"]) == [0, 1, 2, 3]
+
+
+def test_the_best_epoch_is_kept(processed, tmp_path):
+    run(processed, tmp_path, settings={"monitor": "loss"}, backbone={"lr": 0.02})
+    losses = pd.read_csv(tmp_path / "curves/plots/metrics/val/loss.tsv", sep="\t")["loss"]
+    scores = metrics.read_scores(tmp_path / "scores/val.csv")
+    labels, found = scores["label"].to_numpy(), scores["score"].clip(1e-7, 1 - 1e-7).to_numpy()
+    loss = -np.mean(labels * np.log(found) + (1 - labels) * np.log(1 - found))
+    assert loss == pytest.approx(losses.min(), rel=1e-3)
+
+
+def test_early_stopping_waits_for_its_patience(processed, tmp_path):
+    run(processed, tmp_path, settings={"patience": 2}, backbone={"lr": 1e-12, "epochs": 8})
+    curve = pd.read_csv(tmp_path / "curves/plots/metrics/val/roc_auc.tsv", sep="\t")
+    assert len(curve) == 3
+
+
+def test_a_loss_that_is_not_finite_stops_with_epoch_step_and_remedy(processed, tmp_path):
+    with pytest.raises(TrainingError, match=r"in epoch \d, step \d+: lower the learning rate \(it peaks at 1e\+18\)"):
+        run(processed, tmp_path, backbone={"optimizer": "sgd", "lr": 1e18})
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_gpu_that_is_not_there_is_not_replaced_by_the_cpu(processed, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(TrainingError, match="accelerator is gpu, and torch finds none"):
+        run(processed, tmp_path, settings={"accelerator": "gpu"})
+
+
+def test_fewer_images_than_a_batch_are_refused(processed, tmp_path):
+    with pytest.raises(TrainingError, match="48 training images do not fill one batch of 64"):
+        run(processed, tmp_path, backbone={"batch_size": 64})
+
+
+def test_a_bundle_says_what_it_lacks(trained, processed, tmp_path):
+    with pytest.raises(BundleError, match="missing or not JSON"):
+        bundle.contract(tmp_path)
+    contract = bundle.contract(trained / "model")
+    del contract["threshold"]
+    (tmp_path / "model.json").write_text(json.dumps(contract))
+    with pytest.raises(BundleError, match="lacks 'threshold'"):
+        bundle.contract(tmp_path)
+
+
+def test_a_model_is_not_used_on_pixels_of_another_size(trained, processed, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(trained / "model", folder)
+    contract = bundle.contract(folder)
+    (folder / "model.json").write_text(json.dumps(contract | {"image_size": 99}))
+    with pytest.raises(BundleError, match="trained on pixels of 99"):
+        scoring.score(folder, processed, "test")
