@@ -161,7 +161,10 @@ def _choose(members: list[Member], path: Path) -> dict[str, Member]:
                 f"{path}: {chosen[tail].name!r} and {member.name!r} are both {tail}, with different content; remove one"
             )
         if member.size > MAX_MEMBER_BYTES:
-            raise SourceError(_too_large(member, path, f"{member.size:,}"))
+            raise SourceError(
+                f"{path}: member {member.name!r}: expected at most {MAX_MEMBER_BYTES:,} bytes, found {member.size:,}; "
+                "remove it"
+            )
     return dict(sorted(chosen.items()))
 
 
@@ -232,18 +235,11 @@ def _copy(member: Member, target: Path, path: Path) -> None:
     written = 0
     try:
         with member.open() as source, target.open("xb") as file:
-            while chunk := source.read(_CHUNK_BYTES):
-                written += len(chunk)
-                if written > MAX_MEMBER_BYTES:
-                    raise SourceError(_too_large(member, path, "more"))
-                file.write(chunk)
+            while written <= member.size and (chunk := source.read(_CHUNK_BYTES)):
+                written += file.write(chunk)
     except _UNREADABLE as error:
         raise SourceError(f"{path}: member {member.name!r} cannot be read: {error}; get the source again") from error
     if written != member.size:
         raise SourceError(
             f"{path}: member {member.name!r}: expected {member.size:,} bytes, found {written:,}; get the source again"
         )
-
-
-def _too_large(member: Member, path: Path, found: str) -> str:
-    return f"{path}: member {member.name!r}: expected at most {MAX_MEMBER_BYTES:,} bytes, found {found}; remove it"

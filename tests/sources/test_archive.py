@@ -23,6 +23,7 @@ KAGGLE_LAYOUT = {
     **{f"chest_xray/{name}": content for name, content in IMAGES.items()},
     **{f"chest_xray/chest_xray/{name}": content for name, content in IMAGES.items()},
     **{f"chest_xray/__MACOSX/chest_xray/{Path(name).parent}/._a.jpeg": b"fork" for name in IMAGES},
+    "__MACOSX/train/NORMAL/a.jpeg": b"fork",
     "chest_xray/train/NORMAL/.DS_Store": b"finder",
     "chest_xray/train/.DS_Store": b"finder",
     "chest_xray/train/NORMAL/._a.jpeg": b"fork",
@@ -118,6 +119,7 @@ def test_folder_source_is_copied_never_linked(tmp_path, raw):
     ("extra", "words"),
     [
         ({"copy/train/NORMAL/a.jpeg": b"other"}, ["'copy/train/NORMAL/a.jpeg'", "'train/NORMAL/a.jpeg'", "different"]),
+        ({"copy/train/NORMAL/a.jpeg": IMAGES["train/NORMAL/a.jpeg"][::-1]}, ["different content"]),
         ({"copy/train/NORMAL/A.jpeg": b"other"}, ["'copy/train/NORMAL/A.jpeg'", "'train/NORMAL/a.jpeg'", "case"]),
         ({"train/NORMAL/A.JPEG": IMAGES["train/NORMAL/a.jpeg"]}, ["'train/NORMAL/A.JPEG'", "case"]),
         ({"val/NORMAL/\u00e9.jpeg": b"1", "val/NORMAL/e\u0301.jpeg": b"1"}, ["accents"]),
@@ -194,11 +196,19 @@ def test_damaged_member_is_refused_by_name_and_leaves_the_old_raw(tmp_path, raw)
     refuse(path, raw, "'val/PNEUMONIA/b.jpeg'", "Bad CRC-32")
 
 
-def test_member_larger_than_it_says_is_refused(tmp_path, raw):
-    big = b"0" * 100_000
-    path = make_zip(tmp_path / "x.zip", {**IMAGES, "train/NORMAL/bomb.jpeg": big})
-    path.write_bytes(path.read_bytes().replace(struct.pack("<L", len(big)), struct.pack("<L", 10)))
+@pytest.mark.parametrize("declared", [10, 99_999, 100_001])
+def test_zip_member_of_another_size_than_declared_is_refused(tmp_path, raw, declared):
+    path = make_zip(tmp_path / "x.zip", {**IMAGES, "train/NORMAL/bomb.jpeg": b"0" * 100_000})
+    path.write_bytes(path.read_bytes().replace(struct.pack("<L", 100_000), struct.pack("<L", declared)))
     refuse(path, raw, "bomb.jpeg")
+
+
+def test_a_file_that_grows_while_it_is_copied_is_not_followed(tmp_path):
+    endless = Path("/dev/zero")
+    member = archive.Member("zero.jpeg", 10, checksum=lambda: 0, open=lambda: endless.open("rb"))
+    with pytest.raises(SourceError, match=r"'zero.jpeg': expected 10 bytes, found"):
+        archive._copy(member, tmp_path / "zero.jpeg", tmp_path)
+    assert (tmp_path / "zero.jpeg").stat().st_size < 2 * archive._CHUNK_BYTES + 10
 
 
 @pytest.mark.parametrize("kind", MAKERS)
