@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from pneumo.errors import ParamsError, WeightsError
 
-CHANNELS = (32, 64, 128, 128, 256)
+CHANNELS = (32, 64, 128, 128, 256)  # of the five blocks of cnn
+FEATURES = 256  # of its fully connected layer
 
 
 @dataclass(frozen=True)
@@ -60,21 +61,29 @@ def create(architecture: str, *, input_size: int, dropout: float, weights: str, 
 
 
 class Cnn(nn.Sequential):
-    """Five blocks of convolution, ReLU and max-pooling, flattened into a fully connected layer: [B, 1, S, S] -> [B, 256]."""
+    """Five blocks of convolution, ReLU and max-pooling, flattened into a fully connected layer.
+
+    [B, 1, S, S] -> [B, 256]. Batch normalisation before each ReLU: without it RMSprop learns the phantom far more slowly.
+    """
 
     def __init__(self, input_size: int, dropout: float) -> None:
         blocks: list[nn.Module] = []
         for entering, leaving in zip((1, *CHANNELS), CHANNELS, strict=False):
-            blocks += [nn.Conv2d(entering, leaving, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+            blocks += [nn.Conv2d(entering, leaving, 3, padding=1), nn.BatchNorm2d(leaving), nn.ReLU(), nn.MaxPool2d(2)]
         side = input_size // 2 ** len(CHANNELS)
-        flat = [nn.Flatten(), nn.Dropout(dropout), nn.Linear(CHANNELS[-1] * side**2, 256), nn.ReLU()]
-        super().__init__(*blocks, *flat)
+        super().__init__(
+            *blocks,
+            nn.Flatten(),
+            nn.Dropout(dropout),
+            nn.Linear(CHANNELS[-1] * side**2, FEATURES),
+            nn.ReLU(),
+        )
 
 
 def _cnn(architecture: str, input_size: int, dropout: float, imagenet: bool) -> Network:
     if imagenet:
         raise WeightsError("no ImageNet weights exist for cnn: set model.cnn.weights to none or to a .safetensors file")
-    return Network(Cnn(input_size, dropout), 256, dropout, Normalisation((0.5,), (0.25,)))
+    return Network(Cnn(input_size, dropout), FEATURES, dropout, Normalisation((0.5,), (0.25,)))
 
 
 def _timm(architecture: str, input_size: int, dropout: float, imagenet: bool) -> Network:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from dvclive import Live
 from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from dvclive import Live
 from pneumo import backbones, bundle, manifest, metrics, packed, scoring
 from pneumo.augment import Augmentation
 from pneumo.classifier import Classifier

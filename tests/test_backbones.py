@@ -26,7 +26,7 @@ def test_grey_pixels_become_one_logit_each(architecture, size):
 def test_cnn_is_five_blocks_of_convolution_relu_and_pooling():
     body = create("cnn")[0].body
     kinds = [type(layer).__name__ for layer in body]
-    assert kinds == ["Conv2d", "ReLU", "MaxPool2d"] * 5 + ["Flatten", "Dropout", "Linear", "ReLU"]
+    assert kinds == ["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"] * 5 + ["Flatten", "Dropout", "Linear", "ReLU"]
 
 
 def test_vgg_is_pooled_and_has_no_hundred_million_weights():

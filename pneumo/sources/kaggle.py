@@ -96,7 +96,7 @@ def _download(wanted: Dataset, part: Path) -> None:
         free = shutil.disk_usage(part.parent).free
         if size is not None and size - start > free:
             raise SourceError(f"{part}: expected {size - start:,} bytes free, found {free:,}; make room on this disk")
-        _say(f"{wanted}: {start:,} of {size or 0:,} bytes are in {part}; fetching the rest")
+        _say(f"{wanted}: {start:,} of {'?' if size is None else f'{size:,}'} bytes are in {part}; fetching the rest")
         if start == 0:
             part.unlink(missing_ok=True)
             _identity_file(part).write_text(_identity(whole, size))
@@ -225,7 +225,7 @@ def _retrying(attempts: int, backoff_s: float) -> Retrying:
 
     def announce(state: RetryCallState) -> None:
         reason = _reason(state.outcome.exception() if state.outcome else None)
-        _say(f"kaggle: attempt {state.attempt_number} of {attempts}: {reason}; next in {state.upcoming_sleep:.1f} s")
+        _say(f"kaggle: attempt {state.attempt_number} of {attempts}: {reason}; next in {state.upcoming_sleep:.3g} s")
 
     return Retrying(
         stop=stop_after_attempt(attempts),
