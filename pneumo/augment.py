@@ -39,10 +39,9 @@ class Augmentation(nn.Module):
         noise: float,
     ) -> None:
         super().__init__()
-        crop = {"scale": area, "ratio": (1 / aspect, aspect), "cropping_mode": "resample"}
         self.changes = nn.Sequential(
             K.RandomAffine(rotate, p=float(rotate > 0)),
-            K.RandomResizedCrop((size, size), **crop),
+            K.RandomResizedCrop((size, size), scale=area, ratio=(1 / aspect, aspect), cropping_mode="resample"),
             K.RandomHorizontalFlip(flip),
             K.RandomBrightness((1 - brightness, 1 + brightness), p=float(brightness > 0)),
             K.RandomContrast((1 - contrast, 1 + contrast), p=float(contrast > 0)),

@@ -6,6 +6,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -63,7 +64,7 @@ def create(architecture: str, *, input_size: int, dropout: float, weights: str, 
 class Cnn(nn.Sequential):
     """Five blocks of convolution, ReLU and max-pooling, flattened into a fully connected layer.
 
-    [B, 1, S, S] -> [B, 256]. Batch normalisation before each ReLU: without it RMSprop learns the phantom far more slowly.
+    [B, 1, S, S] -> [B, 256]. Without the batch normalisation before each ReLU, RMSprop learns far more slowly.
     """
 
     def __init__(self, input_size: int, dropout: float) -> None:
@@ -91,7 +92,7 @@ def _timm(architecture: str, input_size: int, dropout: float, imagenet: bool) ->
 
     _require_known(architecture)
     try:
-        body = timm.create_model(architecture, pretrained=imagenet)
+        body: Any = timm.create_model(architecture, pretrained=imagenet)
     except Exception as error:
         if not imagenet:
             raise
@@ -99,12 +100,12 @@ def _timm(architecture: str, input_size: int, dropout: float, imagenet: bool) ->
             f"the ImageNet weights of {architecture} cannot be fetched ({_first_line(error)}). Either train from "
             "scratch with train.weights=none, or name a copy of its model.safetensors with model.NAME.weights=FILE."
         ) from error
-    config = body.pretrained_cfg
+    config: Any = timm.get_pretrained_cfg(architecture)
     body.reset_classifier(0)
     if hasattr(body, "pre_logits"):  # VGG's 7x7 convolution to 4096 channels: 100 M weights that a pooled head replaces
         body.pre_logits = nn.Identity()
     features = _require_input_fits(body, architecture, input_size)
-    return Network(body, features, dropout, Normalisation(tuple(config["mean"]), tuple(config["std"])))
+    return Network(body, features, dropout, Normalisation(config.mean, config.std))
 
 
 def _require_known(architecture: str) -> None:
@@ -115,13 +116,12 @@ def _require_known(architecture: str) -> None:
     if not timm.is_model(name) or (tag and architecture not in known):
         near = [one for one in known if one.split(".")[0] == name] or timm.list_models(f"*{name[:5]}*", pretrained=True)
         raise ParamsError(
-            f"architecture {architecture!r} is neither cnn nor a timm model; near it: {', '.join(near[:8]) or 'nothing'}"
+            f"architecture {architecture!r} is neither cnn nor a timm model; near it: {', '.join(near[:8]) or 'none'}"
         )
 
 
-def _require_input_fits(body: nn.Module, architecture: str, size: int) -> int:
+def _require_input_fits(body: Any, architecture: str, size: int) -> int:
     """Number of features that `body` gives for an input of `size`, found by a trial."""
-    was_training = body.training
     try:
         with torch.no_grad():
             features = body.eval()(torch.zeros(1, 3, size, size)).shape[1]
@@ -129,7 +129,7 @@ def _require_input_fits(body: nn.Module, architecture: str, size: int) -> int:
         raise ParamsError(
             f"{architecture} cannot take an input of {size} pixels ({_first_line(error)}): set model.NAME.input_size"
         ) from error
-    body.train(was_training)
+    body.train()
     return features
 
 

@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torchmetrics.classification import BinaryAUROC
 
@@ -24,6 +25,8 @@ class Classifier(LightningModule):
     lr: the peak of a one-cycle schedule that warms up over the share `warmup` of all steps and then falls along a
     cosine. pos_weight: weight of a pneumonia image in the cross-entropy, relative to a normal one.
     """
+
+    pos_weight: Tensor
 
     def __init__(
         self,
@@ -67,7 +70,7 @@ class Classifier(LightningModule):
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(logits.float(), labels, pos_weight=self.pos_weight)
 
-    def configure_optimizers(self) -> dict:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         optimizer = OPTIMIZERS[self.optimizer](self.network.parameters(), self.lr, self.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,

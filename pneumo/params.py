@@ -1,5 +1,6 @@
 """Typed parameters. `load` reads params.yaml once per stage and refuses what it does not understand."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,7 +26,7 @@ class Phantom(Section):
 
     seed: Count
     size: Annotated[int, Field(strict=True, ge=64, le=1024)]
-    images: dict[Literal["train", "val", "test"], dict[Literal["normal", "bacterial", "viral"], Count]]
+    images: Mapping[str, Mapping[str, Count]]
 
 
 class Data(Section):

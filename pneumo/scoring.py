@@ -18,8 +18,8 @@ def score(folder: Path, processed: Path, split: str, *, accelerator: str = "auto
     part = packed.read(processed, split)
     if part.images.shape[1] != contract["image_size"]:
         raise BundleError(
-            f"{folder} was trained on pixels of {contract['image_size']}, and {processed} holds {part.images.shape[1]}: "
-            "run `dvc repro`"
+            f"{folder} was trained on pixels of {contract['image_size']}, "
+            f"and {processed} holds {part.images.shape[1]}: run `dvc repro`"
         )
     return table(part, predict(network, part, input_size=contract["input_size"], device=device(accelerator)))
 

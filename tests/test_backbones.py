@@ -106,7 +106,7 @@ def test_cnn_has_no_imagenet_weights():
 
 @pytest.mark.parametrize(
     ("architecture", "near"),
-    [("resnet51", "resnet50"), ("resnet50.a9_in1k", r"resnet50\.a1_in1k"), ("zzz", "nothing")],
+    [("resnet51", "resnet50"), ("resnet50.a9_in1k", r"resnet50\.a1_in1k"), ("zzz", "none")],
 )
 def test_an_unknown_architecture_names_what_is_near(architecture, near):
     with pytest.raises(ParamsError, match=rf"neither cnn nor a timm model; near it: .*{near}"):

@@ -64,7 +64,7 @@ def test_a_patient_in_test_and_outside_it_is_refused(names):
 
 def test_the_error_names_patient_and_images():
     names = ["train/PNEUMONIA/person3_virus_1.jpeg", "test/PNEUMONIA/person3_virus_2.jpeg"]
-    with pytest.raises(SplitError, match="first virus-3: test/PNEUMONIA/person3_virus_2.jpeg and train/"):
+    with pytest.raises(SplitError, match=r"first virus-3: test/PNEUMONIA/person3_virus_2\.jpeg and train/"):
         splits.refuse_leak(map(identify, names))
 
 
@@ -73,12 +73,10 @@ def dataset(patients=400):
     names = []
     for patient in range(patients):
         part = "test" if patient % 10 == 0 else "train"
+        normal = patient % 4 == 1 or patient % 20 == 0
+        person = f"person{patient}_{'virus' if patient % 3 else 'bacteria'}"
         for k in range(1 + patient % 3):
-            names.append(
-                f"{part}/NORMAL/IM-{patient:04}-{k:04}.jpeg"
-                if patient % 4 == 1 or patient % 20 == 0
-                else f"{part}/PNEUMONIA/person{patient}_{'virus' if patient % 3 else 'bacteria'}_{k}.jpeg"
-            )
+            names += [f"{part}/NORMAL/IM-{patient:04}-{k:04}.jpeg" if normal else f"{part}/PNEUMONIA/{person}_{k}.jpeg"]
     return [identify(name) for name in names]
 
 
