@@ -35,17 +35,19 @@ def preprocess(
     splits.refuse_leak(identities)
     chosen = splits.sample(identities, subset, seed=seed) if subset else {one.image for one in identities}
     todo = [one for one in identities if one.image in chosen]
-    rejected = [(one.image, f"not in the sample of data.subset={subset}") for one in identities if one not in set(todo)]
+    unsampled = [one.image for one in identities if one.image not in chosen]
 
     out.mkdir(parents=True, exist_ok=True)
     rows, unreadable = _pack(raw, todo, out / "images.npy", image_size, jobs)
     _refuse_many(unreadable, len(todo), max_rejected)
     table = pd.DataFrame(rows)
-    kept = [one for one in todo if one.image in set(table["image"])]
+    usable = set(table["image"])
+    kept = [one for one in todo if one.image in usable]
     table["split"] = splits.assign(kept, seed=seed, val_fraction=val_fraction)
     manifest.write(table, out / "manifest.csv")
-    left_out = pd.DataFrame(sorted(rejected + unreadable), columns=list(manifest.REJECTED_COLUMNS))
-    left_out.to_csv(out / "rejected.csv", index=False, lineterminator="\n")
+    left_out = unreadable + [(image, f"not in the sample of data.subset={subset}") for image in unsampled]
+    rejected = pd.DataFrame(sorted(left_out), columns=list(manifest.REJECTED_COLUMNS))
+    rejected.to_csv(out / "rejected.csv", index=False, lineterminator="\n")
     return {
         "source": source,
         "subset": {"asked": subset, "images": len(todo), "of": len(identities)} if subset else None,

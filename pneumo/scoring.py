@@ -44,9 +44,10 @@ def predict(
     """Probability of pneumonia of each row of `part`, float32 [n]."""
     network = network.to(device).eval()
     scores = []
-    for start in range(0, len(part), batch_size):
-        pixels = torch.from_numpy(part.pixels(slice(start, start + batch_size))).to(device)
-        scores.append(network(augment.resize(pixels, input_size)).sigmoid().cpu())
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        for start in range(0, len(part), batch_size):
+            pixels = torch.from_numpy(part.pixels(slice(start, start + batch_size))).to(device)
+            scores.append(network(augment.resize(pixels, input_size)).sigmoid().cpu())
     return torch.cat(scores).numpy()
 
 

@@ -195,6 +195,7 @@ class Curves(Callback):
     def on_train_end(self, trainer: Trainer, _: Any) -> None:
         if trainer.is_global_zero:
             self.live.end()
+            (self.folder / "metrics.json").unlink()  # the last epoch is not the one that is kept
 
 
 def _pos_weight(part: packed.Part, class_weights: str) -> float:
