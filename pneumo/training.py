@@ -17,13 +17,13 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProg
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from dvclive import Live
 from pneumo import backbones, bundle, manifest, metrics, packed, scoring
 from pneumo.augment import Augmentation
 from pneumo.classifier import Classifier
 from pneumo.errors import TrainingError
 
 MODES = {"roc_auc": "max", "loss": "min"}
+CURVES = {"train_loss": "train/loss", "val_loss": "val/loss", "val_roc_auc": "val/roc_auc"}
 
 
 class Batches(Dataset):
@@ -177,25 +177,34 @@ class Curves(Callback):
 
     def on_train_start(self, trainer: Trainer, _: Any) -> None:
         self.started = time.monotonic()
-        if trainer.is_global_zero:
-            self.live = Live(str(self.folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
+        self.live = _live(self.folder) if trainer.is_global_zero else None
 
     def on_train_epoch_end(self, trainer: Trainer, _: Any) -> None:
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if not trainer.is_global_zero:
             return
-        for name, label in (("train_loss", "train/loss"), ("val_loss", "val/loss"), ("val_roc_auc", "val/roc_auc")):
-            self.live.log_metric(label, float(f"{values[name]:.6g}"))
-        self.live.next_step()
+        if self.live:
+            for name, label in CURVES.items():
+                self.live.log_metric(label, float(f"{values[name]:.6g}"))
+            self.live.next_step()
         done = trainer.current_epoch + 1
         left = (time.monotonic() - self.started) / done * (self.epochs - done)
         say(f"epoch {done}/{self.epochs}  train loss {values['train_loss']:.4f}  val loss {values['val_loss']:.4f}  "
             f"val ROC AUC {values['val_roc_auc']:.4f}  at most {left:.0f} s left")  # fmt: skip
 
     def on_train_end(self, trainer: Trainer, _: Any) -> None:
-        if trainer.is_global_zero:
+        if self.live:
             self.live.end()
             (self.folder / "metrics.json").unlink()  # the last epoch is not the one that is kept
+
+
+def _live(folder: Path) -> Any:
+    """A DVCLive writer. Training alone needs no DVC, so a machine without it gets no curves, and is told so."""
+    try:
+        from dvclive import Live
+    except ImportError:
+        return say("dvclive is not installed: no curves are written")
+    return Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
 
 
 def _pos_weight(part: packed.Part, class_weights: str) -> float:

@@ -168,9 +168,9 @@ def test_the_best_epoch_is_kept(processed, tmp_path):
 
 
 def test_early_stopping_waits_for_its_patience(processed, tmp_path):
-    run(processed, tmp_path, settings={"patience": 2}, backbone={"lr": 1e-12, "epochs": 8})
-    curve = pd.read_csv(tmp_path / "curves/plots/metrics/val/roc_auc.tsv", sep="\t")
-    assert len(curve) == 3
+    run(processed, tmp_path, settings={"patience": 2, "monitor": "loss"}, backbone={"lr": 1e-12, "epochs": 20})
+    losses = pd.read_csv(tmp_path / "curves/plots/metrics/val/loss.tsv", sep="\t")["loss"]
+    assert len(losses) == losses.idxmin() + 1 + 2 < 20
 
 
 def test_a_loss_that_is_not_finite_stops_with_epoch_step_and_remedy(processed, tmp_path):
