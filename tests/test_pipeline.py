@@ -17,6 +17,7 @@ SMALL = [
     "data.phantom.size=96",
     f"data.phantom.images={IMAGES}",
     "preprocess.image_size=80",
+    "split.val_fraction=0.3",
     "train.epochs=1",
     "train.batch_size=8",
     "model.cnn.input_size=32",
