@@ -17,7 +17,7 @@ SPLITS = ("train", "val", "test")
 
 # The number counts separately per prefix and per subtype: person1_virus_6 and person1_bacteria_1 are two children.
 # With any coarser key, patients of the real dataset seem to stand on both sides of the official train/test border.
-_PNEUMONIA = re.compile(r"person(\d+)_(bacteria|virus)_\d+")
+_PNEUMONIA = re.compile(r"person(\d+)_(bacteria|virus)_\d+(?:_\d+)?")
 _NORMAL = re.compile(r"((?:NORMAL2-)?IM-\d+)-\d+(?:-\d+)?")
 _SUBTYPES = {"bacteria": "bacterial", "virus": "viral"}
 

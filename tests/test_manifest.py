@@ -11,6 +11,7 @@ from pneumo.errors import ManifestError
         ("train/PNEUMONIA/person1_bacteria_1.jpeg", 1, "bacterial", "bacteria-1"),
         ("train/PNEUMONIA/person1_virus_6.jpeg", 1, "viral", "virus-1"),
         ("test/PNEUMONIA/person0078_bacteria_378.JPG", 1, "bacterial", "bacteria-78"),
+        ("train/PNEUMONIA/person447_virus_921_1.jpeg", 1, "viral", "virus-447"),
         ("train/NORMAL/IM-0115-0001.jpeg", 0, "normal", "IM-0115"),
         ("test/NORMAL/IM-0011-0001-0002.jpeg", 0, "normal", "IM-0011"),
         ("val/NORMAL/NORMAL2-IM-1427-0001.jpeg", 0, "normal", "NORMAL2-IM-1427"),
