@@ -24,12 +24,12 @@ format: .venv/.complete ## Put the code into its standard form
 	ruff check --fix
 	ruff format
 
-lock: ## Compile requirements.lock from pyproject.toml (UPGRADE=--upgrade takes newer versions)
+lock: .venv/.complete ## Compile requirements.lock from pyproject.toml (UPGRADE=--upgrade takes newer versions)
 	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --extra dev $(UPGRADE) \
 		--custom-compile-command 'make lock' --quiet pyproject.toml --output-file requirements.lock
 
-clean: ## Remove the environment and everything that the pipeline can make again
-	rm -rf .venv .checkpoints .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean: ## Remove the environment and the caches of the developer's tools
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/.complete: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pneumo needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12")'

@@ -20,8 +20,11 @@ class Augmentation(nn.Module):
     """Packed pixels, uint8 [B, S, S] -> randomly changed float [B, 1, size, size] in [0, 1], each sample its own way.
 
     rotate: degrees. area: share of the field that a crop keeps. aspect: of the crop, up to this or its inverse.
-    brightness: factor 1 ± this. contrast: likewise. gamma: up to this or its inverse. flip, blur, noise: probabilities.
-    Randomness comes from torch's generator of the device.
+    brightness: added, up to ± this. contrast: a factor of 1 ± this. gamma: up to this or its inverse. flip, blur,
+    noise: probabilities. Randomness comes from torch's generator of the device.
+
+    The pixels are first resized with antialiasing, as for scoring, to a size at which the widest crop is shrunk as
+    much as the narrowest is enlarged. Always in float32: autocast would displace the sampling grid.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Augmentation(nn.Module):
         noise: float,
     ) -> None:
         super().__init__()
+        self.between = math.ceil(size / area[0] ** 0.25)
         self.changes = nn.Sequential(
             K.RandomAffine(rotate, p=float(rotate > 0)),
             K.RandomResizedCrop((size, size), scale=area, ratio=(1 / aspect, aspect), cropping_mode="resample"),
@@ -52,7 +56,9 @@ class Augmentation(nn.Module):
 
     @torch.no_grad()
     def forward(self, pixels: Tensor) -> Tensor:
-        return self.changes(pixels.unsqueeze(1).float() / 255).clamp(0, 1)
+        with torch.autocast(pixels.device.type, enabled=False):
+            grey = resize(pixels, min(self.between, pixels.shape[-1]))
+            return self.changes(grey).clamp(0, 1)
 
 
 class _RandomGamma(nn.Module):

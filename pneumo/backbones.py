@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pneumo.errors import ParamsError, WeightsError
 
 CHANNELS = (32, 64, 128, 128, 256)  # of the five blocks of cnn
+LEFT_OUT = ("fc.", "head.", "classifier.", "pre_logits.", "AuxLogits.")  # classifiers of published weights
 FEATURES = 256  # of its fully connected layer
 
 
@@ -37,6 +38,9 @@ class Network(nn.Module):
         super().__init__()
         self.body = body
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, 1))
+        self.normalise_with(normalisation)
+
+    def normalise_with(self, normalisation: Normalisation) -> None:
         self.normalisation = normalisation
         for name, values in (("mean", normalisation.mean), ("std", normalisation.std)):
             self.register_buffer(name, torch.tensor(values).view(1, -1, 1, 1), persistent=False)
@@ -152,6 +156,9 @@ def _load(network: Network, architecture: str, path: Path) -> None:
             raise WeightsError(
                 f"{path}: {key} is {tuple(state[key].shape)}; {architecture} needs {tuple(tensor.shape)}"
             )
+    extra = [key for key in state if key not in wanted and not key.startswith(LEFT_OUT)]
+    if extra:
+        raise WeightsError(f"{path} has {extra[0]}, which {architecture} lacks: are these weights of another network?")
     target.load_state_dict({key: state[key] for key in wanted})
 
 

@@ -51,32 +51,35 @@ class Classifier(LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         pixels, labels = batch
         loss = self._loss(self.network(self.augmentation(pixels)), labels)
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"the loss is {loss.item()} in epoch {self.current_epoch}, step {self.global_step}: "
-                f"lower the learning rate (it peaks at {self.lr:g}), lower train.gradient_clip, "
-                "or use train.precision=32-true"
-            )
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(labels), sync_dist=True)
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         pixels, labels = batch
         logits = self.network(augment.resize(pixels, self.input_size)).float()
-        self.roc_auc.update(logits, labels.int())
+        self.roc_auc.update(logits.sigmoid(), labels.int())  # of logits torchmetrics guesses by batch what they are
         self.log("val_loss", self._loss(logits, labels), batch_size=len(labels), sync_dist=True)
         self.log("val_roc_auc", self.roc_auc, batch_size=len(labels))
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return F.binary_cross_entropy_with_logits(logits.float(), labels, pos_weight=self.pos_weight)
+        loss = F.binary_cross_entropy_with_logits(logits.float(), labels, pos_weight=self.pos_weight)
+        if not torch.isfinite(loss):
+            part = "training" if self.training else "validation"
+            raise TrainingError(
+                f"the {part} loss is {loss.item()} in epoch {self.current_epoch}, step {self.global_step}: "
+                f"lower the learning rate (it peaks at {self.lr:g}), lower train.gradient_clip, "
+                "or use train.precision=32-true"
+            )
+        return loss
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         optimizer = OPTIMIZERS[self.optimizer](self.network.parameters(), self.lr, self.weight_decay)
+        steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=self.lr,
-            total_steps=int(self.trainer.estimated_stepping_batches),
-            pct_start=self.warmup,
+            total_steps=steps,
+            pct_start=max(self.warmup, min(2 / steps, 1.0)),  # OneCycleLR divides by zero at a warm-up of one step
             cycle_momentum=False,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

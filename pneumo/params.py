@@ -5,16 +5,29 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pneumo.errors import ParamsError
 
 Count = Annotated[int, Field(strict=True, ge=0)]
 Positive = Annotated[int, Field(strict=True, ge=1)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Rate = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
+PositiveFraction = Annotated[float, Field(strict=True, gt=0, le=1)]
+Share = Annotated[float, Field(strict=True, gt=0, lt=1)]
+Rate = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Folder = Annotated[str, Field(pattern="^(train|val|test)/(NORMAL|PNEUMONIA)$")]
+
+
+def _named_weights(weights: str) -> str:
+    if weights not in ("imagenet", "none") and not weights.endswith(".safetensors"):
+        raise ValueError("expected 'imagenet', 'none' or a .safetensors path")
+    if weights.endswith(".safetensors") and not Path(weights).is_file():
+        raise ValueError("there is no such file")
+    return weights
+
+
+Weights = Annotated[str, AfterValidator(_named_weights)]
 
 
 class Section(BaseModel):
@@ -37,7 +50,7 @@ class Data(Section):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
     dataset: Annotated[str, Field(pattern="^[^/]+/[^/]+$")] | None
     version: Positive | None
-    expected: dict[str, Count] | None
+    expected: Mapping[Folder, Count] | None
     phantom: Phantom | None
     subset: Annotated[int, Field(strict=True, ge=20)] | None
 
@@ -63,13 +76,13 @@ class Split(Section):
 class Augment(Section):
     """Strength of each random change to a training image; 0 (or equal bounds) switches it off."""
 
-    rotate: Annotated[float, Field(ge=0, le=180)]  # degrees to either side
-    area: tuple[Share | Literal[1], Fraction]  # share of the field that a random crop keeps
-    aspect: Annotated[float, Field(ge=1, le=4)]  # width to height of the crop, up to this or its inverse
+    rotate: Annotated[float, Field(strict=True, ge=0, le=180)]  # degrees to either side
+    area: tuple[PositiveFraction, PositiveFraction]  # share of the field that a random crop keeps
+    aspect: Annotated[float, Field(strict=True, ge=1, le=4)]  # width to height of the crop, up to this or its inverse
     flip: Fraction  # probability of a left-right mirror image
-    brightness: Annotated[float, Field(ge=0, lt=1)]
-    contrast: Annotated[float, Field(ge=0, lt=1)]
-    gamma: Annotated[float, Field(ge=1, le=4)]
+    brightness: Annotated[float, Field(strict=True, ge=0, lt=1)]
+    contrast: Annotated[float, Field(strict=True, ge=0, lt=1)]
+    gamma: Annotated[float, Field(strict=True, ge=1, le=4)]
     blur: Fraction  # probability
     noise: Fraction  # probability
 
@@ -87,7 +100,7 @@ class Train(Section):
     seed: Count
     epochs: Positive
     batch_size: Annotated[int, Field(strict=True, ge=2)]
-    weights: str
+    weights: Weights
     input: Literal["native", "small"]
     monitor: Literal["roc_auc", "loss"]
     patience: Positive
@@ -103,22 +116,15 @@ class Backbone(Section):
     """One network. `architecture` is `cnn` or a timm model with its exact pretrained tag."""
 
     architecture: str
-    weights: str
+    weights: Weights
     input_sizes: dict[Literal["native", "small"], Positive]
     input_size: Annotated[int, Field(strict=True, ge=32, le=1024)]
-    dropout: Annotated[float, Field(ge=0, lt=1)]
+    dropout: Annotated[float, Field(strict=True, ge=0, lt=1)]
     optimizer: Literal["rmsprop", "adamw", "sgd"]
     lr: Rate
     weight_decay: NonNegative
     epochs: Positive
     batch_size: Annotated[int, Field(strict=True, ge=2)]
-
-    @field_validator("weights")
-    @classmethod
-    def _weights_are_named(cls, weights: str) -> str:
-        if weights not in ("imagenet", "none") and not weights.endswith(".safetensors"):
-            raise ValueError("expected 'imagenet', 'none' or a .safetensors path")
-        return weights
 
 
 class Threshold(Section):

@@ -63,6 +63,9 @@ def received(raw: Path) -> list[str]:
     found = sorted(path.relative_to(raw).as_posix() for path in raw.glob("*/*/*") if path.is_file())
     if not found:
         raise SourceError(f"{raw} holds no images: run `dvc repro download`")
+    odd = [name for name in found if any("\ud800" <= letter <= "\udfff" for letter in name)]
+    if odd:
+        raise SourceError(f"{raw}: the file name {odd[0]!a} is not UTF-8 and cannot go into a table: rename the file")
     return found
 
 
@@ -96,7 +99,7 @@ def _read(path: Path, size: int) -> images.Radiograph | str:
 
 
 def _refuse_many(unreadable: list[tuple[str, str]], total: int, max_rejected: float) -> None:
-    if len(unreadable) <= max_rejected * total:
+    if len(unreadable) <= max_rejected * total and len(unreadable) < total:
         return
     first = "\n".join(f"  {image}: {reason}" for image, reason in unreadable[:5])
     raise TooManyRejected(

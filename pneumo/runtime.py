@@ -14,7 +14,7 @@ _ISA = {  # name -> (ATen, oneDNN, MKL)
 
 
 def fix(*, threads: int, cpu_isa: str) -> None:
-    """Pin thread count and instruction set of this process, so that another machine computes the same bytes.
+    """Pin thread count and instruction set of this process, so that a second run computes the same bytes.
 
     On processors that are not x86-64 the instruction set is left alone. Raises TrainingError once torch is loaded.
     """

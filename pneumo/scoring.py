@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from pneumo import augment, backbones, bundle, packed
-from pneumo.backbones import Network
+from pneumo.backbones import Network, Normalisation
 from pneumo.errors import BundleError, TrainingError
 
 
@@ -34,6 +34,7 @@ def load(folder: Path) -> tuple[Network, dict]:
         weights=str(folder / "model.safetensors"),
         seed=0,
     )
+    network.normalise_with(Normalisation(**contract["normalisation"]))
     return network.eval(), contract
 
 

@@ -86,7 +86,7 @@ def _share(
     """Images that stratum `key` may have: cumulative rounding, so that the shares add up to `size` exactly."""
     before = sum(_count(strata[other]) for other in strata if other < key)
     upto = before + _count(strata[key])
-    return round(size * min(upto, total) / total) - round(size * before / total)
+    return round(size * upto / total) - round(size * before / total)
 
 
 def _count(patients: dict[str, list[str]]) -> int:

@@ -54,10 +54,11 @@ def train(
 ) -> None:
     """Train `name` and write its bundle to `model`, validation scores to `scores`, curves to `curves`.
 
-    `backbone`, `augmentation`, `settings` and `threshold` are the sections model.NAME, augment, train and threshold of
-    params.yaml. Only the train and val parts are read. Raises TrainingError where the loss is not finite.
+    `backbone`, `augmentation` and `threshold` are the sections model.NAME, augment and threshold of params.yaml;
+    `settings` is train without what model.NAME repeats. Only the train and val parts are read.
+    Raises TrainingError where the loss is not finite.
     """
-    scoring.device(settings["accelerator"])
+    _require_devices(settings["accelerator"], settings["devices"])
     parts = {split: packed.read(processed, split) for split in ("train", "val")}
     seed_everything(settings["seed"], verbose=False)
     network, weights_sha256 = backbones.create(
@@ -99,7 +100,7 @@ def train(
             "threshold": metrics.threshold(written["label"], written["score"], **threshold),
             "threshold_policy": dict(threshold),
             "parameters": backbones.parameters(network),
-            "weights": backbone["weights"],
+            "weights": Path(backbone["weights"]).name,
             "sha256": {
                 "manifest": manifest.digest(processed / "manifest.csv"),
                 "params": _digest({"model": backbone, "augment": augmentation, "train": settings}),
@@ -125,14 +126,14 @@ def fit(
     best = ModelCheckpoint(checkpoints, "best", monitor=monitor, mode=mode, save_weights_only=True)
     trainer = Trainer(
         max_epochs=backbone["epochs"],
-        accelerator=settings["accelerator"],
+        accelerator={"cuda": "gpu", "cpu": "cpu"}[scoring.device(settings["accelerator"]).type],
         devices=settings["devices"],
         precision=_precision(settings["precision"], settings["accelerator"]),
         gradient_clip_val=settings["gradient_clip"],
         deterministic=True,
         callbacks=[
             best,
-            EarlyStopping(monitor, mode=mode, patience=settings["patience"]),
+            EarlyStopping(monitor, mode=mode, patience=settings["patience"], check_finite=False),
             Curves(curves, backbone["epochs"]),
             *([RichProgressBar(leave=False)] if sys.stderr.isatty() else []),
         ],
@@ -142,22 +143,23 @@ def fit(
         num_sanity_val_steps=0,
         default_root_dir=checkpoints,
     )
-    trainer.fit(classifier, *_loaders(parts, backbone["batch_size"], settings["seed"]))
-    if trainer.interrupted:
-        raise TrainingError("training was interrupted: nothing was written")
-    state = torch.load(best.best_model_path, weights_only=True, map_location="cpu")["state_dict"]
-    classifier.cpu().load_state_dict(state)
+    trainer.fit(classifier, *_loaders(parts, backbone["batch_size"], settings))
     if trainer.is_global_zero:
+        state = torch.load(best.best_model_path, weights_only=True, map_location="cpu")["state_dict"]
+        classifier.cpu().load_state_dict(state)
         shutil.rmtree(checkpoints, ignore_errors=True)
     return trainer
 
 
-def _loaders(parts: Mapping[str, packed.Part], batch_size: int, seed: int) -> tuple[DataLoader, DataLoader]:
-    if len(parts["train"]) < batch_size:
+def _loaders(
+    parts: Mapping[str, packed.Part], batch_size: int, settings: Mapping[str, Any]
+) -> tuple[DataLoader, DataLoader]:
+    if len(parts["train"]) < batch_size * settings["devices"]:
         raise TrainingError(
-            f"{len(parts['train'])} training images do not fill one batch of {batch_size}: lower train.batch_size"
+            f"{len(parts['train'])} training images do not fill one batch of {batch_size} on each of "
+            f"{settings['devices']} devices: lower train.batch_size"
         )
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(settings["seed"])
     common: dict[str, Any] = {"batch_size": batch_size, "collate_fn": _as_it_is}
     return (
         DataLoader(Batches(parts["train"]), shuffle=True, drop_last=True, generator=generator, **common),
@@ -207,6 +209,11 @@ def _live(folder: Path) -> Any:
     return Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
 
 
+def _require_devices(accelerator: str, devices: int) -> None:
+    if scoring.device(accelerator).type == "cpu" and accelerator != "cpu" and devices > 1:
+        raise TrainingError(f"train.devices is {devices}, and torch finds no GPU: use train.devices=1")
+
+
 def _pos_weight(part: packed.Part, class_weights: str) -> float:
     pneumonia = float(part.labels.sum())
     return (len(part) - pneumonia) / pneumonia if class_weights == "balanced" else 1.0
@@ -216,7 +223,7 @@ def _precision(precision: str, accelerator: str) -> Any:
     if precision != "auto":
         return precision
     on_gpu = scoring.device(accelerator).type == "cuda"
-    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
+    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
 
 
 def starting_point(weights: str) -> str:

@@ -2,6 +2,7 @@
 
 import sys
 from importlib.util import find_spec
+from inspect import signature
 
 if sys.version_info < (3, 11) or find_spec("pydantic") is None or find_spec("pneumo") is None:
     sys.exit(
@@ -15,6 +16,10 @@ from pneumo.errors import PneumoError
 
 def run(main: Callable[..., None]) -> None:
     """Call `main` with the command line's arguments; an error that the user can mend is shown without a traceback."""
+    try:
+        signature(main).bind(*sys.argv[1:])
+    except TypeError as error:
+        sys.exit(f"error: {error}; dvc.yaml shows how each stage is called")
     try:
         main(*sys.argv[1:])
     except PneumoError as error:

@@ -5,6 +5,8 @@ from pathlib import Path
 from pneumo import params, runtime
 from stages import run
 
+REPEATED = {"epochs", "batch_size", "weights", "input"}  # each backbone has its own, by default the same
+
 
 def main(name: str) -> None:
     chosen = params.load()
@@ -21,7 +23,7 @@ def main(name: str) -> None:
         checkpoints=Path(".checkpoints", name),
         backbone=backbone.model_dump(),
         augmentation=chosen.augment.model_dump(),
-        settings=chosen.train.model_dump(),
+        settings=chosen.train.model_dump(exclude=REPEATED),
         threshold=chosen.threshold.model_dump(),
     )
 

@@ -37,6 +37,16 @@ def test_switched_off_it_changes_nothing(pixels):
     torch.testing.assert_close(changed, pixels.unsqueeze(1) / 255, atol=1e-4, rtol=0)
 
 
+def test_switched_off_it_resizes_as_scoring_does(pixels):
+    torch.testing.assert_close(Augmentation(24, **OFF)(pixels), resize(pixels, 24), atol=1e-4, rtol=0)
+
+
+def test_mixed_precision_does_not_displace_the_pixels(pixels):
+    with torch.autocast("cpu", torch.bfloat16):
+        changed = Augmentation(48, **OFF)(pixels)
+    torch.testing.assert_close(changed, pixels.unsqueeze(1) / 255, atol=1e-4, rtol=0)
+
+
 def test_shape_and_range(pixels):
     changed = Augmentation(32, **STRONG)(pixels)
     assert changed.shape == (6, 1, 32, 32)

@@ -6,7 +6,13 @@ from safetensors.torch import save_file
 from pneumo import backbones
 from pneumo.errors import ParamsError, WeightsError
 
-LINE_UP = [("cnn", 64), ("vgg16.tv_in1k", 48), ("inception_v3.tv_in1k", 75), ("resnet50.a1_in1k", 64)]
+LINE_UP = [
+    ("cnn", 64),
+    ("vgg16.tv_in1k", 48),
+    ("vgg19.tv_in1k", 48),
+    ("inception_v3.tv_in1k", 75),
+    ("resnet50.a1_in1k", 64),
+]
 
 
 def create(architecture, weights="none", input_size=64, seed=0):
@@ -35,11 +41,21 @@ def test_vgg_is_pooled_and_has_no_hundred_million_weights():
     assert network.head[1].in_features == 512
 
 
-def test_each_network_normalises_as_it_was_pretrained():
-    imagenet = create("resnet50.a1_in1k")[0].normalisation
-    inception = create("inception_v3.tv_in1k", input_size=75)[0].normalisation
-    assert imagenet.mean == tuple(timm.get_pretrained_cfg("resnet50.a1_in1k").mean)
-    assert inception.std == tuple(timm.get_pretrained_cfg("inception_v3.tv_in1k").std)
+@pytest.mark.parametrize(
+    ("architecture", "mean", "std"),
+    [
+        ("resnet50.a1_in1k", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ("inception_v3.tv_in1k", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    ],
+)
+def test_each_network_normalises_as_it_was_pretrained(architecture, mean, std):
+    network, _ = create(architecture, input_size=75)
+    seen = []
+    network.body.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with torch.inference_mode():
+        network.eval()(torch.full((1, 1, 75, 75), 0.7))
+    expected = [(0.7 - m) / s for m, s in zip(mean, std, strict=True)]
+    torch.testing.assert_close(seen[0][0, :, 3, 3], torch.tensor(expected))
 
 
 def test_the_seed_decides_the_start():
@@ -71,6 +87,10 @@ def _other_network(path):
     save_file(timm.create_model("mobilenetv3_small_050").state_dict(), path)
 
 
+def _larger_network(path):
+    save_file(timm.create_model("resnet101").state_dict(), path)
+
+
 def _wrong_shape(path):
     state = timm.create_model("resnet50").state_dict()
     save_file(state | {"conv1.weight": torch.zeros(64, 1, 7, 7)}, path)
@@ -82,6 +102,7 @@ def _wrong_shape(path):
         (lambda path: None, "is missing"),
         (lambda path: path.write_bytes(b"no weights"), "is not a safetensors file"),
         (_other_network, "which resnet50.a1_in1k needs: are these weights of another network"),
+        (_larger_network, r"has layer3\.\d+\..*, which resnet50.a1_in1k lacks"),
         (_wrong_shape, r"conv1.weight is \(64, 1, 7, 7\); resnet50.a1_in1k needs \(64, 3, 7, 7\)"),
     ],
 )

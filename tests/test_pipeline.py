@@ -109,7 +109,8 @@ def test_another_backbone_runs_only_its_own_stages_and_metrics_diff_compares(clo
         ("model=vgg61", "Could not find 'model/vgg61'"),
         ("data=elsewhere", "Could not find 'data/elsewhere'"),
         ("train.epochs=0", "train.epochs is 0; expected greater than or equal to 1"),
-        ("train.epoch=3", "train.epoch"),
+        ("train.epoch=3", "Could not override 'train.epoch'"),
+        ("+train.epoch=3", "train.epoch is not a parameter; expected one of accelerator, batch_size"),
         ("data=archive", "data.path is null; data.source=archive needs it: -S data.path="),
     ],
 )

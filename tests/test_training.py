@@ -159,12 +159,13 @@ def test_no_checkpoint_is_left_and_every_epoch_has_a_point(trained):
 
 
 def test_the_best_epoch_is_kept(processed, tmp_path):
-    run(processed, tmp_path, settings={"monitor": "loss"}, backbone={"lr": 0.02})
+    run(processed, tmp_path, settings={"monitor": "loss"}, backbone={"lr": 5e-3, "epochs": 6, "dropout": 0.8})
     losses = pd.read_csv(tmp_path / "curves/plots/metrics/val/loss.tsv", sep="\t")["loss"]
     scores = metrics.read_scores(tmp_path / "scores/val.csv")
     labels, found = scores["label"].to_numpy(), scores["score"].clip(1e-7, 1 - 1e-7).to_numpy()
     loss = -np.mean(labels * np.log(found) + (1 - labels) * np.log(1 - found))
-    assert loss == pytest.approx(losses.min(), rel=1e-3)
+    assert loss == pytest.approx(losses.min(), abs=1e-5)
+    assert losses.iloc[-1] > losses.min() + 1e-4, "or the last epoch is the best, and this test shows nothing"
 
 
 def test_early_stopping_waits_for_its_patience(processed, tmp_path):
@@ -179,6 +180,25 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_step_and_remedy(processed, t
     assert not (tmp_path / "model").exists()
 
 
+def test_a_schedule_of_ten_steps_does_not_divide_by_zero(processed, tmp_path):
+    run(processed, tmp_path, settings={"warmup": 0.1}, backbone={"batch_size": 24, "epochs": 5})
+    assert (tmp_path / "model/model.safetensors").is_file()
+
+
+def test_validation_auc_is_that_of_all_images_together(trained):
+    """Batches of 8, the last of 4: the AUC that chose the epoch is the one of the written scores."""
+    curve = pd.read_csv(trained / "curves/plots/metrics/val/roc_auc.tsv", sep="\t")["roc_auc"]
+    written = metrics.read_scores(trained / "scores/val.csv")
+    assert metrics.evaluate(written["label"], written["score"], 0.5)["roc_auc"] == pytest.approx(curve.max(), abs=1e-5)
+
+
+def test_several_devices_without_a_gpu_are_refused(processed, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(TrainingError, match="devices is 4, and torch finds no GPU"):
+        run(processed, tmp_path, settings={"devices": 4, "accelerator": "auto"})
+
+
 def test_a_gpu_that_is_not_there_is_not_replaced_by_the_cpu(processed, tmp_path):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
@@ -187,7 +207,7 @@ def test_a_gpu_that_is_not_there_is_not_replaced_by_the_cpu(processed, tmp_path)
 
 
 def test_fewer_images_than_a_batch_are_refused(processed, tmp_path):
-    with pytest.raises(TrainingError, match="48 training images do not fill one batch of 64"):
+    with pytest.raises(TrainingError, match="48 training images do not fill one batch of 64 on each of 1"):
         run(processed, tmp_path, backbone={"batch_size": 64})
 
 
