@@ -70,7 +70,8 @@ def sample(identities: Sequence[Identity], size: int, *, seed: int) -> set[str]:
     chosen: set[str] = set()
     for key, patients in sorted(strata.items()):
         room = _share(size, strata, key, len(identities))
-        for patient in sorted(patients, key=lambda name: position(name, seed)):
+        # Not the order that decides between val and train: the first patients would all be on one side.
+        for patient in sorted(patients, key=lambda name: position(f"sample:{name}", seed)):
             if len(patients[patient]) <= room:
                 chosen.update(patients[patient])
                 room -= len(patients[patient])

@@ -116,6 +116,13 @@ def test_a_sample_keeps_patients_whole_and_proportions(size):
         assert abs(sum(one.subtype == subtype and one.image in chosen for one in everything) / size - share) < 0.1
 
 
+def test_a_sample_is_split_like_the_whole():
+    everything = dataset()
+    chosen = splits.sample(everything, 200, seed=0)
+    found = Counter(splits.assign([one for one in everything if one.image in chosen], seed=0, val_fraction=0.2))
+    assert 0.1 < found["val"] / (found["val"] + found["train"]) < 0.3
+
+
 def test_a_sample_larger_than_the_dataset_is_the_dataset():
     everything = dataset(20)
     assert splits.sample(everything, 10_000, seed=0) == {one.image for one in everything}
