@@ -29,6 +29,10 @@ class SplitError(PneumoError):
     """The images cannot be divided into train, val and test without a leak or an empty class."""
 
 
+class AuditError(PneumoError):
+    """The data have a defect that would falsify the results, such as one image in two splits."""
+
+
 class WeightsError(PneumoError):
     """Starting weights cannot be fetched, or do not fit the backbone."""
 

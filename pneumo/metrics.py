@@ -1,38 +1,68 @@
-"""Labels and scores -> numbers and thresholds. Scores are probabilities of pneumonia; labels 0 normal, 1 pneumonia."""
+"""Scores -> the numbers of metrics/NAME.json. Labels: 0 normal, 1 pneumonia."""
 
-from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn import metrics as sk
 
-from pneumo.errors import ManifestError
-from pneumo.manifest import require_columns
+from pneumo import bootstrap, calibration
 
-SCORE_COLUMNS = ("image", "patient", "label", "subtype", "score")
+ORACLE_NOTE = "the best that any threshold gives on these very images: known only afterwards, not achievable in advance"
 
 
-def evaluate(labels: ArrayLike, scores: ArrayLike, threshold: float) -> dict[str, float | int]:
-    """All metrics of one part, rounded to six digits. An image is called pneumonia where score >= threshold.
+def evaluate(
+    table: pd.DataFrame, threshold: float, *, temperature: float, prevalence: float, resamples: int, seed: int
+) -> dict[str, Any]:
+    """All numbers of one part, rounded to six digits; null where a number cannot be had.
 
-    Ratios whose denominator is empty (precision where nothing is called pneumonia) are 0, as in scikit-learn.
+    `table`: pneumo.scores.COLUMNS. prevalence: share of pneumonia for which `ppv` and `npv` are given. `ci95`: 95 %
+    intervals by drawing patients with replacement, `resamples` times. `at_half`: the same decisions at 0.5.
+    `uncalibrated`: calibration of the scores before temperature scaling. `oracle`: see its note.
     """
-    y = np.asarray(labels, dtype=int)
-    s = np.asarray(scores, dtype=float)
+    y, s, logits = (table[column].to_numpy() for column in ("label", "score", "logit"))
+    decided = decisions(y, s, threshold, subtypes=table["subtype"].to_numpy())
+    return {
+        "n": len(table),
+        "patients": int(table["patient"].nunique()),
+        **decided,
+        "ppv": _ppv(decided["recall"], decided["specificity"], prevalence),
+        "npv": _ppv(decided["specificity"], decided["recall"], 1 - prevalence),
+        "prevalence": prevalence,
+        **ranking(y, s),
+        **_calibration(y, s, logits / temperature),
+        "threshold": threshold,
+        "temperature": temperature,
+        "ci95": bootstrap.intervals(
+            table, threshold, temperature=temperature, prevalence=prevalence, resamples=resamples, seed=seed
+        ),
+        "at_half": decisions(y, s, 0.5, subtypes=table["subtype"].to_numpy()),
+        "uncalibrated": _calibration(y, calibration.calibrate(logits, 1.0), logits),
+        "oracle": oracle(y, s),
+    }
+
+
+def decisions(labels: ArrayLike, scores: ArrayLike, threshold: float, subtypes: ArrayLike) -> dict[str, Any]:
+    """What the decisions at `threshold` get right. An image is called pneumonia where score >= threshold.
+
+    Ratios whose denominator is empty (precision where nothing is called pneumonia) are 0, as in scikit-learn; recall of
+    a subtype that has no image is null.
+    """
+    y, s = np.asarray(labels, dtype=int), np.asarray(scores, dtype=float)
     called = s >= threshold
     tn, fp, fn, tp = (int(count) for count in sk.confusion_matrix(y, called, labels=[0, 1]).ravel())
     return {
-        "n": len(y),
-        "accuracy": _round(sk.accuracy_score(y, called)),
-        "recall": _round(sk.recall_score(y, called, zero_division=0)),
-        "specificity": _round(sk.recall_score(y, called, pos_label=0, zero_division=0)),
-        "precision": _round(sk.precision_score(y, called, zero_division=0)),
-        "f1": _round(sk.f1_score(y, called, zero_division=0)),
-        "roc_auc": _round(sk.roc_auc_score(y, s)),
-        "average_precision": _round(sk.average_precision_score(y, s)),
-        "threshold": threshold,
+        "accuracy": rounded(sk.accuracy_score(y, called)),
+        "recall": rounded(sk.recall_score(y, called, zero_division=0)),
+        "specificity": rounded(sk.recall_score(y, called, pos_label=0, zero_division=0)),
+        "precision": rounded(sk.precision_score(y, called, zero_division=0)),
+        "f1": rounded(sk.f1_score(y, called, zero_division=0)),
+        **{
+            f"recall_{subtype}": rounded(called[of_it].mean()) if of_it.any() else None
+            for subtype in ("bacterial", "viral")
+            for of_it in [(np.asarray(subtypes) == subtype) & (y == 1)]
+        },
         "tp": tp,
         "fp": fp,
         "tn": tn,
@@ -40,72 +70,52 @@ def evaluate(labels: ArrayLike, scores: ArrayLike, threshold: float) -> dict[str
     }
 
 
-def _round(value: float) -> float:
-    return round(float(value), 6)
+def ranking(labels: ArrayLike, scores: ArrayLike) -> dict[str, float]:
+    """What does not depend on a threshold."""
+    return {
+        "roc_auc": rounded(sk.roc_auc_score(labels, scores)),
+        "average_precision": rounded(sk.average_precision_score(labels, scores)),
+    }
 
 
-def threshold(labels: ArrayLike, scores: ArrayLike, policy: str, value: float | None = None) -> float:
-    """The decision threshold that `policy` finds on these (validation) scores; always one of them, or `value`.
-
-    youden: largest recall + specificity - 1. f1: largest F1. sensitivity: the highest threshold whose recall is at
-    least `value`. specificity: the lowest whose specificity is at least `value`. fixed: `value` itself.
-    """
+def oracle(labels: ArrayLike, scores: ArrayLike) -> dict[str, Any]:
+    """The highest accuracy, F1 and Youden index over all thresholds, each with its threshold."""
     y, s = np.asarray(labels, dtype=int), np.asarray(scores, dtype=float)
-    return float(_POLICIES[policy](y, s, value if value is not None else np.nan))
+    fpr, tpr, thresholds = sk.roc_curve(y, s, drop_intermediate=False)
+    tp, fp = tpr * y.sum(), fpr * (1 - y).sum()
+    curves = {
+        "accuracy": (tp + (1 - y).sum() - fp) / len(y),
+        "f1": 2 * tp / (tp + fp + y.sum()),
+        "youden": tpr - fpr,
+    }
+    found: dict[str, Any] = {"note": ORACLE_NOTE}
+    for name, curve in curves.items():
+        best = int(np.argmax(curve[1:])) + 1  # the first point calls nothing pneumonia: its threshold is infinite
+        found |= {name: rounded(curve[best]), f"{name}_threshold": float(thresholds[best])}
+    return found
 
 
-def _youden(y: NDArray[np.int_], s: NDArray[np.float64], _: float) -> float:
-    fpr, tpr, thresholds = sk.roc_curve(y, s)
-    return thresholds[1:][np.argmax((tpr - fpr)[1:])]
+def net_benefit(labels: ArrayLike, scores: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
+    """Net benefit of treating where score >= t, for each probability t in (0, 1): Vickers & Elkin 2006."""
+    y, s, t = np.asarray(labels), np.asarray(scores, dtype=float), np.asarray(thresholds, dtype=float)
+    called = s[None, :] >= t[:, None]
+    return (called & (y == 1)).mean(axis=1) - (called & (y == 0)).mean(axis=1) * t / (1 - t)
 
 
-def _f1(y: NDArray[np.int_], s: NDArray[np.float64], _: float) -> float:
-    precision, recall, thresholds = sk.precision_recall_curve(y, s)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    return thresholds[np.argmax(f1[:-1])]
+def _calibration(y: NDArray[Any], scores: NDArray[Any], logits: NDArray[Any]) -> dict[str, float | None]:
+    return {
+        "brier": rounded(calibration.brier(y, scores)),
+        "ece": rounded(calibration.expected_error(y, scores)),
+        "calibration_slope": rounded(calibration.slope(y, logits)),
+        "calibration_intercept": rounded(calibration.intercept(y, logits)),
+    }
 
 
-def _sensitivity(y: NDArray[np.int_], s: NDArray[np.float64], value: float) -> float:
-    _, tpr, thresholds = sk.roc_curve(y, s, drop_intermediate=False)
-    return thresholds[1:][np.argmax(tpr[1:] >= value)]
+def _ppv(recall: float, specificity: float, prevalence: float) -> float | None:
+    """Share of true ones among the called ones at `prevalence` (Bayes); null where nothing would be called."""
+    true, false = recall * prevalence, (1 - specificity) * (1 - prevalence)
+    return rounded(true / (true + false)) if true + false else None
 
 
-def _specificity(y: NDArray[np.int_], s: NDArray[np.float64], value: float) -> float:
-    fpr, _, thresholds = sk.roc_curve(y, s, drop_intermediate=False)
-    enough = np.flatnonzero(1 - fpr[1:] >= value)
-    return thresholds[1:][enough[-1]] if len(enough) else np.nextafter(s.max(), np.inf)
-
-
-def _fixed(y: NDArray[np.int_], s: NDArray[np.float64], value: float) -> float:
-    return value
-
-
-_POLICIES: dict[str, Callable[[NDArray[np.int_], NDArray[np.float64], float], float]] = {
-    "youden": _youden,
-    "f1": _f1,
-    "sensitivity": _sensitivity,
-    "specificity": _specificity,
-    "fixed": _fixed,
-}
-
-
-def write_scores(table: pd.DataFrame, path: Path) -> None:
-    """Write a scores table: sorted by image, six significant digits, so that it is small and the same everywhere."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    ordered = table.sort_values("image").loc[:, list(SCORE_COLUMNS)]
-    ordered.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
-
-
-def read_scores(path: Path) -> pd.DataFrame:
-    """The scores table at `path`. Raises ManifestError where it is missing or breaks its contract."""
-    if not path.is_file():
-        raise ManifestError(f"{path} is missing: run `dvc repro`")
-    table = pd.read_csv(path, dtype={"image": str, "patient": str}, keep_default_na=False)
-    require_columns(table, SCORE_COLUMNS, str(path))
-    score = pd.to_numeric(table["score"], errors="coerce")
-    odd = table.loc[~score.between(0, 1), "image"]
-    if len(odd):
-        raise ManifestError(f"{path}: the score of {odd.iloc[0]} is not a probability in [0, 1]")
-    if not table["image"].is_unique:
-        raise ManifestError(f"{path}: {table['image'][table['image'].duplicated()].iloc[0]} has two scores")
-    return table.assign(score=score)
+def rounded(value: float | None) -> Any:
+    return None if value is None or not np.isfinite(value) else round(float(value), 6)

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,108 +7,90 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pneumo import metrics
-from pneumo.errors import ManifestError
 
 LABELS = [0, 0, 0, 1, 1, 1, 1]
 SCORES = [0.1, 0.2, 0.6, 0.3, 0.7, 0.8, 0.9]
+SUBTYPES = ["normal"] * 3 + ["viral", "viral", "bacterial", "unknown"]
+SETTINGS = {"temperature": 1.0, "prevalence": 0.1, "resamples": 400, "seed": 0}
 
 
-def test_every_number_can_be_counted_by_hand():
-    found = metrics.evaluate(LABELS, SCORES, 0.5)
-    assert found == {
-        "n": 7,
+def table(n: int = 60) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    label = np.arange(n) % 2
+    logit = rng.normal(2.0 * label - 1, 1.2)
+    rows = {"image": [f"{i:03}" for i in range(n)], "patient": [f"p{i // 3}" for i in range(n)], "label": label}
+    rows |= {"subtype": np.where(label == 0, "normal", np.where(np.arange(n) % 4 == 1, "viral", "bacterial"))}
+    return pd.DataFrame(rows | {"score": 1 / (1 + np.exp(-logit)), "logit": logit})
+
+
+def test_every_decision_can_be_counted_by_hand():
+    assert metrics.decisions(LABELS, SCORES, 0.5, SUBTYPES) == {
         "accuracy": round(5 / 7, 6),
         "recall": 0.75,
         "specificity": round(2 / 3, 6),
         "precision": 0.75,
         "f1": 0.75,
-        "roc_auc": round(11 / 12, 6),
-        "average_precision": round((1 + 1 + 1 + 4 / 5) / 4, 6),
-        "threshold": 0.5,
+        "recall_bacterial": 1.0,
+        "recall_viral": 0.5,
         "tp": 3,
         "fp": 1,
         "tn": 2,
         "fn": 1,
     }
+    assert metrics.ranking(LABELS, SCORES) == {
+        "roc_auc": round(11 / 12, 6),
+        "average_precision": round((1 + 1 + 1 + 4 / 5) / 4, 6),
+    }
 
 
 def test_a_score_at_the_threshold_is_called_pneumonia():
-    assert metrics.evaluate([0, 1], [0.2, 0.5], 0.5)["tp"] == 1
+    assert metrics.decisions([0, 1], [0.2, 0.5], 0.5, ["normal", "viral"])["tp"] == 1
 
 
-@pytest.mark.parametrize(
-    ("policy", "value", "expected"),
-    [
-        ("youden", None, 0.7),
-        ("f1", None, 0.3),
-        ("sensitivity", 0.75, 0.7),
-        ("sensitivity", 1.0, 0.3),
-        ("specificity", 1.0, 0.7),
-        ("specificity", 0.6, 0.3),
-        ("fixed", 0.5, 0.5),
-    ],
-)
-def test_threshold_policies(policy, value, expected):
-    assert metrics.threshold(LABELS, SCORES, policy, value) == expected
+def test_recall_of_a_subtype_without_images_is_null():
+    assert metrics.decisions([0, 1], [0.2, 0.5], 0.5, ["normal", "viral"])["recall_bacterial"] is None
 
 
-labelled = st.lists(st.tuples(st.integers(0, 1), st.floats(0, 1)), min_size=4, max_size=60).filter(
-    lambda pairs: len({label for label, _ in pairs}) == 2
-)
+def test_all_numbers_are_there_and_can_be_written_as_json():
+    found = metrics.evaluate(table(), 0.4, **SETTINGS)
+    assert {"brier", "ece", "calibration_slope", "calibration_intercept", "ppv", "npv"} <= set(found)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["patients"] == 20
+    for name, (low, high) in found["ci95"].items():
+        assert low <= found[name] <= high, name
+    assert found["at_half"] == metrics.decisions(table()["label"], table()["score"], 0.5, table()["subtype"])
 
 
-@given(labelled, st.floats(0, 1))
-def test_a_sensitivity_threshold_keeps_its_promise_and_is_the_highest(pairs, wanted):
-    labels, scores = map(np.array, zip(*pairs, strict=True))
-    found = metrics.threshold(labels, scores, "sensitivity", wanted)
-    recall = lambda at: np.mean(scores[labels == 1] >= at)  # noqa: E731
-    assert recall(found) >= wanted
-    assert all(recall(higher) < wanted for higher in scores if higher > found)
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_scores_without_any_spread_give_numbers_or_null(score):
+    """Every image called pneumonia, or none: nothing divides by zero."""
+    same = table().assign(score=score, logit=30.0 * (2 * score - 1))
+    found = metrics.evaluate(same, 0.5, **SETTINGS)
+    assert found["roc_auc"] == 0.5
+    assert found["calibration_slope"] is None
+    json.dumps(found, allow_nan=False)
 
 
-@given(labelled, st.floats(0, 1))
-def test_a_specificity_threshold_keeps_its_promise_and_is_the_lowest(pairs, wanted):
-    labels, scores = map(np.array, zip(*pairs, strict=True))
-    found = metrics.threshold(labels, scores, "specificity", wanted)
-    specificity = lambda at: np.mean(scores[labels == 0] < at)  # noqa: E731
-    assert specificity(found) >= wanted
-    assert all(specificity(lower) < wanted for lower in scores if lower < found)
+def test_ppv_is_bayes_rule_and_at_the_prevalence_of_the_images_their_precision():
+    one = table()
+    found = metrics.evaluate(one, 0.5, **SETTINGS | {"prevalence": float(one["label"].mean())})
+    assert found["ppv"] == pytest.approx(found["precision"], abs=1e-5)
+    found = metrics.evaluate(one, 0.5, **SETTINGS)
+    assert found["ppv"] < found["precision"]
 
 
-@given(labelled)
-def test_youden_is_the_best_of_all_thresholds(pairs):
-    labels, scores = map(np.array, zip(*pairs, strict=True))
-    index = lambda at: np.mean(scores[labels == 1] >= at) - np.mean(scores[labels == 0] >= at)  # noqa: E731
-    assert index(metrics.threshold(labels, scores, "youden")) == pytest.approx(max(map(index, scores)))
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 9)), min_size=4, max_size=40))
+def test_the_oracle_is_the_best_of_all_thresholds(pairs):
+    labels, scores = np.array([label for label, _ in pairs]), np.array([score for _, score in pairs]) / 10
+    if len(set(labels)) < 2:
+        return
+    found = metrics.oracle(labels, scores)
+    accuracies = [np.mean((scores >= at) == labels) for at in scores]
+    assert found["accuracy"] == pytest.approx(max(accuracies), abs=1e-6)
+    assert np.mean((scores >= found["accuracy_threshold"]) == labels) == pytest.approx(max(accuracies))
+    assert "not achievable" in found["note"]
 
 
-def table(**changes) -> pd.DataFrame:
-    rows = {"image": ["b", "a"], "patient": ["1", "2"], "label": [1, 0], "subtype": ["viral", "normal"]}
-    return pd.DataFrame(rows | {"score": [0.123456789, 1e-9]} | changes)
-
-
-def test_scores_are_sorted_and_have_six_significant_digits(tmp_path):
-    metrics.write_scores(table(), tmp_path / "new" / "scores.csv")
-    assert (tmp_path / "new" / "scores.csv").read_text().splitlines()[1:] == [
-        "a,2,0,normal,1e-09",
-        "b,1,1,viral,0.123457",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"score": [0.2, 1.2]}, "score of a is not a probability"),
-        ({"score": [0.2, float("nan")]}, "score of a is not a probability"),
-        ({"image": ["a", "a"]}, "a has two scores"),
-    ],
-)
-def test_broken_scores_are_refused(tmp_path, changes, says):
-    metrics.write_scores(table(**changes), tmp_path / "scores.csv")
-    with pytest.raises(ManifestError, match=says):
-        metrics.read_scores(tmp_path / "scores.csv")
-
-
-def test_missing_scores_say_what_to_run(tmp_path):
-    with pytest.raises(ManifestError, match="dvc repro"):
-        metrics.read_scores(tmp_path / "scores.csv")
+def test_net_benefit_of_treating_all_is_known():
+    labels, scores = np.array([0, 1, 1, 0]), np.ones(4)
+    assert metrics.net_benefit(labels, scores, [0.2]) == pytest.approx([0.5 - 0.5 * 0.25])
