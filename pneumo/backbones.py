@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from pneumo.errors import ParamsError, WeightsError
 
@@ -165,6 +166,15 @@ def _load(network: Network, architecture: str, path: Path) -> None:
 def parameters(network: nn.Module) -> int:
     """Number of trainable parameters."""
     return sum(weight.numel() for weight in network.parameters())
+
+
+def flops(network: nn.Module, size: int) -> int:
+    """Floating-point operations of one image of `size` pixels a side, forwards, as torch counts them: two for each
+    multiply-add. Stands for the time that an image takes, which no two runs agree on.
+    """
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.cpu().eval()(torch.zeros(1, 1, size, size))
+    return counter.get_total_flops()
 
 
 def _file_sha256(path: Path) -> str:

@@ -1,46 +1,116 @@
-"""Validation scores -> the winner and the reason. Test scores never come here."""
+"""Validation scores -> the winner, how sure that is, and the reason. Test scores never come here."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from pneumo import metrics
+from pneumo import bootstrap, metrics, scores
+from pneumo.metrics import rounded
+
+WORDS = {"roc_auc": "ROC AUC", "average_precision": "average precision", "f1": "F1"}
 
 
 def choose(
-    validation: Mapping[str, pd.DataFrame], contracts: Mapping[str, Mapping[str, Any]], metric: str
+    validation: Mapping[str, pd.DataFrame],
+    contracts: Mapping[str, Mapping[str, Any]],
+    metric: str,
+    *,
+    prefer_cheaper: bool,
+    resamples: int,
+    seed: int,
 ) -> dict[str, Any]:
-    """The winner among the backbones by `metric` on validation, ties to the one with fewer parameters.
+    """What models/best/choice.json says: the winner by `metric`, and how far the others are from it.
 
-    `validation`: name -> scores table. `contracts`: name -> its model.json, for threshold and parameter count.
+    `validation`: name -> pneumo.scores.COLUMNS, all of the same images. `contracts`: name -> its model.json. All
+    candidates are drawn together, with the same patients in each of `resamples` draws: `p_best` is the share of draws
+    that a candidate wins, `difference` its metric minus the best one's. A candidate is within noise of the best where
+    the 95 % interval of that difference reaches zero; with `prefer_cheaper` the one with the fewest parameters, then
+    operations, among these is the winner.
     """
-    candidates = []
-    for name, table in validation.items():
-        contract = contracts[name]
-        values = metrics.evaluate(table["label"], table["score"], contract["threshold"])
-        candidates.append({"model": name, **values, "parameters": contract["parameters"]})
-    candidates.sort(key=lambda one: (-one[metric], one["parameters"], one["model"]))
+    scores.same_images(dict(validation), "validation scores")
+    candidates = ranked(validation, contracts, metric)
+    best = candidates[0]
+    draws = bootstrap.paired(
+        {one["model"]: validation[one["model"]] for one in candidates},
+        {name: contract["threshold"] for name, contract in contracts.items()},
+        metric,
+        resamples=resamples,
+        seed=seed,
+    )
+    wins = _wins(draws)
+    for one in candidates:
+        difference = draws[one["model"]] - draws[best["model"]]
+        low, high = np.nanpercentile(difference, [2.5, 97.5])
+        one |= {
+            "p_best": rounded(wins[one["model"]]),
+            "difference": rounded(one[metric] - best[metric]),
+            "difference_ci95": [rounded(low), rounded(high)],
+            "within_noise": bool(high >= 0),
+        }
+    near = [one for one in candidates if one["within_noise"]]
+    winner = min(near, key=_cost) if prefer_cheaper else best
+    first = next(iter(validation.values()))
     return {
-        "model": candidates[0]["model"],
+        "model": winner["model"],
         "metric": metric,
-        "reason": _reason(candidates, metric),
+        "reason": _reason(winner, candidates, metric, prefer_cheaper),
+        "prefer_cheaper": prefer_cheaper,
+        "resamples": resamples,
+        "n": len(first),
+        "patients": int(first["patient"].nunique()),
         "candidates": candidates,
     }
 
 
-def _reason(candidates: list[dict[str, Any]], metric: str) -> str:
-    first, word = candidates[0], metric.replace("_", " ").replace("roc auc", "ROC AUC")
-    images = f"{first['n']} validation images"
+def ranked(
+    validation: Mapping[str, pd.DataFrame], contracts: Mapping[str, Mapping[str, Any]], metric: str
+) -> list[dict[str, Any]]:
+    """The candidates with their validation metrics, best first; ties to the cheaper one."""
+    candidates = []
+    for name, table in validation.items():
+        contract = contracts[name]
+        values = {
+            **metrics.decisions(table["label"], table["score"], contract["threshold"], table["subtype"]),
+            **metrics.ranking(table["label"], table["score"]),
+        }
+        about = {key: contract[key] for key in ("kind", "parameters", "flops")}
+        candidates.append({"model": name, **values, "threshold": contract["threshold"], **about})
+    return sorted(candidates, key=lambda one: (-one[metric], *_cost(one)))
+
+
+def _cost(one: Mapping[str, Any]) -> tuple[int, int, str]:
+    return one["parameters"], one["flops"], one["model"]
+
+
+def _wins(draws: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Share of the draws that each candidate wins; those who tie share a draw."""
+    values = np.stack(list(draws.values()))
+    values = values[:, np.isfinite(values).all(axis=0)]
+    best = values == values.max(axis=0)
+    return dict(zip(draws, (best / best.sum(axis=0)).mean(axis=1), strict=True))
+
+
+def _reason(winner: Mapping[str, Any], candidates: list[dict[str, Any]], metric: str, prefer_cheaper: bool) -> str:
+    word, best = WORDS.get(metric, metric), candidates[0]
     if len(candidates) == 1:
-        return f"{first['model']} is the only backbone of this run: {word} {first[metric]:.4f} on {images}."
-    second = candidates[1]
-    if second[metric] == first[metric]:
-        return (
-            f"{first['model']} and {second['model']} have the same {word}, {first[metric]:.4f}, on {images}; "
-            f"{first['model']} has fewer parameters."
-        )
+        return f"{winner['model']} is the only candidate: validation {word} {winner[metric]:.4f}."
+    near = [one["model"] for one in candidates[1:] if one["within_noise"]]
+    lead = f"{best['model']} has the highest validation {word}, {best[metric]:.4f}"
+    sure = f"(it wins {best['p_best']:.0%} of the resamples of patients)"
+    if not near:
+        return f"{lead} {sure}, and every other candidate is worse by more than noise."
+    noise = f"{_listed(near)} {'is' if len(near) == 1 else 'are'} within noise of it"
+    if not prefer_cheaper:
+        return f"{lead} {sure}; {noise}."
+    if winner["model"] == best["model"]:
+        return f"{lead} {sure}; {noise}, and none of these is cheaper than its {best['parameters']:,} parameters."
     return (
-        f"{first['model']} has the highest {word} on {images}: {first[metric]:.4f}, "
-        f"before {second['model']} with {second[metric]:.4f}."
+        f"{lead} {sure}, but {noise}, and of these {winner['model']} ({word} {winner[metric]:.4f}) is the cheapest "
+        f"with {winner['parameters']:,} parameters."
     )
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

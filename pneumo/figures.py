@@ -24,8 +24,9 @@ COLOURS = {
     "inceptionv3": "#E69F00",
     "resnet50": "#D55E00",
     "densenet121": "#009E73",
+    "ensemble": "#CC79A7",
 }
-SPARE_COLOURS = ("#CC79A7", "#999999", "#882255", "#44AA99", "#B59F00")
+SPARE_COLOURS = ("#332288", "#999999", "#882255", "#44AA99", "#B59F00")
 SUBTYPE_COLOURS = {"normal": "#009E73", "bacterial": "#D55E00", "viral": "#0072B2", "unknown": "#999999"}
 
 _STYLE = {

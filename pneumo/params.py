@@ -16,6 +16,7 @@ PositiveFraction = Annotated[float, Field(strict=True, gt=0, le=1)]
 Share = Annotated[float, Field(strict=True, gt=0, lt=1)]
 Rate = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+RESERVED = ("best", "data", "shortcut")  # metrics/ has files of these names
 Folder = Annotated[str, Field(pattern="^(train|val|test)/(NORMAL|PNEUMONIA)$")]
 
 
@@ -141,8 +142,40 @@ class Threshold(Section):
         return self
 
 
+class Ensemble(Section):
+    """The mean logit of all backbones, or of the `top` best by select.metric on validation."""
+
+    top: Literal["all"] | Annotated[int, Field(strict=True, ge=2)]
+
+
+class Bootstrap(Section):
+    """Resampling of patients, for every interval."""
+
+    resamples: Annotated[int, Field(strict=True, ge=200, le=100_000)]
+    seed: Count
+
+
+class Evaluate(Section):
+    prevalence: Annotated[float, Field(strict=True, gt=0, lt=1)]  # of pneumonia, for ppv and npv
+
+
 class Select(Section):
     metric: Literal["roc_auc", "average_precision", "accuracy", "f1", "recall", "specificity"]
+    prefer_cheaper: Annotated[bool, Field(strict=True)]
+
+
+class Explain(Section):
+    """Grad-CAM of the most confident right and wrong cases: `cases` of each of the four kinds."""
+
+    cases: Annotated[int, Field(strict=True, ge=1, le=50)]
+    seed: Count
+
+
+class Audit(Section):
+    """Exceptions to what the audit of the data refuses: image names like train/NORMAL/IM-0115-0001.jpeg."""
+
+    allow: list[str]  # copies of these may stand in another split
+    exclude: list[str]  # left out of everything, and listed in rejected.csv
 
 
 class Runtime(Section):
@@ -159,17 +192,36 @@ class Params(Section):
     augment: Augment
     train: Train
     model: Annotated[dict[str, Backbone], Field(min_length=1)]
+    ensembles: dict[str, Ensemble]
     threshold: Threshold
+    bootstrap: Bootstrap
+    evaluate: Evaluate
     select: Select
+    explain: Explain
+    audit: Audit
     runtime: Runtime
 
-    @field_validator("model")
+    @field_validator("model", "ensembles")
     @classmethod
-    def _names_are_paths(cls, model: dict[str, Backbone]) -> dict[str, Backbone]:
-        for name in model:
-            if not name.replace("_", "").replace("-", "").isalnum() or name in ("best", "data"):
-                raise ValueError(f"{name!r} cannot name a backbone: letters, digits, - and _; not best or data")
-        return model
+    def _names_are_paths(cls, named: dict[str, Any]) -> dict[str, Any]:
+        for name in named:
+            if not name.replace("_", "").replace("-", "").isalnum() or name in RESERVED:
+                raise ValueError(f"{name!r} cannot name a model: letters, digits, - and _; not {', '.join(RESERVED)}")
+        return named
+
+    @model_validator(mode="after")
+    def _ensembles_have_members(self) -> "Params":
+        for name, one in self.ensembles.items():
+            if name in self.model:
+                raise ValueError(f"ensembles.{name} has the name of a backbone")
+            if len(self.model) < 2 or (one.top != "all" and one.top > len(self.model)):
+                raise ValueError(f"ensembles.{name} needs more backbones than {', '.join(self.model)}: -S model=all")
+        return self
+
+    @property
+    def candidates(self) -> list[str]:
+        """Names of everything that is scored, calibrated and compared: backbones, then ensembles."""
+        return [*self.model, *self.ensembles]
 
     def backbone(self, name: str) -> Backbone:
         if name not in self.model:
@@ -223,5 +275,5 @@ def _siblings(place: list[Any]) -> list[str]:
         field = section.model_fields.get(part) if hasattr(section, "model_fields") else None
         if field is None:
             continue
-        section = {"model": Backbone, "phantom": Phantom}.get(part, field.annotation)
+        section = {"model": Backbone, "phantom": Phantom, "ensembles": Ensemble}.get(part, field.annotation)
     return sorted(section.model_fields) if hasattr(section, "model_fields") else []

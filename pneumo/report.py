@@ -11,7 +11,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from pneumo import figures
 from pneumo.errors import BundleError, ManifestError
-from pneumo.metrics import read_scores
+from pneumo.scores import read as read_scores
 
 METRICS = {
     "roc_auc": "ROC AUC",
@@ -22,7 +22,14 @@ METRICS = {
     "precision": "precision",
     "f1": "F1",
 }
-NEEDED = (*METRICS, "n", "threshold", "tp", "fp", "tn", "fn", "weights")
+NEEDED = (*METRICS, "n", "patients", "threshold", "tp", "fp", "tn", "fn", "weights", "ci95", "at_half", "oracle")
+CALIBRATION = {
+    "temperature": "temperature",
+    "brier": "Brier",
+    "ece": "ECE",
+    "calibration_slope": "slope",
+    "calibration_intercept": "intercept",
+}
 PUBLISHED_BY = "ResNet50 with ImageNet weights on the 624 official test images of Kermany et al. (2018)"
 PUBLISHED = {"accuracy": 0.93, "recall": 0.98, "precision": 0.91, "f1": 0.94}
 OFFICIAL_TEST_IMAGES = 624
@@ -43,18 +50,19 @@ def write(
     out: Path,
     winner: Path,
 ) -> None:
-    """Write report.md, figures/ and plots/ into `out`, and the chosen backbone's metrics to `winner`.
+    """Write report.md, figures/ and plots/ into `out`, and the chosen model's metrics to `winner`.
 
     Reads best/choice.json, `data` (metrics/data.json) and, for the `names` alone, scores/test/NAME.csv,
-    metrics/NAME.json and curves/NAME/plots/metrics/*/*.tsv. Raises ManifestError or BundleError where one of
-    them is missing or does not fit the others.
+    metrics/NAME.json and, of backbones, curves/NAME/plots/metrics/*/*.tsv. Raises ManifestError or BundleError where
+    one of them is missing or does not fit the others.
     """
     choice = _read_choice(best / "choice.json", names)
     ranked = [one["model"] for one in choice["candidates"] if one["model"] in names]
     chosen = choice["model"]
     results = {name: _read_metrics(metrics / f"{name}.json") for name in ranked}
     tables = _read_tables(scores / "test", results)
-    history = pd.concat([_read_history(curves / name / "plots" / "metrics", name) for name in ranked])
+    trained = [one["model"] for one in choice["candidates"] if one["model"] in names and one["kind"] == "backbone"]
+    history = pd.concat([_read_history(curves / name / "plots" / "metrics", name) for name in trained])
     source = _read_json(data, "dvc repro preprocess")
     _require(data, source, ("source",), "dvc repro preprocess")
 
@@ -101,9 +109,16 @@ def _read_json(path: Path, remedy: str) -> dict[str, Any]:
 
 def _read_choice(path: Path, names: Sequence[str]) -> dict[str, Any]:
     choice = _read_json(path, "dvc repro select_best")
-    _require(path, choice, ("model", "metric", "reason", "candidates"), "dvc repro select_best")
+    _require(
+        path, choice, ("model", "metric", "reason", "resamples", "patients", "candidates"), "dvc repro select_best"
+    )
     for one in choice["candidates"]:
-        _require(path, one, ("model", choice["metric"], "parameters"), "dvc repro select_best")
+        _require(
+            path,
+            one,
+            ("model", "kind", choice["metric"], "parameters", "p_best", "difference", "difference_ci95"),
+            "dvc repro select_best",
+        )
     compared = {one["model"] for one in choice["candidates"]}
     for name in (*names, choice["model"]):
         if name not in compared or name not in names:
@@ -202,7 +217,29 @@ def _page(choice: dict[str, Any], results: Results, source: dict[str, Any]) -> s
         "",
         *_test_table(chosen, results),
         "",
+        _wrap(
+            "In brackets 95 % intervals from drawing patients, not images, with replacement. At 0.5 instead of the "
+            "threshold, and at the best threshold that could have been picked on these very images (**not achievable "
+            "in advance**, shown to judge the threshold):"
+        ),
+        "",
+        *_alternatives_table(chosen, results),
+        "",
+        "## Calibration, test images",
+        "",
+        _wrap(
+            "Scores are calibrated by temperature scaling on validation. Brier score and expected calibration error "
+            "(ECE) are better the lower, a slope of 1 and an intercept of 0 are right."
+        ),
+        "",
+        *_calibration_table(chosen, results),
+        "",
         "## Validation images, on which the choice was made",
+        "",
+        _wrap(
+            f"`wins` is the share of {choice['resamples']:,} resamples of the {choice['patients']} validation patients "
+            "in which a model is the best of all; the difference has a paired 95 % interval from the same resamples."
+        ),
         "",
         *_validation_table(choice, results),
         "",
@@ -240,18 +277,53 @@ def _wrap(text: str) -> str:
 
 def _test_table(chosen: str, results: Results) -> list[str]:
     rows = [
-        [f"**{name}**" if name == chosen else name, *(_number(one[key]) for key in METRICS)]
+        [_bold(name, chosen), *(f"{_number(one[key])} {_interval(one['ci95'].get(key))}".strip() for key in METRICS)]
         for name, one in results.items()
     ]
-    return _table(["backbone", *METRICS.values()], rows)
+    return _table(["model", *METRICS.values()], rows)
+
+
+def _alternatives_table(chosen: str, results: Results) -> list[str]:
+    keys = ("accuracy", "recall", "specificity", "f1")
+    rows = [
+        [
+            _bold(name, chosen),
+            *(_number(one["at_half"][key]) for key in keys),
+            *(
+                f"{_number(one['oracle'][key])} at {one['oracle'][f'{key}_threshold']:.3g}"
+                for key in ("accuracy", "f1")
+            ),
+        ]
+        for name, one in results.items()
+    ]
+    header = ["model", *(f"{METRICS[key]} at 0.5" for key in keys), "oracle accuracy", "oracle F1"]
+    return _table(header, rows)
+
+
+def _at(oracle: Mapping[str, Any], key: str) -> str:
+    return f"{_number(oracle[key])} at {oracle[f'{key}_threshold']:.3g}"
+
+
+def _calibration_table(chosen: str, results: Results) -> list[str]:
+    rows = [
+        [
+            _bold(name, chosen),
+            *(f"{_number(one[key])} {_interval(one['ci95'].get(key))}".strip() for key in CALIBRATION),
+            *(_number(one["uncalibrated"][key]) for key in ("brier", "ece")),
+        ]
+        for name, one in results.items()
+    ]
+    return _table(["model", *CALIBRATION.values(), "Brier before", "ECE before"], rows)
 
 
 def _validation_table(choice: dict[str, Any], results: Results) -> list[str]:
     metric = choice["metric"]
     rows = [
         [
-            f"**{one['model']}**" if one["model"] == choice["model"] else one["model"],
+            _bold(one["model"], choice["model"]),
             _number(one[metric]),
+            f"{_signed(one['difference'])} {_interval(one['difference_ci95'])}",
+            f"{one['p_best']:.0%}",
             f"{results[one['model']]['threshold']:.4g}",
             f"{one['parameters']:,}",
             _weights(results[one["model"]]),
@@ -259,11 +331,25 @@ def _validation_table(choice: dict[str, Any], results: Results) -> list[str]:
         for one in choice["candidates"]
         if one["model"] in results
     ]
-    return _table(["backbone", METRICS.get(metric, metric), "threshold", "parameters", "starting weights"], rows)
+    word = METRICS.get(metric, metric)
+    header = ["model", word, "less the best", "wins", "threshold", "parameters", "starting weights"]
+    return _table(header, rows)
+
+
+def _bold(name: str, chosen: str) -> str:
+    return f"**{name}**" if name == chosen else name
+
+
+def _interval(bounds: Sequence[float | None] | None) -> str:
+    return f"[{_number(bounds[0])}, {_number(bounds[1])}]" if bounds and None not in bounds else ""
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}"
 
 
 def _weights(one: dict[str, Any]) -> str:
-    return WEIGHTS.get(one["weights"], Path(one["weights"]).name)
+    return WEIGHTS.get(one["weights"], Path(one["weights"]).name) if one["weights"] else "mixed"
 
 
 def _number(value: float | None) -> str:

@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProg
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from pneumo import backbones, bundle, manifest, metrics, packed, scoring
+from pneumo import backbones, bundle, inference, manifest, packed, scores
 from pneumo.augment import Augmentation
 from pneumo.classifier import Classifier
 from pneumo.errors import TrainingError
@@ -44,18 +44,16 @@ def train(
     processed: Path,
     *,
     model: Path,
-    scores: Path,
     curves: Path,
     checkpoints: Path,
     backbone: Mapping[str, Any],
     augmentation: Mapping[str, Any],
     settings: Mapping[str, Any],
-    threshold: Mapping[str, Any],
 ) -> None:
-    """Train `name` and write its bundle to `model`, validation scores to `scores`, curves to `curves`.
+    """Train `name`: weights, training.json and validation.csv (outputs on validation) in `model`, curves in `curves`.
 
-    `backbone`, `augmentation` and `threshold` are the sections model.NAME, augment and threshold of params.yaml;
-    `settings` is train without what model.NAME repeats. Only the train and val parts are read.
+    `backbone` and `augmentation` are the sections model.NAME and augment of params.yaml; `settings` is train without
+    what model.NAME repeats. Only the train and val parts are read.
     Raises TrainingError where the loss is not finite.
     """
     _require_devices(settings["accelerator"], settings["devices"])
@@ -82,28 +80,28 @@ def train(
     trainer = fit(classifier, parts, settings, backbone, curves, checkpoints)
     if not trainer.is_global_zero:
         return
-    device = scoring.device(settings["accelerator"])
-    predicted = scoring.predict(network, parts["val"], input_size=backbone["input_size"], device=device)
-    metrics.write_scores(scoring.table(parts["val"], predicted), scores)
-    written = metrics.read_scores(scores)  # the threshold is found on the digits that everybody can read
-    bundle.write(
+    device = inference.device(settings["accelerator"])
+    logits = inference.logits(network, parts["val"], input_size=backbone["input_size"], device=device)
+    scores.write(scores.table(parts["val"].rows, logits), model / "validation.csv")
+    bundle.write_trained(
         model,
         network.state_dict(),
         {
             "name": name,
+            "kind": "backbone",
             "architecture": backbone["architecture"],
             "image_size": parts["val"].images.shape[1],
             "input_size": backbone["input_size"],
             "normalisation": vars(network.normalisation),
             "dropout": backbone["dropout"],
             "labels": ["normal", "pneumonia"],
-            "threshold": metrics.threshold(written["label"], written["score"], **threshold),
-            "threshold_policy": dict(threshold),
             "parameters": backbones.parameters(network),
+            "flops": backbones.flops(network, backbone["input_size"]),
             "weights": Path(backbone["weights"]).name,
             "sha256": {
                 "manifest": manifest.digest(processed / "manifest.csv"),
                 "params": _digest({"model": backbone, "augment": augmentation, "train": settings}),
+                "code": bundle.code_sha256(),
                 "starting_weights": weights_sha256,
             },
             "versions": bundle.versions(),
@@ -126,7 +124,7 @@ def fit(
     best = ModelCheckpoint(checkpoints, "best", monitor=monitor, mode=mode, save_weights_only=True)
     trainer = Trainer(
         max_epochs=backbone["epochs"],
-        accelerator={"cuda": "gpu", "cpu": "cpu"}[scoring.device(settings["accelerator"]).type],
+        accelerator={"cuda": "gpu", "cpu": "cpu"}[inference.device(settings["accelerator"]).type],
         devices=settings["devices"],
         precision=_precision(settings["precision"], settings["accelerator"]),
         gradient_clip_val=settings["gradient_clip"],
@@ -210,7 +208,7 @@ def _live(folder: Path) -> Any:
 
 
 def _require_devices(accelerator: str, devices: int) -> None:
-    if scoring.device(accelerator).type == "cpu" and accelerator != "cpu" and devices > 1:
+    if inference.device(accelerator).type == "cpu" and accelerator != "cpu" and devices > 1:
         raise TrainingError(f"train.devices is {devices}, and torch finds no GPU: use train.devices=1")
 
 
@@ -222,7 +220,7 @@ def _pos_weight(part: packed.Part, class_weights: str) -> float:
 def _precision(precision: str, accelerator: str) -> Any:
     if precision != "auto":
         return precision
-    on_gpu = scoring.device(accelerator).type == "cuda"
+    on_gpu = inference.device(accelerator).type == "cuda"
     return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
 
 

@@ -8,7 +8,7 @@ from stages import run
 
 def main() -> None:
     report.write(
-        list(params.load().model),
+        params.load().candidates,
         best=Path("models/best"),
         scores=Path("scores"),
         metrics=Path("metrics"),

@@ -1,24 +1,39 @@
-"""Choose the best backbone on validation scores alone -> models/best/."""
+"""Choose the best candidate on validation scores alone -> models/best/."""
 
-import json
 import shutil
 from pathlib import Path
 
-from pneumo import bundle, choice, metrics, params
+from pneumo import bundle, choice, params, scores
 from stages import run
+
+TRAINED, ENSEMBLES, BEST = Path("models/trained"), Path("models/ensembles"), Path("models/best")
 
 
 def main() -> None:
     chosen = params.load()
-    trained, best = Path("models/trained"), Path("models/best")
+    folders = {name: (TRAINED if name in chosen.model else ENSEMBLES) / name for name in chosen.candidates}
+    contracts = {name: bundle.contract(folder) for name, folder in folders.items()}
     decision = choice.choose(
-        {name: metrics.read_scores(Path("scores/val", f"{name}.csv")) for name in chosen.model},
-        {name: bundle.contract(trained / name) for name in chosen.model},
+        {name: scores.read(Path("scores/val", f"{name}.csv")) for name in folders},
+        contracts,
         chosen.select.metric,
+        prefer_cheaper=chosen.select.prefer_cheaper,
+        resamples=chosen.bootstrap.resamples,
+        seed=chosen.bootstrap.seed,
     )
-    shutil.copytree(trained / decision["model"], best, dirs_exist_ok=True)
-    (best / "choice.json").write_text(json.dumps(decision, indent=2) + "\n")
+    winner = decision["model"]
+    copy(folders[winner], BEST)
+    for member in contracts[winner].get("members", ()):
+        copy(TRAINED / member, BEST / "members" / member)
+    bundle.write_json(BEST / "choice.json", decision)
     print(decision["reason"])
+
+
+def copy(bundle_folder: Path, to: Path) -> None:
+    to.mkdir(parents=True, exist_ok=True)
+    for name in ("model.json", "model.safetensors"):
+        if (bundle_folder / name).is_file():
+            shutil.copyfile(bundle_folder / name, to / name)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Train the backbone that the command line names -> its bundle, validation scores and curves."""
+"""Train the backbone that the command line names -> its weights, outputs on validation and curves."""
 
 from pathlib import Path
 
@@ -18,13 +18,11 @@ def main(name: str) -> None:
         name,
         Path("data/processed"),
         model=Path("models/trained", name),
-        scores=Path("scores/val", f"{name}.csv"),
         curves=Path("dvclive", name),
         checkpoints=Path(".checkpoints", name),
         backbone=backbone.model_dump(),
         augmentation=chosen.augment.model_dump(),
         settings=chosen.train.model_dump(exclude=REPEATED),
-        threshold=chosen.threshold.model_dump(),
     )
 
 

@@ -85,7 +85,7 @@ def test_a_shared_value_reaches_every_backbone_and_an_own_value_only_one(root):
         ("threshold.policy", "sensitivity", "policy sensitivity needs a value in [0, 1]"),
         ("threshold.value", 0.4, "policy youden takes no value in [0, 1]"),
         ("select.metric", "auc", "select.metric is 'auc'; expected 'roc_auc', 'average_precision'"),
-        ("extra", 1, "extra is not a parameter; expected one of augment, data, model"),
+        ("extra", 1, "extra is not a parameter; expected one of audit, augment, bootstrap, data"),
     ],
 )
 def test_a_bad_parameter_is_one_readable_line(root, key, value, says):

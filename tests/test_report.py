@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pneumo import figures, metrics, report
+from pneumo import figures, metrics, report, scores
 from pneumo.errors import BundleError, ManifestError
 
 SIX = ("cnn", "vgg16", "vgg19", "inceptionv3", "resnet50", "densenet121")
@@ -33,17 +33,22 @@ def make(root: Path, names: Sequence[str], *, n: int = 100, source: str = "phant
                 "label": labels,
                 "subtype": subtype,
                 "score": 1 / (1 + np.exp(-logit)),
+                "logit": logit,
             }
         )
-        metrics.write_scores(table, root / f"scores/test/{name}.csv")
-        table = metrics.read_scores(root / f"scores/test/{name}.csv")
-        result = metrics.evaluate(table["label"], table["score"], 0.3 + 0.08 * rank)
+        scores.write(table, root / f"scores/test/{name}.csv")
+        table = scores.read(root / f"scores/test/{name}.csv")
+        threshold = 0.3 + 0.08 * rank
+        result = metrics.evaluate(table, threshold, temperature=1.0, prevalence=0.1, resamples=200, seed=0)
         _dump(root / f"metrics/{name}.json", {**result, "weights": weights, "detail": {"bacterial": 0.9}})
-        candidates.append({"model": name, "roc_auc": 0.9 + 0.012 * rank, "parameters": 10 ** (rank + 2) + rank})
+        candidate = {"model": name, "kind": "backbone", "roc_auc": 0.9 + 0.012 * rank, "p_best": 0.5}
+        candidate |= {"parameters": 10 ** (rank + 2) + rank, "difference": 0.0, "difference_ci95": [-0.01, 0.01]}
+        candidates.append(candidate)
         _curves(root / f"dvclive/{name}/plots/metrics", rng, 12)
     chosen = candidates[-1]["model"]
     reason = f"{chosen} has the highest ROC AUC on 87 validation images: {candidates[-1]['roc_auc']:.4f}."
     choice = {"model": chosen, "metric": "roc_auc", "reason": reason, "candidates": candidates[::-1]}
+    choice |= {"resamples": 2000, "patients": 60}
     _dump(root / "models/best/choice.json", choice)
     _dump(root / "metrics/data.json", {"source": source, "images": {"test": n}})
     return root
@@ -170,9 +175,12 @@ def test_the_published_line_is_compared_only_where_it_can_be(
     source: str, n: int, weights: str, said: list[str], unsaid: list[str]
 ) -> None:
     result = dict.fromkeys(report.METRICS, 0.95) | {"n": n, "threshold": 0.5, "weights": weights}
-    result |= {"tp": n - 40, "fn": 10, "tn": 20, "fp": 10}
-    choice = {"model": "cnn", "metric": "roc_auc", "reason": "It is alone."}
-    choice["candidates"] = [{"model": "cnn", "roc_auc": 0.9, "parameters": 5}]
+    result |= {"tp": n - 40, "fn": 10, "tn": 20, "fp": 10, "ci95": {"accuracy": [0.91, 0.97]}}
+    result |= dict.fromkeys(report.CALIBRATION, 0.1) | {"uncalibrated": {"brier": 0.2, "ece": None}}
+    result |= {"at_half": result, "oracle": result | {"accuracy_threshold": 0.4, "f1_threshold": 0.3}}
+    choice = {"model": "cnn", "metric": "roc_auc", "reason": "It is alone.", "resamples": 2000, "patients": 9}
+    candidate = {"model": "cnn", "roc_auc": 0.9, "parameters": 5, "p_best": 1.0}
+    choice["candidates"] = [candidate | {"difference": 0.0, "difference_ci95": [0.0, 0.0]}]
     page = " ".join(report._page(choice, {"cnn": result}, {"source": source}).split())
     assert "accuracy 0.93, recall 0.98, precision 0.91, F1 0.94" in page
     assert all(words in page for words in said)
