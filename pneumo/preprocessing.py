@@ -1,15 +1,17 @@
-"""Raw files -> packed pixels, manifest, rejected.csv and the counts in metrics/data.json."""
+"""Raw files -> packed pixels, manifest and rejected.csv."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from pneumo import images, manifest, packed, splits
+from pneumo.audit import copies, counts
 from pneumo.errors import ImageRejected, SourceError, TooManyRejected
 from pneumo.manifest import Identity
 
@@ -18,44 +20,46 @@ def preprocess(
     raw: Path,
     out: Path,
     *,
-    source: str,
     image_size: int,
     max_rejected: float,
     seed: int,
     val_fraction: float,
     subset: int | None = None,
+    allow: Collection[str] = (),
+    exclude: Collection[str] = (),
     jobs: int = -1,
 ) -> dict[str, Any]:
-    """Fill `out` with images.npy, manifest.csv and rejected.csv; return what metrics/data.json says.
+    """Fill `out` with images.npy, rejected.csv and, once all else has succeeded, manifest.csv; return the counts.
 
-    Every file under `raw` is in the manifest or in rejected.csv. Raises TooManyRejected where more than the share
-    `max_rejected` of the files cannot be read, and SplitError where the parts would leak or lack a class.
+    Every file under `raw` is in the manifest or in rejected.csv. exclude: names of images to leave out; allow: images
+    whose copies may be in another split. Raises TooManyRejected where more than the share `max_rejected` of the files
+    cannot be read, SplitError where the parts would leak or lack a class, and AuditError where one image would be in
+    two splits or a name in `allow` or `exclude` is none of the files received.
     """
-    identities = [manifest.identify(image) for image in received(raw)]
+    names = received(raw)
+    copies.refuse_unknown(allow, names, "audit.allow")
+    copies.refuse_unknown(exclude, names, "audit.exclude")
+    identities = [manifest.identify(name) for name in names if name not in exclude]
     splits.refuse_leak(identities)
     chosen = splits.sample(identities, subset, seed=seed) if subset else {one.image for one in identities}
     todo = [one for one in identities if one.image in chosen]
-    unsampled = [one.image for one in identities if one.image not in chosen]
 
     out.mkdir(parents=True, exist_ok=True)
+    for name in ("images.npy", "rejected.csv", "manifest.csv"):
+        (out / name).unlink(missing_ok=True)  # a failure must not leave an old manifest beside new pixels
     rows, unreadable = _pack(raw, todo, out / "images.npy", image_size, jobs)
     _refuse_many(unreadable, len(todo), max_rejected)
     table = pd.DataFrame(rows)
     usable = set(table["image"])
     kept = [one for one in todo if one.image in usable]
     table["split"] = splits.assign(kept, seed=seed, val_fraction=val_fraction)
-    manifest.write(table, out / "manifest.csv")
-    left_out = unreadable + [(image, f"not in the sample of data.subset={subset}") for image in unsampled]
+    copies.refuse_across_splits(copies.find(table, np.load(out / "images.npy", mmap_mode="r")), allow)
+    unsampled = [(one.image, f"{counts.UNSAMPLED}{subset}") for one in identities if one.image not in chosen]
+    left_out = [*unreadable, *unsampled, *((image, counts.EXCLUDED) for image in set(exclude))]
     rejected = pd.DataFrame(sorted(left_out), columns=list(manifest.REJECTED_COLUMNS))
     rejected.to_csv(out / "rejected.csv", index=False, lineterminator="\n")
-    return {
-        "source": source,
-        "subset": {"asked": subset, "images": len(todo), "of": len(identities)} if subset else None,
-        "received": len(identities),
-        "rejected": len(unreadable),
-        **counts(table),
-        "manifest_sha256": manifest.digest(out / "manifest.csv"),
-    }
+    manifest.write(table, out / "manifest.csv")
+    return counts.received(table, rejected, subset) | counts.parts(table)
 
 
 def received(raw: Path) -> list[str]:
@@ -106,34 +110,3 @@ def _refuse_many(unreadable: list[tuple[str, str]], total: int, max_rejected: fl
         f"{len(unreadable)} of {total} images cannot be read; preprocess.max_rejected allows {max_rejected:.2%}. "
         f"The first{os.linesep}{first}\nMend or remove them, or raise preprocess.max_rejected."
     )
-
-
-def counts(table: pd.DataFrame) -> dict[str, Any]:
-    """Counts of a manifest by split, class and subtype, with exact duplicates and unparsed names."""
-    copies = table[table.duplicated("sha256", keep=False)].groupby("sha256")
-    return {
-        "images": len(table),
-        "patients": int(table["patient"].nunique()),
-        "unknown_patients": int(table["patient"].str.startswith("unknown-").sum()),
-        "splits": {split: _part(table[table["split"] == split]) for split in manifest.SPLITS},
-        "exact_duplicates": {
-            "groups": copies.ngroups,
-            "images": int(copies.size().sum()),
-            "groups_across_splits": int((copies["split"].nunique() > 1).sum()),
-            "groups_across_classes": int((copies["label"].nunique() > 1).sum()),
-            "groups_across_patients": int((copies["patient"].nunique() > 1).sum()),
-        },
-    }
-
-
-def _part(table: pd.DataFrame) -> dict[str, int]:
-    pneumonia = int(table["label"].sum())
-    return {
-        "images": len(table),
-        "patients": int(table["patient"].nunique()),
-        "normal": len(table) - pneumonia,
-        "pneumonia": pneumonia,
-        "bacterial": int((table["subtype"] == "bacterial").sum()),
-        "viral": int((table["subtype"] == "viral").sum()),
-        "unknown_subtype": int((table["subtype"] == "unknown").sum()),
-    }

@@ -1,6 +1,5 @@
-"""data/raw -> data/processed (pixels, manifest, rejected) and metrics/data.json."""
+"""data/raw -> data/processed: pixels, manifest and rejected.csv."""
 
-import json
 from pathlib import Path
 
 from pneumo import params
@@ -13,18 +12,19 @@ def main() -> None:
     summary = preprocess(
         Path("data/raw"),
         Path("data/processed"),
-        source=chosen.data.source,
         subset=chosen.data.subset,
         image_size=chosen.preprocess.image_size,
         max_rejected=chosen.preprocess.max_rejected,
         seed=chosen.split.seed,
         val_fraction=chosen.split.val_fraction,
+        allow=chosen.audit.allow,
+        exclude=chosen.audit.exclude,
     )
-    Path("metrics").mkdir(exist_ok=True)
-    Path("metrics/data.json").write_text(json.dumps(summary, indent=2) + "\n")
     for split, part in summary["splits"].items():
         print(f"{split:<6} {part['images']:>5} images of {part['patients']:>5} patients, {part['pneumonia']} pneumonia")
     print(f"{summary['rejected']} rejected" + (": data/processed/rejected.csv" if summary["rejected"] else ""))
+    if summary["excluded"]:
+        print(f"{summary['excluded']} excluded by audit.exclude")
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from pneumo import images, manifest, packed
-from pneumo.errors import SourceError, SplitError, TooManyRejected
+from pneumo.errors import AuditError, SourceError, SplitError, TooManyRejected
 from pneumo.preprocessing import preprocess, received
 
-SETTINGS = {"source": "archive", "image_size": 16, "max_rejected": 0.5, "seed": 0, "val_fraction": 0.3, "jobs": 1}
+SETTINGS = {"image_size": 16, "max_rejected": 0.5, "seed": 0, "val_fraction": 0.3, "jobs": 1}
 
 
 def image(path, seed=0):
@@ -91,14 +91,45 @@ def test_train_and_val_folders_are_pooled_and_test_stays(raw, tmp_path):
     assert set(table.loc[table["source_split"] == "test", "split"]) == {"test"}
 
 
-def test_exact_duplicates_are_counted(raw, tmp_path):
-    copied = raw / "train/NORMAL/IM-0001-0001.jpeg"
-    (raw / "train/NORMAL/IM-0800-0001.jpeg").write_bytes(copied.read_bytes())
-    (raw / "test/PNEUMONIA/person800_virus_1.jpeg").write_bytes(copied.read_bytes())
-    found = preprocess(raw, tmp_path / "out", **SETTINGS)["exact_duplicates"]
-    assert found["groups"] == 1
-    assert found["images"] == 3
-    assert found["groups_across_splits"] == found["groups_across_classes"] == found["groups_across_patients"] == 1
+@pytest.fixture
+def copied(raw):
+    """A training image that is also a test image, under the name of another patient."""
+    (raw / "test/NORMAL/IM-0800-0001.jpeg").write_bytes((raw / "train/NORMAL/IM-0001-0001.jpeg").read_bytes())
+    return "train/NORMAL/IM-0001-0001.jpeg", "test/NORMAL/IM-0800-0001.jpeg"
+
+
+def test_one_image_in_two_splits_is_refused_and_leaves_no_manifest(raw, copied, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/manifest.csv").write_text("of an earlier run")
+    with pytest.raises(AuditError) as caught:
+        preprocess(raw, tmp_path / "out", **SETTINGS)
+    assert all(name in str(caught.value) for name in copied)
+    assert not (tmp_path / "out/manifest.csv").exists()
+
+
+def test_one_image_in_two_splits_can_be_allowed(raw, copied, tmp_path):
+    preprocess(raw, tmp_path / "out", allow=copied[1:], **SETTINGS)
+    assert set(copied) <= set(manifest.read(tmp_path / "out/manifest.csv")["image"])
+
+
+def test_an_excluded_image_is_left_out_and_listed(raw, copied, tmp_path):
+    summary = preprocess(raw, tmp_path / "out", exclude=copied[1:], **SETTINGS)
+    rejected = pd.read_csv(tmp_path / "out/rejected.csv")
+    assert rejected.values.tolist() == [[copied[1], "excluded by audit.exclude"]]
+    assert copied[1] not in set(manifest.read(tmp_path / "out/manifest.csv")["image"])
+    assert (summary["received"], summary["excluded"], summary["rejected"], summary["images"]) == (31, 1, 0, 30)
+
+
+@pytest.mark.parametrize("key", ["allow", "exclude"])
+def test_an_exception_for_an_unknown_image_is_refused(raw, key, tmp_path):
+    with pytest.raises(AuditError, match=f"audit.{key} names 'train/NORMAL/IM-9.jpeg'"):
+        preprocess(raw, tmp_path / "out", **SETTINGS, **{key: ["train/NORMAL/IM-9.jpeg"]})
+    assert not (tmp_path / "out").exists()
+
+
+def test_leaving_out_one_side_mends_a_leak(raw, tmp_path):
+    image(raw / "test/PNEUMONIA/person5_virus_9.jpeg", 400)
+    preprocess(raw, tmp_path / "out", exclude=["test/PNEUMONIA/person5_virus_9.jpeg"], **SETTINGS)
 
 
 def test_a_subset_says_that_it_is_one_and_accounts_for_the_rest(raw, tmp_path):

@@ -1,0 +1,1 @@
+"""Defects of the data themselves, found before any model is trained: copies, leaks, shortcuts, shift, wrong labels."""

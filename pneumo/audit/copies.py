@@ -1,0 +1,67 @@
+"""Images that are in the dataset more than once: byte for byte, or with the same pixels in another file."""
+
+import hashlib
+from collections.abc import Collection, Iterable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pneumo.errors import AuditError
+
+COLUMNS = ("group", "image", "patient", "label", "split", "kind")
+SHOWN = 5  # groups in an error message
+
+
+def find(manifest: pd.DataFrame, pixels: NDArray[np.uint8]) -> pd.DataFrame:
+    """Every image that has a copy, COLUMNS, by group and image.
+
+    pixels: uint8 [N, S, S], row i of `manifest`. group: 1, 2, ... by the first image. kind: `bytes` where another image
+    of the group has the same SHA-256, `pixels` where only the packed pixels are the same (re-encoded losslessly).
+    """
+    table = manifest.assign(pixels=digests(pixels)).sort_values("image")
+    table = table[table.duplicated("pixels", keep=False)]
+    table["group"] = pd.factorize(table["pixels"])[0] + 1
+    table["kind"] = np.where(table.duplicated("sha256", keep=False), "bytes", "pixels")
+    return table.sort_values(["group", "image"], ignore_index=True).loc[:, list(COLUMNS)]
+
+
+def digests(pixels: NDArray[np.uint8]) -> list[str]:
+    """SHA-256 of the pixels of each image. The same bytes decode to the same pixels, so these tell all copies."""
+    return [hashlib.sha256(one.tobytes()).hexdigest() for one in pixels]
+
+
+def summary(copies: pd.DataFrame) -> dict[str, int]:
+    """Groups of copies, and how many of them reach across splits, classes and patients."""
+    groups = copies.groupby("group")
+    across = {"splits": "split", "classes": "label", "patients": "patient"}
+    return {
+        "groups": groups.ngroups,
+        "images": len(copies),
+        **{f"groups_across_{word}": int((groups[column].nunique() > 1).sum()) for word, column in across.items()},
+    }
+
+
+def refuse_unknown(names: Iterable[str], images: Collection[str], key: str) -> None:
+    """Raise AuditError where `names`, the value of the parameter `key`, has one that is not among `images`."""
+    if unknown := sorted(set(names) - set(images)):
+        raise AuditError(
+            f"{key} names {unknown[0]!r}, which is none of the {len(images)} images; expected a path below data/raw "
+            f"like {min(images, default='train/NORMAL/IM-0115-0001.jpeg')}: correct or remove it"
+        )
+
+
+def refuse_across_splits(copies: pd.DataFrame, allow: Collection[str]) -> None:
+    """Raise AuditError where images that are copies of each other, none of them in `allow`, are in different splits."""
+    counted = copies[~copies["image"].isin(allow)]
+    crossing = [rows for _, rows in counted.groupby("group") if rows["split"].nunique() > 1]
+    if not crossing:
+        return
+    lines = ["  " + " = ".join(f"{one.image} ({one.split})" for one in rows.itertuples()) for rows in crossing[:SHOWN]]
+    if len(crossing) > SHOWN:
+        lines.append(f"  and {len(crossing) - SHOWN} more")
+    name = crossing[0]["image"].iloc[0]
+    raise AuditError(
+        f"{len(crossing)} images are in more than one split, as copies:\n" + "\n".join(lines) + "\n"
+        f"Leave one out with -S 'audit.exclude=[{name}]', or keep both with -S 'audit.allow=[{name}]'."
+    )

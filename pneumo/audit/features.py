@@ -1,0 +1,52 @@
+"""What can be seen of an image without looking at the lungs: its file, its exposure, its borders."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+FILE = ("width", "height", "aspect_ratio", "file_size")
+EXPOSURE = ("mean", "contrast")
+SIDES = ("top", "bottom", "left", "right")
+CORNERS = ("top_left", "top_right", "bottom_left", "bottom_right")
+BORDERS = (*(f"border_{side}" for side in SIDES), *(f"corner_{corner}" for corner in CORNERS), "border_contrast")
+FEATURES = (*FILE, *EXPOSURE, *BORDERS)
+# Wide enough for a letter or a burnt-in text at the edge, and too narrow to reach the lungs of a tightly framed child.
+BORDER = 0.06  # of a side
+BLOCK = 256  # images held at once
+
+
+def measure(manifest: pd.DataFrame, pixels: NDArray[np.uint8], raw: Path) -> pd.DataFrame:
+    """`image` and FEATURES, in the manifest's order.
+
+    pixels: uint8 [N, S, S], row i of `manifest`. width and height in pixels as received, file_size in bytes; the rest
+    in grey values 0..255 of the packed pixels, contrast being a standard deviation.
+    """
+    sizes = [(raw / image).stat().st_size for image in manifest["image"]]
+    blocks = [_grey_values(pixels[start : start + BLOCK]) for start in range(0, len(pixels), BLOCK)]
+    return pd.DataFrame(
+        {
+            "image": manifest["image"].to_numpy(),
+            "width": manifest["width"].to_numpy(),
+            "height": manifest["height"].to_numpy(),
+            "aspect_ratio": manifest["width"].to_numpy() / manifest["height"].to_numpy(),
+            "file_size": sizes,
+        }
+        | {name: np.concatenate([block[name] for block in blocks]) for name in (*EXPOSURE, *BORDERS)}
+    )
+
+
+def _grey_values(pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
+    x = pixels.astype(float)
+    side = x.shape[-1]
+    wide = max(1, round(BORDER * side))
+    first, last = slice(0, wide), slice(side - wide, side)
+    found = {"mean": x.mean(axis=(1, 2)), "contrast": x.std(axis=(1, 2))}
+    edges = (x[:, first], x[:, last], x[:, :, first], x[:, :, last])
+    corners = (x[:, first, first], x[:, first, last], x[:, last, first], x[:, last, last])
+    found |= {f"border_{name}": edge.mean(axis=(1, 2)) for name, edge in zip(SIDES, edges, strict=True)}
+    found |= {f"corner_{name}": corner.mean(axis=(1, 2)) for name, corner in zip(CORNERS, corners, strict=True)}
+    ring = np.ones((side, side), dtype=bool)
+    ring[wide : side - wide, wide : side - wide] = False
+    return found | {"border_contrast": x[:, ring].std(axis=1)}

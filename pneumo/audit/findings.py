@@ -1,0 +1,109 @@
+"""The numbers of the audit as sentences for people, each with a flag where somebody should look."""
+
+from collections.abc import Mapping
+from typing import Any
+
+# ROC AUC that a classifier without the lungs must not surely exceed on test. At 0.7, of two images of different class
+# it would pick the one with pneumonia in seven of ten cases.
+SHORTCUT_AUC = 0.7
+# ROC AUC of telling test from train, and by how much it must exceed telling val from train. The phantoms, drawn alike
+# for all splits, have 0.56 at most, by chance (six seeds). With 40 normal test images its standard error is about 0.05.
+SEPARABLE_AUC, SEPARABLE_MARGIN = 0.6, 0.1
+# Share of the images whose label is suspected, above what is listed where none is wrong: 0 to 4 of 400 phantoms (five
+# seeds). Of the real images 0.7 % are listed; with 1 % of their labels swapped, 1.8 %.
+SUSPECTED = 0.01
+
+Finding = dict[str, Any]
+
+
+def findings(summary: Mapping[str, Any]) -> list[Finding]:
+    """`check`, `flag` and `finding`, a sentence, for each check. `summary`: what metrics/data.json says."""
+    audit = summary["audit"]
+    return [
+        *_copies(summary["exact_duplicates"]),
+        *_near_duplicates(audit["near_duplicates"]),
+        _patient_rule(audit["patient_rule"]),
+        _unreadable(summary),
+        _shortcut(audit["shortcut"]),
+        *(_shift(name, found) for name, found in audit["shift"]["separability"].items()),
+        _suspected(audit["suspected_labels"], summary["images"]),
+    ]
+
+
+def _finding(check: str, flag: bool, finding: str) -> Finding:
+    return {"check": check, "flag": flag, "finding": finding}
+
+
+def _copies(found: Mapping[str, int]) -> list[Finding]:
+    return [
+        _finding(
+            f"copies across {word}",
+            found[f"groups_across_{word}"] > 0,
+            f"{found[f'groups_across_{word}']} of {found['groups']} groups of identical images are in more than one "
+            f"{one}.",
+        )
+        for word, one in (("splits", "split"), ("classes", "class"), ("patients", "patient"))
+    ]
+
+
+def _near_duplicates(found: Mapping[str, Any]) -> list[Finding]:
+    return [
+        _finding(
+            f"near duplicates across {word}",
+            found[f"pairs_across_{word}"] > 0,
+            f"{found[f'pairs_across_{word}']} of {found['pairs']} pairs of nearly identical images are in two {word}.",
+        )
+        for word in ("splits", "classes", "patients")
+    ]
+
+
+def _patient_rule(found: Mapping[str, Mapping[str, int]]) -> Finding:
+    used, coarsest = found["as used"], found["both dropped"]
+    crossing = used["patients_in_test_and_outside"] + used["patients_in_train_and_val"]
+    return _finding(
+        "patient rule",
+        crossing > 0,
+        f"{crossing} of {used['patients']} patients are in more than one split; if the numbers of file names were "
+        f"shared by bacteria, virus and both kinds of normal, {coarsest['patients_in_test_and_outside']} of "
+        f"{coarsest['patients']} would be in the test part and outside it.",
+    )
+
+
+def _unreadable(summary: Mapping[str, Any]) -> Finding:
+    return _finding(
+        "unreadable files",
+        summary["rejected"] > 0,
+        f"{summary['rejected']} of {summary['received']} files cannot be read: data/processed/rejected.csv.",
+    )
+
+
+def _shortcut(found: Mapping[str, Any]) -> Finding:
+    low, high = found["roc_auc_ci95"]
+    interval = "no interval" if low is None else f"95 % interval {low:.3f} to {high:.3f}"
+    return _finding(
+        "shortcut",
+        found["roc_auc"] > SHORTCUT_AUC if low is None else low > SHORTCUT_AUC,
+        f"Without looking at the lungs, ROC AUC on test is {found['roc_auc']:.3f} ({interval}) and accuracy "
+        f"{found['accuracy']:.3f}; the strongest features are {', '.join(found['strongest'])}.",
+    )
+
+
+def _shift(name: str, found: Mapping[str, float | None]) -> Finding:
+    test, control = found["test_train"], found["val_train"]
+    if test is None:
+        return _finding(f"shift of {name}", False, f"Too few {name} patients to compare the test part with train.")
+    return _finding(
+        f"shift of {name}",
+        test > SEPARABLE_AUC and (control is None or test > control + SEPARABLE_MARGIN),
+        f"Borders, exposure and file alone tell {name} test images from train images with ROC AUC {test:.3f}"
+        + ("." if control is None else f"; val from train, which differ by chance only, with {control:.3f}."),
+    )
+
+
+def _suspected(found: Mapping[str, Any], images: int) -> Finding:
+    return _finding(
+        "suspected labels",
+        found["images"] > SUSPECTED * images,
+        f"{found['images']} of {images} labels look wrong ({found['normal']} normal, {found['pneumonia']} pneumonia; "
+        f"{found['in_test']} in the test part): data/audit/suspected_labels.csv.",
+    )

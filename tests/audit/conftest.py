@@ -1,0 +1,37 @@
+"""Clean phantoms, drawn and packed once; a test that plants a defect works on a copy."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from phantoms import AUDITED, IMAGES, PREPARED
+
+from pneumo import auditing, manifest
+from pneumo.preprocessing import preprocess
+from pneumo.sources import phantom
+
+
+@pytest.fixture(scope="session")
+def clean(tmp_path_factory) -> Path:
+    """A folder with raw/ and processed/. Read only."""
+    folder = tmp_path_factory.mktemp("clean")
+    phantom.draw(folder / "raw", seed=0, images=IMAGES, size=160)
+    preprocess(folder / "raw", folder / "processed", **PREPARED)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def audited(clean) -> auditing.Audit:
+    """The audit of the clean phantoms; its tables are in clean/audit."""
+    return auditing.audit(clean / "raw", clean / "processed", clean / "audit", **AUDITED)
+
+
+@pytest.fixture(scope="session")
+def table(clean) -> pd.DataFrame:
+    return manifest.read(clean / "processed/manifest.csv")
+
+
+@pytest.fixture(scope="session")
+def pixels(clean) -> np.ndarray:
+    return np.load(clean / "processed/images.npy", mmap_mode="r")

@@ -1,0 +1,68 @@
+import copy
+
+import pytest
+
+from pneumo.audit.findings import findings
+
+COUNTS = {"splits": 0, "classes": 0, "patients": 0}
+USED = {"patients": 9, "patients_in_test_and_outside": 0, "patients_in_train_and_val": 0}
+QUIET = {
+    "received": 1000,
+    "rejected": 0,
+    "images": 1000,
+    "exact_duplicates": {"groups": 3, **{f"groups_across_{word}": 0 for word in COUNTS}},
+    "audit": {
+        "near_duplicates": {"pairs": 2, **{f"pairs_across_{word}": 0 for word in COUNTS}},
+        "patient_rule": {"as used": USED, "both dropped": USED},
+        "shortcut": {"roc_auc": 0.72, "roc_auc_ci95": [0.66, 0.78], "accuracy": 0.7, "strongest": ["mean", "width"]},
+        "shift": {
+            "separability": {
+                "normal": {"test_train": 0.58, "val_train": 0.45},
+                "pneumonia": {"test_train": 0.65, "val_train": 0.6},
+            }
+        },
+        "suspected_labels": {"images": 10, "normal": 4, "pneumonia": 6, "in_test": 1},
+    },
+}
+AUDIT, NORMAL = ("audit",), ("audit", "shift", "separability", "normal")
+
+
+def changed(place: tuple[str, ...], value: object) -> dict:
+    summary = copy.deepcopy(QUIET)
+    inner = summary
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    return summary
+
+
+def test_nothing_is_flagged_where_nothing_is_wrong():
+    assert [one["check"] for one in findings(QUIET) if one["flag"]] == []
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "check", "says"),
+    [
+        (("exact_duplicates", "groups_across_splits"), 2, "copies across splits", "2 of 3 groups"),
+        (("exact_duplicates", "groups_across_classes"), 1, "copies across classes", "1 of 3 groups"),
+        (("exact_duplicates", "groups_across_patients"), 1, "copies across patients", "1 of 3 groups"),
+        ((*AUDIT, "near_duplicates", "pairs_across_splits"), 1, "near duplicates across splits", "1 of 2 pairs"),
+        ((*AUDIT, "near_duplicates", "pairs_across_classes"), 1, "near duplicates across classes", "1 of 2 pairs"),
+        ((*AUDIT, "patient_rule", "as used", "patients_in_test_and_outside"), 1, "patient rule", "1 of 9 patients"),
+        (("rejected",), 4, "unreadable files", "4 of 1000 files"),
+        ((*AUDIT, "shortcut", "roc_auc_ci95"), [0.71, 0.8], "shortcut", "0.710 to 0.800"),
+        ((*AUDIT, "shortcut", "roc_auc_ci95"), [None, None], "shortcut", "no interval"),
+        ((*NORMAL, "test_train"), 0.7, "shift of normal", "0.700"),
+        ((*AUDIT, "suspected_labels", "images"), 11, "suspected labels", "11 of 1000 labels"),
+    ],
+)
+def test_each_check_is_flagged_by_its_own_number(place, value, check, says):
+    (one,) = (one for one in findings(changed(place, value)) if one["flag"])
+    assert one["check"] == check
+    assert says in one["finding"]
+
+
+def test_a_shift_that_cannot_be_measured_is_not_flagged():
+    found = {one["check"]: one for one in findings(changed(NORMAL, {"test_train": None, "val_train": None}))}
+    assert not found["shift of normal"]["flag"]
+    assert "Too few normal patients" in found["shift of normal"]["finding"]
