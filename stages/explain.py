@@ -1,0 +1,31 @@
+"""Grad-CAM of the chosen model's most confident right and wrong test cases -> reports/explain/."""
+
+from pathlib import Path
+
+from pneumo import bundle, params, runtime, scores
+from stages import run
+
+BEST = Path("models/best")
+
+
+def main() -> None:
+    chosen = params.load()
+    runtime.fix(threads=chosen.runtime.threads, cpu_isa=chosen.runtime.cpu_isa)
+    from pneumo import explain  # imports torch, which reads what runtime.fix has set
+
+    name = bundle.contract(BEST)["name"]
+    found = explain.write(
+        BEST,
+        Path("data/processed"),
+        scores.read(Path("scores/test", f"{name}.csv")),
+        Path("reports/explain"),
+        count=chosen.explain.cases,
+        seed=chosen.explain.seed,
+        accelerator=chosen.train.accelerator,
+    )
+    print(f"{name}: {len(found['cases'])} cases; rank correlation with the maps of random weights: ", end="")
+    print(f"{found['mean_correlation']} (mean of {found['defined_correlations']})")
+
+
+if __name__ == "__main__":
+    run(main)
