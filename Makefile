@@ -5,7 +5,7 @@ UV = .venv/bin/uv
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help repro test lint format lock clean
+.PHONY: help repro test verify lint format lock clean
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
 
@@ -14,6 +14,9 @@ repro: .venv/.complete ## Run the whole pipeline; a second run does only what ha
 
 test: .venv/.complete ## Run the test suite
 	pytest
+
+verify: .venv/.complete ## Recompute every committed figure from the committed scores
+	pneumo verify
 
 lint: .venv/.complete ## Check style and types
 	ruff check

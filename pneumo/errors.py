@@ -43,3 +43,7 @@ class TrainingError(PneumoError):
 
 class BundleError(PneumoError):
     """A model's folder is incomplete or does not match its model.json."""
+
+
+class VerifyError(PneumoError):
+    """A committed figure is not what the committed scores give, or cannot be recomputed from them."""

@@ -1,0 +1,91 @@
+"""The `pneumo` command. What a subcommand needs is imported when it is called, so that --help is quick."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pneumo import __version__
+from pneumo.errors import PneumoError
+
+TOP = Path()
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run `words`, by default the command line's. 0: all is well. 1: an error was shown. Bad usage exits with 2."""
+    arguments = _parser().parse_args(words)
+    try:
+        arguments.run(arguments)
+    except PneumoError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def verify(arguments: argparse.Namespace) -> None:
+    """Recompute the figures of the given folders, or of all, and print what was and what could not be recomputed."""
+    from pneumo import tables
+    from pneumo.verify import verify
+
+    folders = arguments.folders or _records()
+    pages = [TOP / page for page in tables.PAGES if (TOP / page).is_file()]
+    tally = verify(folders, pages, TOP, others=bool(arguments.folders))
+    done = tally.recomputed
+    print(f"{', '.join(map(str, folders))}: {tally.files} files verified")
+    print(f"recomputed and the same: {done['scores']:,} scores, {done['figures']:,} figures of metrics/, ", end="")
+    print(f"{done['cells']:,} cells of {done['tables']} tables")
+    taken = {what: count for what, count in tally.taken.items() if count}
+    print(f"not recomputable from scores, taken as they are: {sum(taken.values()) or 'nothing'}")
+    for what, count in taken.items():
+        print(f"  {count:>4}  {what}")
+
+
+def tables(arguments: argparse.Namespace) -> None:
+    """Write the marked tables of all pages anew."""
+    from pneumo import tables
+
+    for page in (TOP / name for name in tables.PAGES if (TOP / name).is_file()):
+        print(f"{page}: {tables.write(page, TOP)} tables")
+
+
+def _records() -> list[Path]:
+    """The project itself and the kept results."""
+    kept = sorted(path for path in (TOP / "results").glob("[!.]*") if path.is_dir())
+    return [TOP, *(path for path in kept if (path / "scores").is_dir() or (path / "metrics").is_dir())]
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {text}")
+    return Path(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pneumo", description="What the results of this project rest on.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    says = "recompute every committed figure from the committed scores"
+    one = commands.add_parser(
+        "verify",
+        help=says,
+        description=f"{says.capitalize()}: metrics/*.json, scores/*/*.csv and the marked tables of README.md and "
+        "results/README.md. Nothing is trained, no image is read. Figures in prose are not verified.",
+        epilog="Exit status: 0 all figures are the same, 1 the first that differs is shown, 2 bad usage.",
+    )
+    one.add_argument(
+        "folders",
+        nargs="*",
+        type=_folder,
+        metavar="FOLDER",
+        help="with params.yaml, metrics/ and scores/; by default the project itself and every folder of results/",
+    )
+    one.set_defaults(run=verify)
+
+    says = "write the marked tables of README.md and results/README.md anew from metrics/ and scores/"
+    commands.add_parser("tables", help=says, description=f"{says.capitalize()}.").set_defaults(run=tables)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

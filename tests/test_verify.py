@@ -1,0 +1,455 @@
+"""A record made by the stages' own functions, and then spoilt in one place after another."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from pneumo import bundle, decision, ensemble, metrics, record, scores, tables, verify
+from pneumo.errors import PneumoError, VerifyError
+from stages import calibrate, select_best
+from stages import ensemble as ensemble_stage
+
+ROOT = Path(__file__).parent.parent
+BACKBONES = {"cnn": 0.8, "vgg16": 0.9, "resnet50": 2.5}
+RESAMPLES = 200
+PAGE = """# Results
+
+<!-- pneumo table: . -->
+old
+<!-- /pneumo table -->
+
+Words.
+
+<!-- pneumo table: . columns=model,oracle.accuracy,n,recall:ci without=shortcut models=best,resnet50 -->
+<!-- /pneumo table -->
+
+| where | what |
+| --- | --- |
+| `metrics/` | figures |
+"""
+
+
+def make(root: Path, *, top: int | str = 2, source: str = "archive", n: int = 90) -> Path:
+    """params.yaml, metrics/ and scores/ of three backbones, an ensemble and the baseline, with a README of tables."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["model"] = {name: params["model"][name] for name in BACKBONES}
+    params["ensembles"] = {"ensemble": {"top": top}}
+    params["bootstrap"]["resamples"] = RESAMPLES
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    raw = {name: {"val": outputs("train", 70, noise), "test": outputs("test", n, 1.5 * noise)}
+           for name, noise in {**BACKBONES, "shortcut": 4.0}.items()}  # fmt: skip
+    for name in BACKBONES:
+        folder = root / "models/trained" / name
+        contract = dict.fromkeys(bundle.TRAINING_KEYS) | {"kind": "backbone", "weights": "none", "labels": ["n", "p"]}
+        contract |= {"input_size": params["model"][name]["input_size"], "parameters": 1000 + len(name), "flops": 5}
+        bundle.write_json(folder / "training.json", contract | {"sha256": {"weights": name, "manifest": ""}})
+        scores.write(raw[name]["val"], folder / "validation.csv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        for name in BACKBONES:
+            calibrate.main(name)
+        ensemble_stage.main("ensemble")
+        select_best.main()
+    contracts = {name: bundle.contract(root / "models/trained" / name) for name in BACKBONES}
+    contracts["ensemble"] = bundle.contract(root / "models/ensembles/ensemble")
+    members = contracts["ensemble"]["members"]
+    raw["ensemble"] = {
+        "test": ensemble.mean_logit(
+            {name: raw[name]["test"] for name in members}, {name: contracts[name]["temperature"] for name in members}
+        )
+    }
+    scored, contracts["shortcut"] = decision.decide(raw["shortcut"]["val"], params["threshold"])
+    scores.write(scored, root / "scores/shortcut/val.csv")
+    for name, contract in contracts.items():
+        path = record.score_path(root, "test", name)
+        scores.write(decision.calibrated(raw[name]["test"], contract["temperature"]), path)
+        values = metrics.evaluate(
+            scores.read(path),
+            contract["threshold"],
+            temperature=contract["temperature"],
+            prevalence=params["evaluate"]["prevalence"],
+            **params["bootstrap"],
+        )
+        values |= {key: contract[key] for key in ("weights", "parameters", "flops", "input_size") if key in contract}
+        values |= {"members": list(contract["members"])} if "members" in contract else {}
+        bundle.write_json(root / f"metrics/{name}.json", values)
+    chosen = json.loads((root / "models/best/choice.json").read_text())["model"]
+    best = json.loads((root / f"metrics/{chosen}.json").read_text())
+    bundle.write_json(root / "metrics/best.json", {"model": chosen, **best})
+    parts = {split: verify.counts(raw["cnn"][split]) for split in ("val", "test")}
+    data = {"source": source, "rejected": 0, "splits": {"train": {"images": 300, "patients": 150}, **parts}}
+    bundle.write_json(root / "metrics/data.json", data)
+    shutil.rmtree(root / "models")
+    (root / "README.md").write_text(PAGE)
+    tables.write(root / "README.md", root)
+    return root
+
+
+def outputs(folder: str, n: int, noise: float) -> pd.DataFrame:
+    """Logits of `n` images, two of each patient."""
+    rng = np.random.default_rng(int(10 * noise))
+    label = (np.arange(n) >= 0.4 * n).astype(int)
+    subtype = np.where(label == 0, "normal", np.where(np.arange(n) % 3 == 0, "viral", "bacterial"))
+    rows = {
+        "image": [f"{folder}/{i:04}.jpeg" for i in range(n)],
+        "patient": [f"{folder}-{i // 2}" for i in range(n)],
+        "label": label,
+        "subtype": subtype,
+    }
+    return scores.table(pd.DataFrame(rows), 2.0 * label - 1 + rng.normal(0, noise, n))
+
+
+def run(root: Path) -> verify.Tally:
+    return verify.verify([root], [root / "README.md"], root)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A good record. Tests read it only."""
+    return make(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture
+def copy(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "copy"))
+
+
+def test_a_good_record_is_verified_and_what_cannot_be_is_counted(made: Path) -> None:
+    tally = run(made)
+    assert tally.files == 5 * 3 + 2 + 1
+    assert tally.recomputed["scores"] == 5 * (70 + 90)
+    assert tally.recomputed["tables"] == 2
+    of_one = verify.numbers(json.loads((made / "metrics/cnn.json").read_text()))
+    assert tally.recomputed["figures"] > 5 * (of_one - 3)
+    taken = {what: count for what, count in tally.taken.items() if count}
+    assert {what.split(":")[0]: count for what, count in taken.items()} == {
+        "parameters of a network": 3,
+        "flops of a network": 3,
+        "figures of metrics/data.json": 3,
+    }
+
+
+@pytest.mark.parametrize("top", ["all", 2])
+def test_the_members_of_an_ensemble_are_those_that_validation_selects(tmp_path: Path, top: int | str) -> None:
+    root = make(tmp_path, top=top)
+    run(root)
+    put("params.yaml", "ensembles.ensemble.top", 2 if top == "all" else "all")(root)
+    with pytest.raises(VerifyError, match=r"metrics/ensemble.json: members is"):
+        run(root)
+
+
+def put(file: str, key: str, value: Any) -> Callable[[Path], None]:
+    """Set a key like ci95.accuracy.0 in a JSON or YAML file; `value` may be a function of the old one."""
+
+    def spoil(root: Path) -> None:
+        path = root / file
+        text = path.read_text()
+        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        place = content
+        *outer, last = (int(part) if part.isdigit() else part for part in key.split("."))
+        for part in outer:
+            place = place[part]
+        place[last] = value(place[last]) if callable(value) else value
+        path.write_text(json.dumps(content) if path.suffix == ".json" else yaml.safe_dump(content))
+
+    return spoil
+
+
+def drop(file: str, key: str) -> Callable[[Path], None]:
+    def spoil(root: Path) -> None:
+        content = json.loads((root / file).read_text())
+        *outer, last = key.split(".")
+        place = content
+        for part in outer:
+            place = place[part]
+        del place[last]
+        (root / file).write_text(json.dumps(content))
+
+    return spoil
+
+
+def cell(file: str, line: int, column: str, value: str) -> Callable[[Path], None]:
+    def spoil(root: Path) -> None:
+        lines = (root / file).read_text().split("\n")
+        cells = lines[line - 1].split(",")
+        cells[scores.COLUMNS.index(column)] = value
+        lines[line - 1] = ",".join(cells)
+        (root / file).write_text("\n".join(lines))
+
+    return spoil
+
+
+def text(file: str, change: Callable[[str], str]) -> Callable[[Path], None]:
+    return lambda root: (root / file).write_text(change((root / file).read_text())) and None
+
+
+def everywhere(part: str, line: int, column: str, value: str) -> Callable[[Path], None]:
+    """The same cell in the scores of all models."""
+
+    def spoil(root: Path) -> None:
+        for path in [*(root / "scores" / part).iterdir(), root / f"scores/shortcut/{part}.csv"]:
+            cell(str(path.relative_to(root)), line, column, value)(root)
+
+    return spoil
+
+
+def more(by: float) -> Callable[[float], float]:
+    return lambda old: old + by
+
+
+def first_cell(page: str) -> str:
+    """The page with one digit of its first ROC AUC changed."""
+    head, dot, rest = page.partition("0.")
+    return head + dot + ("1" if rest[0] != "1" else "2") + rest[1:]
+
+
+SPOILT = {
+    "a metric": (put("metrics/cnn.json", "accuracy", 0.999), ["metrics/cnn.json", "accuracy is 0.999", "test/cnn.csv"]),
+    "a last digit": (put("metrics/vgg16.json", "roc_auc", more(1e-6)), ["metrics/vgg16.json", "roc_auc is"]),
+    "a count": (put("metrics/cnn.json", "tp", more(1)), ["metrics/cnn.json", "tp is"]),
+    "n": (put("metrics/cnn.json", "n", 624), ["metrics/cnn.json", "n is 624; recomputed 90"]),
+    "a number as text": (put("metrics/cnn.json", "n", "90"), ["metrics/cnn.json", "n is '90'; recomputed 90"]),
+    "a null": (put("metrics/cnn.json", "brier", None), ["metrics/cnn.json", "brier is None"]),
+    "not a number": (put("metrics/cnn.json", "brier", float("nan")), ["metrics/cnn.json", "brier is nan"]),
+    "true for 1": (put("metrics/cnn.json", "ci95.precision.1", True), ["cnn.json", "ci95.precision[1] is True"]),
+    "a low end": (put("metrics/cnn.json", "ci95.f1.0", more(3e-6)), ["metrics/cnn.json", "ci95.f1[0] is"]),
+    "an interval": (put("metrics/ensemble.json", "ci95.recall", [0.9]), ["metrics/ensemble.json", "ci95.recall is"]),
+    "ece": (put("metrics/cnn.json", "ece", 0.0), ["metrics/cnn.json", "ece is 0.0"]),
+    "slope": (put("metrics/cnn.json", "calibration_slope", more(1e-5)), ["metrics/cnn.json", "calibration_slope is"]),
+    "at half": (put("metrics/cnn.json", "at_half.recall", 1.0), ["metrics/cnn.json", "at_half.recall is 1.0"]),
+    "oracle": (put("metrics/cnn.json", "oracle.f1_threshold", 0.5), ["cnn.json", "oracle.f1_threshold is 0.5"]),
+    "a note": (put("metrics/cnn.json", "oracle.note", "achievable"), ["cnn.json", "oracle.note is 'achievable'"]),
+    "uncalibrated": (put("metrics/cnn.json", "uncalibrated.ece", 0.5), ["cnn.json", "uncalibrated.ece is 0.5"]),
+    "prevalence": (put("metrics/cnn.json", "prevalence", 0.2), ["cnn.json", "prevalence is 0.2; recomputed 0.1"]),
+    "threshold": (put("metrics/cnn.json", "threshold", more(1e-6)), ["cnn.json", "threshold is", "val/cnn.csv"]),
+    "temperature": (put("metrics/cnn.json", "temperature", more(1e-4)), ["cnn.json", "temperature is", "val/cnn.csv"]),
+    "no threshold": (drop("metrics/cnn.json", "threshold"), ["metrics/cnn.json", "threshold is missing"]),
+    "a key less": (drop("metrics/cnn.json", "specificity"), ["metrics/cnn.json", "specificity is missing"]),
+    "a nested key less": (drop("metrics/cnn.json", "ci95.brier"), ["metrics/cnn.json", "ci95.brier is missing"]),
+    "no parameters": (drop("metrics/cnn.json", "parameters"), ["metrics/cnn.json", "parameters"]),
+    "no weights": (drop("metrics/cnn.json", "weights"), ["metrics/cnn.json", "weights is missing"]),
+    "a key more": (put("metrics/cnn.json", "kappa", 0.9), ["metrics/cnn.json", "kappa is 0.9", "nothing could verify"]),
+    "a nested key more": (put("metrics/cnn.json", "at_half.kappa", 0.9), ["cnn.json", "at_half.kappa is 0.9"]),
+    "a key twice": (
+        text("metrics/cnn.json", lambda old: old.replace('"accuracy"', '"accuracy": 1.0, "accuracy"', 1)),
+        ["metrics/cnn.json", "'accuracy' is there twice"],
+    ),
+    "weights": (put("metrics/cnn.json", "weights", "imagenet"), ["cnn.json", "weights is 'imagenet'"]),
+    "input": (put("metrics/cnn.json", "input_size", 299), ["cnn.json", "input_size is 299; recomputed 64"]),
+    "members": (put("metrics/ensemble.json", "members", ["cnn", "resnet50"]), ["ensemble.json", "members[1] is 'r"]),
+    "no members": (drop("metrics/ensemble.json", "members"), ["metrics/ensemble.json", "members is missing"]),
+    "one member": (put("metrics/ensemble.json", "members", ["cnn"]), ["metrics/ensemble.json", "members is ['cnn']"]),
+    "members' parameters": (put("metrics/ensemble.json", "parameters", 7), ["ensemble.json", "parameters is 7"]),
+    "the baseline": (put("metrics/shortcut.json", "roc_auc", 0.5), ["metrics/shortcut.json", "roc_auc is 0.5"]),
+    "a test score": (cell("scores/test/cnn.csv", 5, "score", "0.9"), ["test/cnn.csv", "score of test/0003.jpeg"]),
+    "a val score": (cell("scores/val/cnn.csv", 5, "score", "0.9"), ["scores/val/cnn.csv", "score of train/0003.jpeg"]),
+    "a score's digits": (
+        cell("scores/val/cnn.csv", 5, "score", "0.5000001"),
+        ["scores/val/cnn.csv", "score of train/0003.jpeg is '0.5000001'"],
+    ),
+    "a val logit": (cell("scores/val/cnn.csv", 5, "logit", "9"), ["metrics/cnn.json", "temperature is", "val/cnn.csv"]),
+    "a test logit": (cell("scores/test/cnn.csv", 5, "logit", "9"), ["scores/test/cnn.csv", "score of test/0003.jpeg"]),
+    "an ensemble's logit": (
+        cell("scores/test/ensemble.csv", 5, "logit", "9"),
+        ["scores/test/ensemble.csv", "logit of test/0003.jpeg is '9'", "scores/test/cnn.csv, "],
+    ),
+    "no number": (cell("scores/test/cnn.csv", 5, "logit", "high"), ["scores/test/cnn.csv", "test/0003.jpeg"]),
+    "a label": (cell("scores/test/vgg16.csv", 5, "label", "1"), ["vgg16.csv", "label of test/0003.jpeg is 1"]),
+    "a label of all": (everywhere("test", 5, "label", "1"), ["metrics/cnn.json", "accuracy is"]),
+    "a val label of all": (everywhere("val", 5, "label", "1"), ["metrics/cnn.json", "temperature is"]),
+    "a subtype of all": (everywhere("test", 60, "subtype", "unknown"), ["metrics/cnn.json", "recall_"]),
+    "a patient of all": (everywhere("test", 5, "patient", "test-0"), ["metrics/cnn.json", "ci95."]),
+    "a subtype": (cell("scores/val/cnn.csv", 60, "subtype", "unknown"), ["val/vgg16.csv", "of train/0058.jpeg"]),
+    "a shared patient": (everywhere("test", 5, "patient", "train-0"), ["scores/test/cnn.csv", "patient train-0 is in"]),
+    "a shared image": (everywhere("test", 5, "image", "train/0000.jpeg"), ["test/cnn.csv", "image train/0000.jpeg is"]),
+    "an image less": (
+        text("scores/test/vgg16.csv", lambda old: old.rsplit("\n", 2)[0] + "\n"),
+        ["scores/test/vgg16.csv has 89 images", "scores/test/cnn.csv has 90"],
+    ),
+    "an order": (
+        text("scores/test/ensemble.csv", lambda old: "\n".join([*old.split("\n")[:1], *old.split("\n")[-2:0:-1], ""])),
+        ["scores/test/ensemble.csv", "image of"],
+    ),
+    "a column more": (
+        text("scores/test/cnn.csv", lambda old: old.replace("\n", ",1\n").replace("logit,1", "logit,better")),
+        ["scores/test/cnn.csv", "line 1"],
+    ),
+    "the choice": (put("metrics/best.json", "model", "resnet50"), ["best.json", "model is 'resnet50'", "val/cnn"]),
+    "the chosen one's": (put("metrics/best.json", "recall", 0.98), ["metrics/best.json", "recall is 0.98"]),
+    "a key more of it": (put("metrics/best.json", "kappa", 0.98), ["metrics/best.json", "kappa is 0.98"]),
+    "no choice": (drop("metrics/best.json", "model"), ["metrics/best.json", "model is missing"]),
+    "images": (put("metrics/data.json", "splits.test.images", 624), ["data.json", "splits.test.images is 624"]),
+    "normals": (put("metrics/data.json", "splits.val.normal", 9), ["data.json", "splits.val.normal is 9", "val/"]),
+    "no count": (drop("metrics/data.json", "splits.test.viral"), ["data.json", "splits.test.viral is missing"]),
+    "no part": (drop("metrics/data.json", "splits.val"), ["data.json", "splits.val"]),
+    "a seed": (put("params.yaml", "bootstrap.seed", 1), ["metrics/cnn.json", "ci95.", "test/cnn.csv"]),
+    "a policy": (put("params.yaml", "threshold", {"policy": "f1", "value": None}), [".json", "threshold is"]),
+    "a broken policy": (put("params.yaml", "threshold.policy", "best"), ["params.yaml", "threshold.policy"]),
+    "a cell of a table": (text("README.md", first_cell), ["README.md, line ", "is: ", "should: ", "pneumo tables"]),
+    "a row less": (
+        text("README.md", lambda old: "\n".join(line for line in old.split("\n") if "| resnet50" not in line)),
+        ["README.md, line", "resnet50"],
+    ),
+    "no metrics": (lambda root: (root / "metrics/vgg16.json").unlink(), ["metrics/vgg16.json is missing", "git"]),
+    "no val scores": (lambda root: (root / "scores/val/vgg16.csv").unlink(), ["scores/val/vgg16.csv is missing"]),
+    "no test scores": (lambda root: (root / "scores/shortcut/test.csv").unlink(), ["shortcut/test.csv is missing"]),
+    "scores alone": (
+        lambda root: shutil.copy(root / "scores/val/cnn.csv", root / "scores/val/mine.csv"),
+        ["metrics/mine.json is missing", "scores/val/mine.csv is there", "take all three files away"],
+    ),
+    "metrics alone": (
+        lambda root: shutil.copy(root / "metrics/cnn.json", root / "metrics/mine.json"),
+        ["scores/val/mine.csv is missing", "metrics/mine.json is there"],
+    ),
+    "another file": (lambda root: (root / "metrics/more.yaml").write_text("accuracy: 1"), ["metrics/more.yaml is no"]),
+    "another place": (
+        lambda root: shutil.copytree(root / "scores/val", root / "scores/more"),
+        ["scores/more/cnn.csv is no file", "take it away"],
+    ),
+    "no metrics of the baseline": (
+        lambda root: (root / "metrics/shortcut.json").unlink(),
+        ["metrics/shortcut.json is missing", "scores/shortcut/val.csv is there"],
+    ),
+    "the baseline's score": (
+        cell("scores/shortcut/test.csv", 5, "score", "0.9"),
+        ["scores/shortcut/test.csv", "score of test/0003.jpeg"],
+    ),
+    "broken JSON": (text("metrics/cnn.json", lambda old: old[:50]), ["metrics/cnn.json is not JSON", "git checkout"]),
+    "a list": (lambda root: (root / "metrics/best.json").write_text("[]"), ["metrics/best.json holds a list"]),
+    "no best": (lambda root: (root / "metrics/best.json").unlink(), ["metrics/best.json is missing"]),
+    "no data": (lambda root: (root / "metrics/data.json").unlink(), ["metrics/data.json is missing"]),
+    "no params": (lambda root: (root / "params.yaml").unlink(), ["params.yaml is missing"]),
+    "empty scores": (lambda root: (root / "scores/val/cnn.csv").write_text(""), ["scores/val/cnn.csv"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", SPOILT)
+def test_whatever_is_spoilt_is_found_and_named(copy: Path, what: str) -> None:
+    spoil, words = SPOILT[what]
+    spoil(copy)
+    with pytest.raises(PneumoError) as caught:
+        run(copy)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def leaves(content: Any, *place: str | int) -> Iterator[tuple[str | int, ...]]:
+    """Places of all values in `content` that hold no others."""
+    pairs = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else None
+    if pairs is None:
+        yield place
+    else:
+        for key, value in pairs:
+            yield from leaves(value, *place, key)
+
+
+@pytest.mark.parametrize("name", ["cnn", "ensemble", "shortcut"])
+def test_no_value_of_a_metrics_file_can_be_changed_or_left_out_unseen(made: Path, name: str) -> None:
+    path = made / f"metrics/{name}.json"
+    right = verify.expected(record.read(made), name)
+    places = list(leaves(right))
+    assert len(places) > 70
+    for change in (lambda outer, key: outer.update({key: 0.123}), lambda outer, key: outer.pop(key)):
+        for place in places:
+            changed = json.loads(json.dumps(right))
+            outer = changed
+            for key in place[:-1]:
+                outer = outer[key]
+            if isinstance(outer, dict):
+                change(outer, place[-1])
+            else:
+                outer[place[-1]] = 0.123
+            with pytest.raises(VerifyError, match=str(place[0])):
+                verify.same(changed, right, path, [path])
+
+
+def test_one_unit_in_the_sixth_digit_is_allowed_where_numbers_are_found_by_iteration(copy: Path) -> None:
+    put("metrics/resnet50.json", "calibration_slope", more(1e-6))(copy)
+    put("metrics/resnet50.json", "ci95.accuracy.0", more(-1e-6))(copy)
+    run(copy)
+
+
+def test_a_model_outside_of_params_is_verified_too(copy: Path) -> None:
+    for file in ("metrics/*.json", "scores/*/*.csv"):
+        for path in copy.glob(file):
+            if path.stem == "cnn":
+                shutil.copy(path, path.with_stem("mine"))
+    assert run(copy).recomputed["scores"] == 6 * (70 + 90)
+    put("metrics/mine.json", "f1", 1.0)(copy)
+    with pytest.raises(VerifyError, match=r"mine.json: f1 is 1.0"):
+        run(copy)
+
+
+def test_parameters_that_no_figure_rests_on_may_be_of_another_version(copy: Path) -> None:
+    put("params.yaml", "train", {"of": "old"})(copy)
+    put("params.yaml", "model.cnn.weights", "none")(copy)
+    run(copy)
+
+
+def test_a_table_shows_the_baseline_last_and_the_published_line_on_the_official_images_alone(tmp_path: Path) -> None:
+    def rows(root: Path) -> list[str]:
+        return [line.split("|")[1].strip() for line in tables.blocks(root / "README.md")[0].content[2:]]
+
+    archive, phantom = make(tmp_path / "a", n=624), make(tmp_path / "b", n=624, source="phantom")
+    assert rows(archive)[-2:] == ["shortcut", "published: ResNet50"]
+    assert rows(phantom)[-1] == "shortcut"
+    assert sum(name.startswith("**") for name in rows(archive)) == 1
+    assert {name.strip("*") for name in rows(archive)[:-2]} == {*BACKBONES, "ensemble"}
+    both = "<!-- pneumo table: a b columns=run,model,recall models=best -->\n<!-- /pneumo table -->\n"
+    (tmp_path / "page.md").write_text(both)
+    assert tables.write(tmp_path / "page.md", tmp_path) == 1
+    written = (tmp_path / "page.md").read_text()
+    assert written.count("[a](a)") == 2
+    assert written.count("[b](b)") == 2
+    assert written.count("published") == 1
+
+
+def test_writing_tables_again_changes_nothing_and_words_outside_of_markers_stay(made: Path, copy: Path) -> None:
+    before = (copy / "README.md").read_text()
+    assert tables.write(copy / "README.md", copy) == 2
+    assert (copy / "README.md").read_text() == before
+    assert "\nWords.\n" in before
+    assert "\nold\n" not in before
+
+
+def test_figures_in_tables_outside_of_markers_are_counted(copy: Path) -> None:
+    with (copy / "README.md").open("a") as page:
+        page.write("| mine | 0.999 |\n")
+    assert run(copy).taken[f"{copy / 'README.md'}: table rows with figures outside of markers"] == 1
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("\n<!-- pneumo table: . -->\n", ["line 2", "is not closed"]),
+        ("<!-- pneumo table: . -->\n<!-- pneumo table: . -->\n<!-- /pneumo table -->", ["line 1", "before", "line 2"]),
+        ("<!-- /pneumo table -->", ["line 1", "closes no table"]),
+        ("<!-- pneumo tabel: . -->", ["line 1", "expected <!-- pneumo table: FOLDER -->"]),
+        ("<!--pneumo table: . -->", ["line 1", "expected <!-- pneumo table"]),
+        ("<!-- pneumo table: . rows=all -->\n<!-- /pneumo table -->", ["line 1", "rows is no option", "columns"]),
+        ("<!-- pneumo table: . without=cnn -->\n<!-- /pneumo table -->", ["line 1", "without=cnn", "published"]),
+        ("<!-- pneumo table: . columns=kappa -->\n<!-- /pneumo table -->", ["line 1", "has no kappa"]),
+        ("<!-- pneumo table: . models=vgg61 -->\n<!-- /pneumo table -->", ["line 1", "no model vgg61", "vgg16"]),
+        ("<!-- pneumo table: results/x -->\n<!-- /pneumo table -->", ["line 1", "results/x", "not among"]),
+        ("<!-- pneumo table: ../x -->\n<!-- /pneumo table -->", ["line 1", "../x"]),
+        ("<!-- pneumo table -->\n<!-- /pneumo table -->", ["line 1", "found none"]),
+    ],
+)
+def test_a_marker_that_cannot_be_followed_is_named_with_its_line(copy: Path, page: str, words: list[str]) -> None:
+    (copy / "README.md").write_text(page)
+    with pytest.raises(VerifyError) as caught:
+        run(copy)
+    assert all(word in str(caught.value) for word in ["README.md", *words]), str(caught.value)
+
+
+def test_a_table_of_a_folder_that_was_not_asked_for_is_skipped(made: Path, copy: Path) -> None:
+    text("README.md", first_cell)(copy)
+    put("metrics/cnn.json", "f1", 1.0)(copy)
+    verify.verify([made], [copy / "README.md"], copy, others=True)
