@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import ks_2samp
 from sklearn import metrics as sk
 
 from pneumo import bootstrap, calibration
@@ -13,13 +14,21 @@ ORACLE_NOTE = "the best that any threshold gives on these very images: known onl
 
 
 def evaluate(
-    table: pd.DataFrame, threshold: float, *, temperature: float, prevalence: float, resamples: int, seed: int
+    table: pd.DataFrame,
+    threshold: float,
+    *,
+    validation: pd.DataFrame,
+    temperature: float,
+    prevalence: float,
+    resamples: int,
+    seed: int,
 ) -> dict[str, Any]:
-    """All numbers of one part, rounded to six digits; null where a number cannot be had.
+    """All numbers of the test part, rounded to six digits; null where a number cannot be had.
 
-    `table`: pneumo.scores.COLUMNS. prevalence: share of pneumonia for which `ppv` and `npv` are given. `ci95`: 95 %
-    intervals by drawing patients with replacement, `resamples` times. `at_half`: the same decisions at 0.5.
-    `uncalibrated`: calibration of the scores before temperature scaling. `oracle`: see its note.
+    `table`, `validation`: pneumo.scores.COLUMNS of test and validation; the latter for `score_shift` alone.
+    prevalence: share of pneumonia for which `ppv` and `npv` are given. `ci95`: 95 % intervals by drawing patients with
+    replacement, `resamples` times. `at_half`: the same decisions at 0.5. `uncalibrated`: calibration of the scores
+    before temperature scaling. `oracle`: see its note.
     """
     y, s, logits = (table[column].to_numpy() for column in ("label", "score", "logit"))
     decided = decisions(y, s, threshold, subtypes=table["subtype"].to_numpy())
@@ -39,6 +48,7 @@ def evaluate(
         ),
         "at_half": decisions(y, s, 0.5, subtypes=table["subtype"].to_numpy()),
         "uncalibrated": _calibration(y, calibration.calibrate(logits, 1.0), logits),
+        "score_shift": score_shift(validation, table, threshold),
         "oracle": oracle(y, s),
     }
 
@@ -92,6 +102,25 @@ def oracle(labels: ArrayLike, scores: ArrayLike) -> dict[str, Any]:
     for name, curve in curves.items():
         best = int(np.argmax(curve[1:])) + 1  # the first point calls nothing pneumonia: its threshold is infinite
         found |= {name: rounded(curve[best]), f"{name}_threshold": float(thresholds[best])}
+    return found
+
+
+def score_shift(validation: pd.DataFrame, test: pd.DataFrame, threshold: float) -> dict[str, dict[str, Any]]:
+    """How the scores move from validation to test, within each class.
+
+    ks: Kolmogorov-Smirnov statistic in [0, 1], the largest distance between the two distribution functions; medians of
+    the scores; shares called pneumonia, score >= threshold. Null where a part lacks the class.
+    """
+    found = {}
+    for label, name in enumerate(("normal", "pneumonia")):
+        before, after = (one.loc[one["label"] == label, "score"].to_numpy() for one in (validation, test))
+        both = len(before) and len(after)
+        found[name] = {"ks": rounded(ks_2samp(before, after).statistic) if both else None}
+        for part, score in (("validation", before), ("test", after)):
+            found[name] |= {
+                f"median_{part}": rounded(np.median(score)) if len(score) else None,
+                f"called_{part}": rounded((score >= threshold).mean()) if len(score) else None,
+            }
     return found
 
 

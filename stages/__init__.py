@@ -9,8 +9,11 @@ if sys.version_info < (3, 11) or find_spec("pydantic") is None or find_spec("pne
         "error: " + sys.executable + " is not the project's Python: run `source .venv/bin/activate` first, or use make"
     )
 
+import time
 from collections.abc import Callable
+from pathlib import Path
 
+from pneumo import runlog
 from pneumo.errors import PneumoError
 
 
@@ -20,7 +23,9 @@ def run(main: Callable[..., None]) -> None:
         signature(main).bind(*sys.argv[1:])
     except TypeError as error:
         sys.exit(f"error: {error}; dvc.yaml shows how each stage is called")
+    started = time.monotonic()
     try:
         main(*sys.argv[1:])
     except PneumoError as error:
         sys.exit(f"error: {error}")
+    runlog.add(runlog.PATH, " ".join([Path(sys.argv[0]).stem, *sys.argv[1:]]), time.monotonic() - started)

@@ -22,6 +22,7 @@ def main(name: str) -> None:
     values = metrics.evaluate(
         scores.read(path),
         contract["threshold"],
+        validation=scores.read(Path("scores/val", f"{name}.csv")),
         temperature=contract["temperature"],
         prevalence=chosen.evaluate.prevalence,
         resamples=chosen.bootstrap.resamples,

@@ -2,22 +2,21 @@
 
 from pathlib import Path
 
-from pneumo import params, report
+from pneumo import params, report, results
 from stages import run
 
 
 def main() -> None:
+    chosen = params.load()
+    found = results.read(Path(), chosen.candidates)
     report.write(
-        params.load().candidates,
-        best=Path("models/best"),
-        scores=Path("scores"),
-        metrics=Path("metrics"),
-        curves=Path("dvclive"),
-        data=Path("metrics/data.json"),
-        out=Path("reports"),
-        winner=Path("metrics/best.json"),
+        found,
+        Path("reports"),
+        Path("metrics/best.json"),
+        resamples=chosen.bootstrap.resamples,
+        seed=chosen.bootstrap.seed,
     )
-    print("reports/report.md, reports/figures/, metrics/best.json")
+    print("reports/index.html, reports/report.md, reports/MODEL_CARD.md, metrics/best.json")
 
 
 if __name__ == "__main__":

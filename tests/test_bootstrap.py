@@ -7,21 +7,11 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 from statsmodels.stats.contingency_tables import mcnemar
 
+from benchmarks import coverage
+from benchmarks.coverage import THRESHOLD, simulate
 from pneumo import bootstrap
 
 SETTINGS = {"temperature": 1.0, "prevalence": 0.1, "resamples": 2000, "seed": 0}
-THRESHOLD = 0.5
-
-
-def simulate(rng: np.random.Generator, patients: int, spread: float = 1.0) -> pd.DataFrame:
-    """Patients of one to six images, whose logits share what is particular to the patient."""
-    count = rng.choice([1, 1, 1, 1, 2, 2, 3, 6], size=patients)
-    of = np.repeat(np.arange(patients), count)
-    label = (rng.random(patients) < 0.6).astype(int)[of]
-    logit = 2.4 * label - 1.2 + rng.normal(0, spread, patients)[of] + rng.normal(0, 0.7, len(of))
-    rows = {"image": [f"{i:05}" for i in range(len(of))], "patient": of.astype(str), "label": label}
-    subtype = np.where(label == 0, "normal", np.where(of % 2, "bacterial", "viral"))
-    return pd.DataFrame(rows | {"subtype": subtype, "score": 1 / (1 + np.exp(-logit)), "logit": logit})
 
 
 TABLE = simulate(np.random.default_rng(1), 150)
@@ -158,21 +148,20 @@ def test_bands_hold_the_curve_and_touch_its_ends():
 
 @pytest.mark.slow
 def test_ninety_five_percent_intervals_cover_the_truth_as_often_as_they_say():
-    """1,000 simulated test parts with patients of several images; the truth is that of 400,000 patients."""
-    truth_table = simulate(np.random.default_rng(99), 400_000)
-    y, s = truth_table["label"].to_numpy(float), truth_table["score"].to_numpy()
-    ones = np.ones((1, len(y)))
-    truth = bootstrap.ranking(y, s, ones)
-    truth |= bootstrap.decisions(y, s, THRESHOLD, truth_table["subtype"].to_numpy(), ones)
-    names = ("accuracy", "recall", "specificity", "precision", "f1", "roc_auc", "average_precision")
-    covered = dict.fromkeys(names, 0)
+    """1,000 simulated test parts with patients of several images; the truth is that of 400,000 patients.
+
+    With 600 resamples, to save time; benchmarks/coverage.py has all metrics and the 2,000 resamples of params.yaml.
+    """
+    large = simulate(np.random.default_rng(99), 400_000)
+    truth, worse = (coverage.drawn(one, np.ones((1, len(large)))) for one in (large, coverage.second_model(large, 99)))
+    covered = dict.fromkeys(["accuracy", "recall", "specificity", "f1", "roc_auc", "difference"], 0)
     for seed in range(1000):
         one = simulate(np.random.default_rng(seed), 430)
-        y, s = one["label"].to_numpy(float), one["score"].to_numpy()
         (weights,) = bootstrap.patient_weights(one["patient"], resamples=600, seed=seed)
-        drawn = bootstrap.ranking(y, s, weights)
-        drawn |= bootstrap.decisions(y, s, THRESHOLD, one["subtype"].to_numpy(), weights)
-        for name in names:
-            low, high = bootstrap.percentiles(drawn[name])
-            covered[name] += low <= truth[name][0] <= high
+        found, other = (coverage.drawn(table, weights) for table in (one, coverage.second_model(one, seed)))
+        found["difference"] = found["roc_auc"] - other["roc_auc"]
+        for name in covered:
+            low, high = bootstrap.percentiles(found[name])
+            expected = truth["roc_auc"] - worse["roc_auc"] if name == "difference" else truth[name]
+            covered[name] += low <= expected[0] <= high
     assert all(930 <= count <= 970 for count in covered.values()), covered

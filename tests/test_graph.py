@@ -51,7 +51,7 @@ def paths(entries: list) -> set[str]:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_depends_on_exactly_the_modules_that_it_imports(name):
-    declared = {path for path in paths(body(name)["deps"]) if path.startswith("pneumo/")}
+    declared = {path for path in paths(body(name)["deps"]) if path.startswith("pneumo/") and path.endswith(".py")}
     assert sorted(declared) == sorted(reachable(ROOT / "stages" / f"{module(name)}.py"))
 
 
@@ -82,14 +82,26 @@ def test_the_choice_cannot_reach_test_scores():
     assert not any(dep.startswith(("scores/test", "metrics")) for dep in paths(body("select_best")["deps"]))
 
 
-def test_only_the_report_sees_the_test_results():
+def test_only_explain_and_report_see_the_test_results():
     readers = {name for name in STAGES if {"evaluate", "evaluate_ensemble"} & upstream(name)}
-    assert readers == {"report"}
+    assert readers == {"explain", "report"}
+
+
+def test_only_the_report_sees_the_audit():
+    """It measures the test part too, so nothing that is trained or chosen may follow from it."""
+    assert {name for name in STAGES if "audit" in upstream(name)} == {"report"}
+
+
+def test_the_report_depends_on_its_templates():
+    templates = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pneumo/templates").iterdir() if path.is_file()}
+    templates = {path for path in templates if not path.endswith((".py", ".pyc"))}
+    assert len(templates) == 3
+    assert templates <= paths(body("report")["deps"])
 
 
 def test_data_moves_one_way():
-    order = ["download", "preprocess", "train", "calibrate", "ensemble"]
-    order += ["evaluate", "evaluate_ensemble", "select_best", "report"]
+    order = ["download", "preprocess", "audit", "train", "calibrate", "ensemble"]
+    order += ["evaluate", "evaluate_ensemble", "select_best", "explain", "report"]
     assert list(STAGES) == order
     for position, name in enumerate(order):
         assert upstream(name) <= set(order[:position])
@@ -108,11 +120,14 @@ def test_declared_parameters_exist(name):
 def test_layers_import_only_downwards():
     layers = [
         {"params", "manifest", "images", "augment", "backbones", "calibration", "thresholds", "errors", "runtime"},
-        {"scores", "bootstrap", "figures"},
+        {"markdown", "published", "runlog"},
+        {"scores", "bootstrap", "figures", "templates"},
         {"metrics", "sources", "splits", "packed", "bundle", "decision"},
-        {"preprocessing", "classifier", "inference", "choice"},
-        {"training", "ensemble", "report"},
-        {"scoring"},
+        {"audit", "classifier", "inference", "choice", "compare"},
+        {"preprocessing", "auditing", "training", "ensemble", "results", "record"},
+        {"scoring", "explain", "gallery", "verdict", "tables"},
+        {"page", "model_card", "verify"},
+        {"report", "cli"},
     ]
     level = {name: number for number, names in enumerate(layers) for name in names}
     for path in (ROOT / "pneumo").rglob("*.py"):
@@ -125,6 +140,6 @@ def test_layers_import_only_downwards():
 
 
 def test_light_stages_start_without_torch(root):
-    for name in ("download", "preprocess", "calibrate", "ensemble", "select_best", "report"):
+    for name in ("download", "preprocess", "audit", "calibrate", "ensemble", "select_best", "report"):
         code = f"import sys, stages.{name}; sys.exit('torch' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0, name

@@ -1,0 +1,1 @@
+"""The figures of the report, as SVG that reads on a phone, on a desk and on paper."""
