@@ -166,7 +166,7 @@ def _height(labels: Iterable[str]) -> float:
 def _corner(distances: Sequence[tuple[float, float]]) -> float:
     """The side of the enlarged corner: the smallest that holds every operating point."""
     farthest = max((max(pair) for pair in distances), default=0.0)
-    return next((side for side in (0.1, 0.2, 0.3, 0.4) if farthest < 0.95 * side), 0.5)
+    return next((side for side in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6) if farthest < 0.95 * side), 0.8)
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:
