@@ -121,3 +121,11 @@ def test_outside_of_a_project_the_error_says_so(
     monkeypatch.chdir(tmp_path)
     assert cli.main(["verify"]) == 1
     assert "error: params.yaml is missing: run from the project's top folder" in capsys.readouterr().err
+
+
+def test_every_committed_figure_is_recomputed(root):
+    """Those of metrics/, of results/ and of the tables of the README: what `make verify` does."""
+    command = [sys.executable, "-m", "pneumo.cli", "verify"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "results/cnn-resnet50" in done.stdout

@@ -50,7 +50,8 @@ def clone_to(folder: Path) -> Path:
 
 
 def experiment(clone: Path, *overrides: str) -> str:
-    settings = [one for one in SMALL if not one.startswith("model.") or one.split(".")[1] in " ".join(overrides)]
+    named = " ".join(one for one in overrides if not one.startswith("~"))
+    settings = [one for one in SMALL if not one.startswith("model.") or one.split(".")[1] in named]
     return run(clone, "dvc", "exp", "run", *(f"-S{one}" for one in (*overrides, *settings))).stdout
 
 
@@ -65,16 +66,23 @@ def clones(tmp_path_factory):
     return pair, [experiment(clone, "model=cnn") for clone in pair]
 
 
-CHAIN = ["download", "preprocess", "train@cnn", "evaluate@cnn", "select_best", "report"]
+CHAIN = ["download", "preprocess", "audit", "train@cnn", "calibrate@cnn", "evaluate@cnn"]
+LAST = ["select_best", "explain", "report"]
 
 
 @pytest.mark.slow
 def test_two_clones_compute_the_same_lock(clones):
     (first, second), outputs = clones
     for output in outputs:
-        assert sorted(ran(output)) == sorted(CHAIN)
+        assert sorted(ran(output)) == sorted(CHAIN + LAST)
     assert (first / "dvc.lock").read_text() == (second / "dvc.lock").read_text()
-    for name in ("metrics/cnn.json", "metrics/best.json", "scores/val/cnn.csv", "scores/test/cnn.csv"):
+    for name in (
+        "metrics/cnn.json",
+        "metrics/best.json",
+        "metrics/data.json",
+        "scores/val/cnn.csv",
+        "scores/test/cnn.csv",
+    ):
         assert (first / name).read_bytes() == (second / name).read_bytes()
     status = run(first, "dvc", "status").stdout
     assert "up to date" in status, status
@@ -91,15 +99,35 @@ def test_another_backbone_runs_only_its_own_stages_and_metrics_diff_compares(clo
     (first, _), _ = clones
     run(first, "git", "add", "-A")
     run(first, "git", "commit", "-qm", "cnn")
+    before = (first / "metrics/cnn.json").read_bytes()
     output = experiment(first, "model=inceptionv3")
-    assert ran(output) == ["train@inceptionv3", "evaluate@inceptionv3", "select_best", "report"]
+    assert ran(output) == ["train@inceptionv3", "calibrate@inceptionv3", "evaluate@inceptionv3", *LAST]
     assert list(yaml.safe_load((first / "params.yaml").read_text())["model"]) == ["inceptionv3"]
     assert json.loads((first / "metrics/best.json").read_text())["model"] == "inceptionv3"
     difference = json.loads(run(first, "dvc", "metrics", "diff", "--json").stdout)
     assert difference["metrics/best.json"]["model"] == {"old": "cnn", "new": "inceptionv3"}
     assert "report.md" in run(first, "ls", "reports").stdout
     back = experiment(first, "model=cnn")
-    assert not {"train@cnn", "evaluate@cnn"} & set(ran(back)), "the lock keeps what was trained before"
+    assert set(ran(back)) <= set(LAST), "the lock keeps what was trained before"
+    assert (first / "metrics/cnn.json").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_threshold_policy_trains_nothing_and_an_ensemble_leaves_its_members_alone(clones):
+    (_, second), _ = clones
+    run(second, "git", "add", "-A")
+    run(second, "git", "commit", "-qm", "cnn")
+    policy = ("threshold.policy=sensitivity", "threshold.value=0.9")
+    output = experiment(second, "model=cnn", *policy)
+    assert set(ran(output)) == {"audit", "calibrate@cnn", "evaluate@cnn", *LAST}
+    assert run(second, "pneumo", "verify", ".", check=False).returncode == 1, "of other backbones the files are old"
+    members = json.loads((second / "metrics/cnn.json").read_text())
+    drop = [f"~model.{name}" for name in ("vgg16", "vgg19", "inceptionv3")]
+    experiment(second, *drop, "model.resnet50.input_size=32", *policy, "model.cnn.dropout=0.3")
+    assert json.loads((second / "metrics/cnn.json").read_text()) == members
+    assert json.loads((second / "metrics/ensemble.json").read_text())["members"] == ["cnn", "resnet50"]
+    best = json.loads((second / "metrics/best.json").read_text())
+    assert best == {"model": best["model"], **json.loads((second / f"metrics/{best['model']}.json").read_text())}
 
 
 @pytest.mark.slow
