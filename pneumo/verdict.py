@@ -11,7 +11,7 @@ from pneumo.results import WORDS, Results
 def headline(results: Results) -> str:
     """One sentence: what the chosen model does on the test part."""
     one = results.best
-    what = "phantoms drawn by a program" if results.phantom else "test images"
+    what = "phantom images" if results.phantom else "test images"
     return (
         f"{results.chosen} ({weights(one)}) finds {one['tp']} of {one['tp'] + one['fn']} pneumonias "
         f"(recall {number(one['recall'])} {interval(one['ci95'].get('recall'))}) and clears {one['tn']} of "
