@@ -11,7 +11,6 @@ from pneumo import metrics
 LABELS = [0, 0, 0, 1, 1, 1, 1]
 SCORES = [0.1, 0.2, 0.6, 0.3, 0.7, 0.8, 0.9]
 SUBTYPES = ["normal"] * 3 + ["viral", "viral", "bacterial", "unknown"]
-SETTINGS = {"temperature": 1.0, "prevalence": 0.1, "resamples": 400, "seed": 0}
 
 
 def table(n: int = 60) -> pd.DataFrame:
@@ -21,6 +20,9 @@ def table(n: int = 60) -> pd.DataFrame:
     rows = {"image": [f"{i:03}" for i in range(n)], "patient": [f"p{i // 3}" for i in range(n)], "label": label}
     rows |= {"subtype": np.where(label == 0, "normal", np.where(np.arange(n) % 4 == 1, "viral", "bacterial"))}
     return pd.DataFrame(rows | {"score": 1 / (1 + np.exp(-logit)), "logit": logit})
+
+
+SETTINGS = {"validation": table(), "temperature": 1.0, "prevalence": 0.1, "resamples": 400, "seed": 0}
 
 
 def test_every_decision_can_be_counted_by_hand():
@@ -94,3 +96,21 @@ def test_the_oracle_is_the_best_of_all_thresholds(pairs):
 def test_net_benefit_of_treating_all_is_known():
     labels, scores = np.array([0, 1, 1, 0]), np.ones(4)
     assert metrics.net_benefit(labels, scores, [0.2]) == pytest.approx([0.5 - 0.5 * 0.25])
+
+
+def test_scores_that_do_not_move_have_no_shift_and_moved_ones_are_seen_in_their_class():
+    one = table()
+    still = metrics.score_shift(one, one, 0.5)
+    assert {name: found["ks"] for name, found in still.items()} == {"normal": 0, "pneumonia": 0}
+    moved = one.assign(score=one["score"].where(one["label"] == 1, 1 - 0.2 * one["score"]))
+    found = metrics.score_shift(one, moved, 0.5)
+    assert found["normal"]["ks"] > 0.7
+    assert found["normal"]["called_test"] == 1
+    assert found["pneumonia"] == still["pneumonia"]
+
+
+def test_a_part_without_a_class_has_no_shift_of_it():
+    one = table()
+    found = metrics.score_shift(one[one["label"] == 1], one, 0.5)["normal"]
+    assert (found["ks"], found["median_validation"], found["called_validation"]) == (None, None, None)
+    assert found["median_test"] is not None

@@ -74,6 +74,7 @@ def make(root: Path, *, top: int | str = 2, source: str = "archive", n: int = 90
         values = metrics.evaluate(
             scores.read(path),
             contract["threshold"],
+            validation=scores.read(record.score_path(root, "val", name)),
             temperature=contract["temperature"],
             prevalence=params["evaluate"]["prevalence"],
             **params["bootstrap"],
