@@ -31,6 +31,7 @@ TRAINING_KEYS = (
 )
 DECISION_KEYS = ("temperature", "threshold", "threshold_policy")
 ENSEMBLE_KEYS = ("name", "kind", "members", "labels", "parameters", "flops", "weights", "sha256", *DECISION_KEYS)
+WITHOUT_EFFECT = ("pneumo.errors", "pneumo.runlog")  # exception names, and a log that is no output of the graph
 LIBRARIES = ("torch", "torchvision", "timm", "lightning", "kornia")
 
 
@@ -43,8 +44,7 @@ def code_sha256() -> str:
     """SHA-256 over the library's modules that this process has loaded: the code that a stage ran."""
     digest = hashlib.sha256()
     for name, module in sorted(sys.modules.items()):
-        # A version string and exception names cannot change a result.
-        if name.startswith("pneumo.") and name != "pneumo.errors" and module.__file__:
+        if name.startswith("pneumo.") and name not in WITHOUT_EFFECT and module.__file__:
             digest.update(name.encode() + Path(module.__file__).read_bytes())
     return digest.hexdigest()
 
@@ -55,6 +55,7 @@ def write_trained(folder: Path, state: Mapping[str, Any], contract: Mapping[str,
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "model.safetensors"
+    path.unlink(missing_ok=True)  # DVC may have hard-linked it to its cache
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, path)
     with path.open("rb") as file:
         weights = hashlib.file_digest(file, "sha256").hexdigest()

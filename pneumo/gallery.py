@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logit
 
 from pneumo import manifest, packed
 from pneumo.figures.pictures import thumbnail
@@ -45,8 +44,7 @@ def errors_beside_training(results: Results) -> list[Sheet]:
     for label, word in enumerate(CLASSES):
         called = table["score"] >= threshold
         wrong = table[(table["label"] == label) & (called != (label == 1))]
-        distance = (wrong["logit"] / results.best["temperature"] - logit(threshold)).abs()
-        worst = wrong.assign(distance=distance).sort_values(["distance", "image"], ascending=[False, True])
+        worst = wrong.sort_values(["logit", "image"], ascending=[label == 1, True])
         shown = worst.head(ERRORS)
         of_class = np.flatnonzero(train.rows["label"] == label)
         drawn = np.sort(np.random.default_rng(0).permutation(of_class)[: max(len(shown), 4)])

@@ -92,6 +92,7 @@ def oracle(labels: ArrayLike, scores: ArrayLike) -> dict[str, Any]:
     """The highest accuracy, F1 and Youden index over all thresholds, each with its threshold."""
     y, s = np.asarray(labels, dtype=int), np.asarray(scores, dtype=float)
     fpr, tpr, thresholds = sk.roc_curve(y, s, drop_intermediate=False)
+    thresholds[0] = np.nextafter(s.max(), np.inf)  # calls nothing pneumonia; infinity is no number in JSON
     tp, fp = tpr * y.sum(), fpr * (1 - y).sum()
     curves = {
         "accuracy": (tp + (1 - y).sum() - fp) / len(y),
@@ -100,7 +101,7 @@ def oracle(labels: ArrayLike, scores: ArrayLike) -> dict[str, Any]:
     }
     found: dict[str, Any] = {"note": ORACLE_NOTE}
     for name, curve in curves.items():
-        best = int(np.argmax(curve[1:])) + 1  # the first point calls nothing pneumonia: its threshold is infinite
+        best = int(np.argmax(curve))
         found |= {name: rounded(curve[best]), f"{name}_threshold": float(thresholds[best])}
     return found
 

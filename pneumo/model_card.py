@@ -25,6 +25,7 @@ def render(results: Results) -> str:
         headline=verdict.headline(results),
         line_to_beat=verdict.line_to_beat(results),
         findings=results.data["audit"]["findings"],
+        official=verdict.official(results),
         rows=ROWS,
         architecture=f"mean logit of {', '.join(contract['members'])}" if ensemble else contract["architecture"],
         input=f"grey, {contract['input_size']} x {contract['input_size']} pixels, the whole field stretched to a square"

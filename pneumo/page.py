@@ -29,7 +29,7 @@ def render(results: Results, figures: Path) -> str:
         headline=verdict.headline(results),
         sentences=verdict.sentences(results),
         published=published.FIGURES,
-        official=not results.phantom and results.best["n"] == published.TEST_IMAGES,
+        official=verdict.official(results),
         words=WORDS,
         calibration=CALIBRATION,
         findings=results.data["audit"]["findings"],

@@ -33,6 +33,7 @@ NEEDED = (*WORDS, *CALIBRATION, "n", "patients", "threshold", "tp", "fp", "tn", 
 NESTED = ("at_half", "oracle", "uncalibrated")
 CHOICE = ("model", "metric", "reason", "resamples", "n", "patients", "candidates")
 CANDIDATE = ("model", "kind", "parameters", "p_best", "difference", "difference_ci95", "within_noise")
+EXPLAINED = ("model", "cases", "layers", "mean_correlation", "defined_correlations")
 AUDIT = ("features", "near_duplicates", "shift", "shortcut_coefficients", "suspected_labels")
 HISTORY = {"train_loss": "train/loss.tsv", "val_loss": "val/loss.tsv", "val_roc_auc": "val/roc_auc.tsv"}
 
@@ -100,6 +101,14 @@ def read(root: Path, names: Sequence[str]) -> Results:
     baseline = _metrics(root / f"metrics/{BASELINE}.json", "audit")
     data = _json(root / "metrics/data.json", "audit")
     _require(root / "metrics/data.json", data, ("source", "splits", "audit", "manifest_sha256"), "audit")
+    explained = _json(root / "reports/explain/explain.json", "explain")
+    _require(root / "reports/explain/explain.json", explained, EXPLAINED, "explain")
+    contract = bundle.contract(root / "models/best")
+    for stage, name in {"explain": explained["model"], "select_best": contract["name"]}.items():
+        if name != choice["model"]:
+            raise BundleError(
+                f"{choice['model']} is chosen, and what {stage} left is of {name}: run `dvc repro {stage}`"
+            )
     return Results(
         choice=choice,
         metrics=metrics,
@@ -110,8 +119,8 @@ def read(root: Path, names: Sequence[str]) -> Results:
         data=data,
         audit={name: _audited(root / f"data/audit/{name}.csv") for name in AUDIT},
         history=pd.concat([_history(root / "dvclive" / name / "plots/metrics", name) for name in trained]),
-        explained=_json(root / "reports/explain/explain.json", "explain"),
-        contract=bundle.contract(root / "models/best"),
+        explained=explained,
+        contract=contract,
         params=(root / "params.yaml").read_text(),
         root=root,
     )

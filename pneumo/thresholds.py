@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import metrics as sk
 
+DIGITS = 12  # 1 - 0.07 is less than 0.93 without rounding
 Labels: TypeAlias = NDArray[np.int_]
 Scores: TypeAlias = NDArray[np.float64]
 
@@ -39,7 +40,7 @@ def _sensitivity(y: Labels, s: Scores, value: float) -> float:
 
 def _specificity(y: Labels, s: Scores, value: float) -> float:
     fpr, _, thresholds = sk.roc_curve(y, s, drop_intermediate=False)
-    enough = np.flatnonzero(1 - fpr[1:] >= value)
+    enough = np.flatnonzero(np.round(1 - fpr[1:], DIGITS) >= value)
     return thresholds[1:][enough[-1]] if len(enough) else np.nextafter(s.max(), np.inf)
 
 

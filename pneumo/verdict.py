@@ -44,6 +44,11 @@ def line_to_beat(results: Results) -> list[str]:
     return [f"{line} {standing(results.best)}"]
 
 
+def official(results: Results) -> bool:
+    """Whether the test part has as many images as the official one, and they are not phantoms."""
+    return not results.phantom and results.best["n"] == published.TEST_IMAGES
+
+
 def standing(one: Mapping[str, Any]) -> str:
     """Metrics of the line as above, below, or within the 95 % interval of ours."""
     sides: dict[str, list[str]] = {"above it": [], "below it": [], "not to be told from it": []}

@@ -22,6 +22,7 @@ def main() -> None:
         seed=chosen.bootstrap.seed,
     )
     winner = decision["model"]
+    shutil.rmtree(BEST, ignore_errors=True)  # of an earlier winner; DVC may have hard-linked it to its cache
     copy(folders[winner], BEST)
     for member in contracts[winner].get("members", ()):
         copy(TRAINED / member, BEST / "members" / member)

@@ -143,3 +143,17 @@ def test_light_stages_start_without_torch(root):
     for name in ("download", "preprocess", "audit", "calibrate", "ensemble", "select_best", "report"):
         code = f"import sys, stages.{name}; sys.exit('torch' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0, name
+
+
+def test_the_code_hash_of_a_model_is_of_what_train_depends_on(root):
+    code = """
+import sys
+from pneumo import bundle, runtime
+import stages.train
+from pneumo import training
+names = (name for name in sys.modules if name.startswith("pneumo.") and name not in bundle.WITHOUT_EFFECT)
+print(" ".join(sorted(name.replace(".", "/") + ".py" for name in names)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    declared = sorted(path for path in paths(body("train")["deps"]) if path.startswith("pneumo/"))
+    assert done.stdout.split() == declared

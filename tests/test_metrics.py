@@ -87,7 +87,7 @@ def test_the_oracle_is_the_best_of_all_thresholds(pairs):
     if len(set(labels)) < 2:
         return
     found = metrics.oracle(labels, scores)
-    accuracies = [np.mean((scores >= at) == labels) for at in scores]
+    accuracies = [np.mean((scores >= at) == labels) for at in (*scores, 2)]
     assert found["accuracy"] == pytest.approx(max(accuracies), abs=1e-6)
     assert np.mean((scores >= found["accuracy_threshold"]) == labels) == pytest.approx(max(accuracies))
     assert "not achievable" in found["note"]

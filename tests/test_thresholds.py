@@ -53,3 +53,10 @@ def test_youden_is_the_best_of_all_thresholds(pairs):
     labels, scores = map(np.array, zip(*pairs, strict=True))
     index = lambda at: np.mean(scores[labels == 1] >= at) - np.mean(scores[labels == 0] >= at)  # noqa: E731
     assert index(thresholds.find(labels, scores, "youden")) == pytest.approx(max(map(index, scores)))
+
+
+@pytest.mark.parametrize("percent", range(1, 100))
+def test_a_specificity_that_can_be_had_exactly_is_not_exceeded(percent):
+    labels, scores = [0] * 100 + [1], [*(i / 200 for i in range(100)), 0.9]
+    threshold = thresholds.find(labels, scores, "specificity", percent / 100)
+    assert sum(score < threshold for score in scores[:100]) == percent

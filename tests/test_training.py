@@ -102,7 +102,7 @@ def test_it_learns_what_can_be_seen(trained, processed):
 def test_shuffled_labels_teach_nothing(processed, tmp_path):
     """With the labels of all images dealt out anew, those of the test part can only be guessed: ROC AUC near 0.5.
 
-    Whoever sees more than 0.5 has seen them. With 10 images of each class the mean of six has a standard error of 0.055.
+    Whoever gets more has seen them. With 10 images of each class the mean of six has a standard error of 0.055.
     """
     shuffled = tmp_path / "shuffled"
     shutil.copytree(processed, shuffled)

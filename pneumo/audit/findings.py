@@ -23,6 +23,7 @@ def findings(summary: Mapping[str, Any]) -> list[Finding]:
         *_copies(summary["exact_duplicates"]),
         *_near_duplicates(audit["near_duplicates"]),
         _patient_rule(audit["patient_rule"]),
+        _unknown_patients(summary),
         _unreadable(summary),
         _shortcut(audit["shortcut"]),
         *(_shift(name, found) for name, found in audit["shift"]["separability"].items()),
@@ -69,11 +70,21 @@ def _patient_rule(found: Mapping[str, Mapping[str, int]]) -> Finding:
     )
 
 
+def _unknown_patients(summary: Mapping[str, Any]) -> Finding:
+    return _finding(
+        "patients' names",
+        summary["unknown_patients"] > 0,
+        f"{summary['unknown_patients']} of {summary['patients']} patients have a file name that no rule can read: each "
+        "such image counts as a patient of its own, whoever it is of.",
+    )
+
+
 def _unreadable(summary: Mapping[str, Any]) -> Finding:
+    opened = summary["images"] + summary["rejected"]
     return _finding(
         "unreadable files",
         summary["rejected"] > 0,
-        f"{summary['rejected']} of {summary['received']} files cannot be read: data/processed/rejected.csv.",
+        f"{summary['rejected']} of {opened} files cannot be read: data/processed/rejected.csv.",
     )
 
 

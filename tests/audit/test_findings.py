@@ -10,6 +10,8 @@ QUIET = {
     "received": 1000,
     "rejected": 0,
     "images": 1000,
+    "patients": 700,
+    "unknown_patients": 0,
     "exact_duplicates": {"groups": 3, **{f"groups_across_{word}": 0 for word in COUNTS}},
     "audit": {
         "near_duplicates": {"pairs": 2, **{f"pairs_across_{word}": 0 for word in COUNTS}},
@@ -49,7 +51,8 @@ def test_nothing_is_flagged_where_nothing_is_wrong():
         ((*AUDIT, "near_duplicates", "pairs_across_splits"), 1, "near duplicates across splits", "1 of 2 pairs"),
         ((*AUDIT, "near_duplicates", "pairs_across_classes"), 1, "near duplicates across classes", "1 of 2 pairs"),
         ((*AUDIT, "patient_rule", "as used", "patients_in_test_and_outside"), 1, "patient rule", "1 of 9 patients"),
-        (("rejected",), 4, "unreadable files", "4 of 1000 files"),
+        (("unknown_patients",), 3, "patients' names", "3 of 700 patients"),
+        (("rejected",), 4, "unreadable files", "4 of 1004 files"),
         ((*AUDIT, "shortcut", "roc_auc_ci95"), [0.71, 0.8], "shortcut", "0.710 to 0.800"),
         ((*AUDIT, "shortcut", "roc_auc_ci95"), [None, None], "shortcut", "no interval"),
         ((*NORMAL, "test_train"), 0.7, "shift of normal", "0.700"),
