@@ -57,5 +57,5 @@ def image(folder) -> str:
 def test_a_handful_of_images_can_be_audited(subset, clean, tmp_path):
     preprocess(clean / "raw", tmp_path / "processed", subset=subset, **(PREPARED | {"val_fraction": 0.4}))
     found = auditing.audit(clean / "raw", tmp_path / "processed", tmp_path, **(AUDITED | {"subset": subset}))
-    assert len(found.summary["audit"]["findings"]) == 12
+    assert len(found.summary["audit"]["findings"]) == 13
     json.dumps(found.summary, allow_nan=False)
