@@ -5,7 +5,7 @@ draws depend on the seed and the patients alone, so that models are compared on 
 less changes no number of another.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -112,24 +112,30 @@ def percentiles(values: Array) -> list[float | None]:
 
 
 def paired(
-    tables: Mapping[str, pd.DataFrame], thresholds: Mapping[str, float], metric: str, *, resamples: int, seed: int
-) -> dict[str, Array]:
-    """`metric` of each model under the same resamples of patients: name -> [resamples]; NaN where undefined.
+    tables: Mapping[str, pd.DataFrame],
+    thresholds: Mapping[str, float],
+    metrics: Sequence[str],
+    *,
+    resamples: int,
+    seed: int,
+) -> dict[str, dict[str, Array]]:
+    """`metrics` of each model under the same resamples of patients: name -> metric -> [resamples]; NaN where undefined.
 
-    The tables must hold the same images, as pneumo.scores.same_images checks.
+    metrics: of what `ranking` and `decisions` give. The tables must hold the same images, as pneumo.scores.same_images
+    checks.
     """
-    drawn: dict[str, list[Array]] = {name: [] for name in tables}
+    drawn: dict[str, dict[str, list[Array]]] = {name: {metric: [] for metric in metrics} for name in tables}
     ordered = {name: table.sort_values("image") for name, table in tables.items()}
     first = next(iter(ordered.values()))
+    ranked = bool({"roc_auc", "average_precision"} & set(metrics))
     for weights in patient_weights(first["patient"], resamples=resamples, seed=seed):
         for name, table in ordered.items():
             y, s = table["label"].to_numpy(float), table["score"].to_numpy(float)
-            if metric in ("roc_auc", "average_precision"):
-                drawn[name].append(ranking(y, s, weights)[metric])
-            else:
-                found = decisions(y, s, thresholds[name], table["subtype"].to_numpy(), weights)
-                drawn[name].append(found[metric])
-    return {name: np.concatenate(parts) for name, parts in drawn.items()}
+            found = decisions(y, s, thresholds[name], table["subtype"].to_numpy(), weights)
+            found |= ranking(y, s, weights) if ranked else {}
+            for metric in metrics:
+                drawn[name][metric].append(found[metric])
+    return {name: {metric: np.concatenate(parts) for metric, parts in of.items()} for name, of in drawn.items()}
 
 
 def roc_band(table: pd.DataFrame, grid: ArrayLike, *, resamples: int, seed: int) -> tuple[Array, Array]:

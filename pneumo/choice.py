@@ -32,13 +32,14 @@ def choose(
     scores.same_images(dict(validation), "validation scores")
     candidates = ranked(validation, contracts, metric)
     best = candidates[0]
-    draws = bootstrap.paired(
+    drawn = bootstrap.paired(
         {one["model"]: validation[one["model"]] for one in candidates},
         {name: contract["threshold"] for name, contract in contracts.items()},
-        metric,
+        [metric],
         resamples=resamples,
         seed=seed,
     )
+    draws = {name: of[metric] for name, of in drawn.items()}
     wins = _wins(draws)
     for one in candidates:
         difference = draws[one["model"]] - draws[best["model"]]

@@ -164,6 +164,14 @@ class Select(Section):
     prefer_cheaper: Annotated[bool, Field(strict=True)]
 
 
+class Review(Section):
+    """When `pneumo review` calls a model better or worse: by one metric, beyond chance at `alpha`, two-sided."""
+
+    metric: Literal["roc_auc", "accuracy", "recall", "specificity"]
+    margin: Annotated[float, Field(strict=True, ge=0, lt=1)]  # a loss up to this is tolerated
+    alpha: Annotated[float, Field(strict=True, ge=0.001, le=0.2)]
+
+
 class Explain(Section):
     """Grad-CAM of the most confident right and wrong cases: `cases` of each of the four kinds."""
 
@@ -197,6 +205,7 @@ class Params(Section):
     bootstrap: Bootstrap
     evaluate: Evaluate
     select: Select
+    review: Review
     explain: Explain
     audit: Audit
     runtime: Runtime

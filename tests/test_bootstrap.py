@@ -119,10 +119,11 @@ def test_paired_differences_of_independent_images_spread_as_delong_and_mcnemar_s
     other = SINGLE.assign(logit=SINGLE["logit"] + rng.normal(0, 1.0, len(SINGLE)))
     other["score"] = 1 / (1 + np.exp(-other["logit"]))
     tables, thresholds = {"one": SINGLE, "other": other}, {"one": 0.5, "other": 0.5}
-    draws = bootstrap.paired(tables, thresholds, "roc_auc", resamples=4000, seed=0)
+    drawn = bootstrap.paired(tables, thresholds, ["roc_auc", "accuracy"], resamples=4000, seed=0)
+    draws = {name: of["roc_auc"] for name, of in drawn.items()}
     y, a, b = SINGLE["label"].to_numpy(), SINGLE["score"].to_numpy(), other["score"].to_numpy()
     assert np.std(draws["one"] - draws["other"]) == pytest.approx(delong_variance(y, a, b) ** 0.5, rel=0.1)
-    draws = bootstrap.paired(tables, thresholds, "accuracy", resamples=4000, seed=0)
+    draws = {name: of["accuracy"] for name, of in drawn.items()}
     right = [(s >= 0.5) == y for s in (a, b)]
     counts = pd.crosstab(*right).to_numpy()
     chi2 = mcnemar(counts, exact=False, correction=False).statistic
