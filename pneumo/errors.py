@@ -47,3 +47,7 @@ class BundleError(PneumoError):
 
 class VerifyError(PneumoError):
     """A committed figure is not what the committed scores give, or cannot be recomputed from them."""
+
+
+class ReviewError(PneumoError):
+    """Two commits cannot be compared as asked: a revision that is not there, or a file that cannot be read."""

@@ -1,6 +1,8 @@
 """The scores table: what a model says of each image, in a form that is small, exact and kept in git."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pandas as pd
@@ -39,11 +41,7 @@ def write(scored: pd.DataFrame, path: Path) -> None:
 
 def read(path: Path) -> pd.DataFrame:
     """The scores at `path`, COLUMNS. Raises ManifestError where they are missing or break the contract."""
-    found = _read(path, COLUMNS)
-    odd = found.loc[~found["score"].between(0, 1), "image"]
-    if len(odd):
-        raise ManifestError(f"{path}: the score of {odd.iloc[0]} is not a probability in [0, 1]")
-    return found
+    return _read(path, COLUMNS)
 
 
 def read_raw(path: Path) -> pd.DataFrame:
@@ -59,19 +57,28 @@ def same_images(tables: dict[str, pd.DataFrame], where: str) -> None:
             raise ManifestError(f"{where}: {name} and {first} are not of the same images: run `dvc repro`")
 
 
-def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     if not path.is_file():
         raise ManifestError(f"{path} is missing: run `dvc repro`")
-    found = pd.read_csv(path, dtype={"image": str, "patient": str}, keep_default_na=False)
-    require_columns(found, columns, str(path))
+    with path.open(encoding="utf-8", newline="") as text:
+        return parse(text, str(path), columns)
+
+
+def parse(text: TextIO, where: str, columns: Sequence[str]) -> pd.DataFrame:
+    """`columns` of a scores table. Raises ManifestError, which names `where`, if it breaks the contract."""
+    found = pd.read_csv(text, dtype={"image": str, "patient": str}, keep_default_na=False)
+    require_columns(found, columns, where)
     if not found["image"].is_unique:
-        raise ManifestError(f"{path}: {found['image'][found['image'].duplicated()].iloc[0]} has two scores")
+        raise ManifestError(f"{where}: {found['image'][found['image'].duplicated()].iloc[0]} has two scores")
     odd = found.loc[~found["label"].isin([0, 1]), "image"]
     if len(odd):
-        raise ManifestError(f"{path}: the label of {odd.iloc[0]} is neither 0 nor 1")
+        raise ManifestError(f"{where}: the label of {odd.iloc[0]} is neither 0 nor 1")
     numbers = {column: pd.to_numeric(found[column], errors="coerce") for column in columns if column not in KEY_COLUMNS}
     for column, values in numbers.items():
         odd = found.loc[~np.isfinite(values), "image"]
         if len(odd):
-            raise ManifestError(f"{path}: the {column} of {odd.iloc[0]} is not a number")
+            raise ManifestError(f"{where}: the {column} of {odd.iloc[0]} is not a number")
+    if "score" in numbers and not numbers["score"].between(0, 1).all():
+        odd = found.loc[~numbers["score"].between(0, 1), "image"]
+        raise ManifestError(f"{where}: the score of {odd.iloc[0]} is not a probability in [0, 1]")
     return found.assign(**numbers).loc[:, list(columns)]

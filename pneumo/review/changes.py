@@ -1,0 +1,117 @@
+"""What differs between two commits besides the results: parameters, data, code of the stages, libraries."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from pneumo.errors import ReviewError
+from pneumo.review.snapshot import Snapshot
+
+ABSENT = "(absent)"
+CODE = ("pneumo/", "stages/")
+DATA = (
+    "source",
+    "subset",
+    "received",
+    "excluded",
+    "rejected",
+    "images",
+    "patients",
+    "splits",
+    "exact_duplicates",
+    "manifest_sha256",
+    "parts_sha256",
+)
+Row = tuple[str, Any, Any]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Rows of key, base, head. `code` has path, what became of it, and the stages that run it."""
+
+    params: list[Row]
+    data: list[Row]
+    code: list[Row]
+    libraries: list[Row]
+
+
+def changes(base: Snapshot, head: Snapshot) -> Changes:
+    """Files that a commit lacks count as empty, so that all of the other one's content is new."""
+    return Changes(
+        differences(mapping(base, "params.yaml"), mapping(head, "params.yaml")),
+        differences(_data(base), _data(head)),
+        _code(base, head),
+        differences(_versions(base), _versions(head)),
+    )
+
+
+def differences(base: Any, head: Any, key: str = "") -> list[Row]:
+    """Rows of dotted key, base, head where two nested mappings differ; ABSENT where only one has the key."""
+    if not (isinstance(base, Mapping) and isinstance(head, Mapping)):
+        return [] if base == head and type(base) is type(head) else [(key, base, head)]
+    names = [*base, *(name for name in head if name not in base)]
+    return [
+        row
+        for name in names
+        for row in differences(base.get(name, ABSENT), head.get(name, ABSENT), f"{key}.{name}".strip("."))
+    ]
+
+
+def mapping(snapshot: Snapshot, path: str) -> dict[str, Any]:
+    """The mapping in a YAML or JSON file; empty where the commit lacks it. Raises ReviewError where it is broken."""
+    if path not in snapshot.files:
+        return {}
+    text = snapshot.text(path)
+    try:
+        found = json.loads(text) if path.endswith(".json") else yaml.load(text, yaml.CSafeLoader)  # pure Python: 2 s
+    except (ValueError, yaml.YAMLError) as error:
+        raise ReviewError(f"{snapshot.where(path)} cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(found, dict):
+        raise ReviewError(f"{snapshot.where(path)} holds a {type(found).__name__}; expected a mapping")
+    return found
+
+
+def _data(snapshot: Snapshot) -> dict[str, Any]:
+    found = mapping(snapshot, "metrics/data.json")
+    return {key: found[key] for key in DATA if key in found}
+
+
+def _code(base: Snapshot, head: Snapshot) -> list[Row]:
+    """Modules and templates whose hash in dvc.lock differs. What only a stage of another line-up ran is no change."""
+    before, after = _modules(base), _modules(head)
+    rows = []
+    for path in sorted({*before, *after}):
+        (old, _), (new, stages) = (side.get(path, (ABSENT, [])) for side in (before, after))
+        if old != new:
+            what = "added" if old is ABSENT else "removed" if new is ABSENT else "changed"
+            rows.append((path, what, ", ".join(stages or before[path][1])))
+    return rows
+
+
+def _modules(snapshot: Snapshot) -> dict[str, tuple[str, list[str]]]:
+    """path -> its hash and the stages (without the model's name) that run it."""
+    params, lock = mapping(snapshot, "params.yaml"), mapping(snapshot, "dvc.lock")
+    names = {*(params.get("model") or {}), *(params.get("ensembles") or {})}
+    found: dict[str, tuple[str, list[str]]] = {}
+    for stage, entry in (lock.get("stages") or {}).items():
+        kind, _, model = stage.partition("@")
+        if model and model not in names:
+            continue  # the lock keeps the stages of backbones that were run before
+        for dep in entry.get("deps") or []:
+            if dep["path"].startswith(CODE):
+                stages = found.setdefault(dep["path"], (dep.get("md5", ""), []))[1]
+                stages.extend([] if kind in stages else [kind])
+    return found
+
+
+def _versions(snapshot: Snapshot) -> dict[str, str]:
+    """Package -> version in requirements.lock. A package may have several, for different systems."""
+    text = snapshot.text("requirements.lock") if "requirements.lock" in snapshot.files else ""
+    found: dict[str, list[str]] = {}
+    for name, version in re.findall(r"^([A-Za-z0-9][\w.-]*)==([^\s;\\]+)", text, re.MULTILINE):
+        found.setdefault(name, []).append(version)
+    return {name: ", ".join(sorted(set(versions))) for name, versions in found.items()}
