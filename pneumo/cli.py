@@ -12,14 +12,33 @@ TOP = Path()
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run `words`, by default the command line's. 0: all is well. 1: an error was shown. Bad usage exits with 2."""
+    """Run `words`, by default the command line's. 0: all is well. 1: an error was shown. Bad usage exits with 2.
+
+    `pneumo review` has exit codes of its own, which its --help lists.
+    """
     arguments = _parser().parse_args(words)
     try:
-        arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except PneumoError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+        return arguments.failed
+
+
+def review(arguments: argparse.Namespace) -> int:
+    """Print what differs between two commits and whether it is real; the exit code is the verdict's."""
+    from pneumo.review import dvc_diff, page, snapshot
+    from pneumo.reviewing import EXIT, review
+
+    revision = arguments.base
+    if arguments.merge_base:
+        revision = snapshot.merge_base(TOP, revision, arguments.head or "HEAD")
+    base = snapshot.commit(TOP, revision)
+    head = snapshot.commit(TOP, arguments.head) if arguments.head else snapshot.working_tree(TOP)
+    running = dvc_diff.start(TOP, base, head, "md" if arguments.format == "markdown" else "json")
+    result = review(base, head)
+    render = page.markdown if arguments.format == "markdown" else page.as_json
+    print(render(result, {one.command: one.output() for one in running}), end="")
+    return EXIT[result.verdict]
 
 
 def verify(arguments: argparse.Namespace) -> None:
@@ -61,9 +80,27 @@ def _folder(text: str) -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="pneumo", description="What the results of this project rest on.")
+    parser = argparse.ArgumentParser(
+        prog="pneumo", description="What the results of this project rest on, and how two commits differ."
+    )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    says = "say whether the difference between two commits is real"
+    one = commands.add_parser(
+        "review",
+        help=says,
+        description=f"{says.capitalize()}: a verdict on the chosen model and on every model that both have, paired "
+        "intervals and tests over patients, what changed, and the cases whose decision flipped. Everything is read from "
+        "git: no checkout, no remote. The rules are those of `review` in the params.yaml of BASE.",
+        epilog="Exit status: 0 better or within noise, 1 worse, 3 not comparable, 2 bad usage or a file that cannot be "
+        "read. It follows the chosen model.",
+    )
+    one.add_argument("base", metavar="BASE", help="a commit, branch or tag")
+    one.add_argument("head", metavar="HEAD", nargs="?", help="a commit, branch or tag; by default the working tree")
+    one.add_argument("--merge-base", action="store_true", help="compare with the commit where HEAD left BASE, not BASE")
+    one.add_argument("--format", choices=("markdown", "json"), default="markdown", help="default: %(default)s")
+    one.set_defaults(run=review, failed=2)
 
     says = "recompute every committed figure from the committed scores"
     one = commands.add_parser(
@@ -80,10 +117,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="with params.yaml, metrics/ and scores/; by default the project itself and every folder of results/",
     )
-    one.set_defaults(run=verify)
+    one.set_defaults(run=verify, failed=1)
 
     says = "write the marked tables of README.md and results/README.md anew from metrics/ and scores/"
-    commands.add_parser("tables", help=says, description=f"{says.capitalize()}.").set_defaults(run=tables)
+    commands.add_parser("tables", help=says, description=f"{says.capitalize()}.").set_defaults(run=tables, failed=1)
     return parser
 
 

@@ -48,14 +48,14 @@ def commit(top: Path, revision: str) -> Snapshot:
     found = resolve(top, revision)
     listed = _git(top, "ls-tree", "-r", "-z", found, "--", *FILES, *FOLDERS).split(b"\0")
     blobs = {}
-    for about, path in (line.split(b"\t", 1) for line in listed if line):
-        _, kind, name = about.split()
+    for about, name in (line.split(b"\t", 1) for line in listed if line):
+        _, kind, blob = about.split()
         if kind == b"blob":
-            blobs[path.decode("utf-8", "replace")] = name
-    output = _git(top, "cat-file", "--batch", given=b"".join(one + b"\n" for one in blobs.values()))
+            blobs[name.decode("utf-8", "replace")] = blob
+    output = _git(top, "cat-file", "--batch", given=b"".join(blob + b"\n" for blob in blobs.values()))
     files, at = {}, 0
     for path in blobs:
-        header, _, _ = output[at:].partition(b"\n")
+        header = output[at : output.index(b"\n", at)]
         start, size = at + len(header) + 1, int(header.split()[2])
         files[path] = output[start : start + size]
         at = start + size + 1

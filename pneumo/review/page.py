@@ -1,0 +1,280 @@
+"""A review as Markdown that reads well in a pull request and in a terminal, and as JSON."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pneumo.markdown import table
+from pneumo.review.changes import Row as Change
+from pneumo.review.comparison import Comparison, Row
+from pneumo.reviewing import EXIT, Result
+
+WORDS = {
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "accuracy": "accuracy",
+    "recall": "recall",
+    "specificity": "specificity",
+    "precision": "precision",
+    "f1": "F1",
+}
+LIMIT = 64_000  # characters; a comment on GitHub holds 65,536
+FOLDED = 12  # rows of changes or flips from which on they are folded
+LISTED = 200  # flips; --format json has all
+
+
+def markdown(result: Result, dvc: Mapping[str, str]) -> str:
+    """`dvc`: command -> its output, which comes last and is cut where the whole would not fit a comment."""
+    one = result.chosen
+    lines = [
+        f"## pneumo review: {result.verdict}",
+        "",
+        *_headline(result),
+        "",
+        *_rules(result),
+        *(f"- {note}" for note in result.notes),
+        *([""] if result.notes else []),
+        *_models(result),
+    ]
+    if one.rows:
+        lines += [f"### {_named(one)}, all metrics", "", *_metrics(one, result), "", *_footnote(result), ""]
+        lines += _flips(one)
+    lines += ["### What changed", "", *_changes(result)]
+    for other in result.others:
+        if other.rows and not other.same_scores:
+            lines += _folded(f"{_named(other)}, all metrics", [*_metrics(other, result), "", _flip_counts(other)])
+    for command, output in dvc.items():
+        room = LIMIT - len("\n".join(lines)) - 300
+        lines += _folded(
+            f"<code>{_cell(command)}</code>", _cut(output.splitlines() or ["No difference."], room, command)
+        )
+    return "\n".join(lines).strip() + "\n"
+
+
+def as_json(result: Result, dvc: Mapping[str, str]) -> str:
+    """Everything that the Markdown says, and every flipped case of every model."""
+    content = {
+        "verdict": result.verdict,
+        "exit_code": EXIT[result.verdict],
+        "base": {"name": result.base.name, "commit": result.base.commit},
+        "head": {"name": result.head.name, "commit": result.head.commit},
+        "rules": result.rules.model_dump(),
+        "phantom": result.phantom,
+        "chosen": asdict(result.chosen),
+        "others": [asdict(one) | {"p_corrected": result.p_corrected.get(one.head)} for one in result.others],
+        "only_base": result.only_base,
+        "only_head": result.only_head,
+        "notes": result.notes,
+        "changes": asdict(result.changes),
+        "dvc": {command: _parsed(output) for command, output in dvc.items()},
+    }
+    return json.dumps(content, indent=2)
+
+
+def _headline(result: Result) -> list[str]:
+    one = result.chosen
+    if not one.reasons:
+        return [f"{_sentence(one, result)} on the same {_images(one, result)}."]
+    lines = [f"Not comparable{f', {_named(one)}' if one.base else ''}:", "", *(f"- {reason}" for reason in one.reasons)]
+    if one.on_common:
+        lines += [
+            "",
+            f"On the {_images(one, result)} that both have alike: **{one.on_common}**. {_sentence(one, result)}.",
+        ]
+    return lines
+
+
+def _sentence(one: Comparison, result: Result) -> str:
+    row = one.row(result.rules.metric)
+    if one.same_scores and one.thresholds and one.thresholds[0] == one.thresholds[1]:
+        return (
+            f"**{_named(one)}** says the same of every image:"
+            if row is None
+            else f"**{_named(one)}**: {_moved(row)}, the scores are the same"
+        )
+    return f"**{_named(one)}**: {_moved(row)}, {_level(result)} {_interval(row)}, p {_p(row.p)}," if row else ""
+
+
+def _moved(row: Row) -> str:
+    return f"{WORDS[row.metric]} {_number(row.base)} → {_number(row.head)}, difference {_signed(row.difference)}"
+
+
+def _images(one: Comparison, result: Result) -> str:
+    return f"{one.n} {'phantom ' if result.phantom else ''}test images of {one.patients} patients"
+
+
+def _rules(result: Result) -> list[str]:
+    rules = result.rules
+    return [
+        f"Base is {result.base.label}, head is {result.head.label}. {WORDS[rules.metric]} decides: better or worse where "
+        f"test and interval agree that it is no chance (alpha {rules.alpha:g}, two-sided), worse where the loss exceeds "
+        f"{rules.margin:g}, too.",
+        "",
+    ]
+
+
+def _models(result: Result) -> list[str]:
+    """A line for each model that both commits have, the chosen one first."""
+    metric = WORDS[result.rules.metric]
+    rows = []
+    for one in (result.chosen, *result.others):
+        row = one.row(result.rules.metric)
+        p = row.p if row and one is result.chosen else result.p_corrected.get(one.head)
+        name = f"**{_named(one)}** (chosen)" if one is result.chosen else _named(one)
+        cells = [_number(row.base), _number(row.head), _signed(row.difference), _interval(row)] if row else [""] * 4
+        rows.append([name, _verdict(one), *cells, _p(p)])
+    lines = table(["model", "verdict", f"base {metric}", "head", "difference", _level(result), "p (Holm)"], rows)
+    reasons = [f"- {_named(one)}: {reason}" for one in result.others for reason in one.reasons]
+    if all(one.reasons == result.chosen.reasons for one in result.others if one.reasons):
+        reasons = []
+    alone = [
+        f"Only in {side}: {', '.join(names)}."
+        for side, names in (("base", result.only_base), ("head", result.only_head))
+        if names
+    ]
+    return [*lines, "", *reasons, *([""] if reasons else []), *alone, *([""] if alone else [])]
+
+
+def _verdict(one: Comparison) -> str:
+    said = f"{one.verdict} (common images: {one.on_common})" if one.reasons and one.on_common else str(one.verdict)
+    return f"{said}, same scores" if one.same_scores and not one.reasons else said
+
+
+def _metrics(one: Comparison, result: Result) -> list[str]:
+    rows = [
+        [
+            WORDS[row.metric],
+            _number(row.base),
+            _number(row.head),
+            _signed(row.difference),
+            _interval(row),
+            row.test or "",
+            _p(row.p),
+            "decides" if row.metric == result.rules.metric else _p(row.p_holm),
+        ]
+        for row in one.rows
+    ]
+    return table(["metric", "base", "head", "difference", _level(result), "test", "p", "p (Holm)"], rows)
+
+
+def _footnote(result: Result) -> list[str]:
+    one = result.chosen
+    before, after = one.thresholds or (None, None)
+    return [
+        "Intervals: patients drawn with replacement, the same draws for base and head. Tests: DeLong, and McNemar in its "
+        "exact form, both with patients as units. What does not decide is corrected for its number: here the other tests "
+        f"of the table, above the other models. Threshold {_number(before)} in base, {_number(after)} in head."
+    ]
+
+
+def _flips(one: Comparison) -> list[str]:
+    lines = [f"### Decisions that flipped: {_flip_counts(one)}", ""]
+    if not one.flips:
+        return lines
+    rows = [
+        [
+            _code(flip["image"]),
+            flip["patient"],
+            flip["subtype"] if flip["label"] else "normal",
+            f"{flip['base']:.3f}",
+            f"{flip['head']:.3f}",
+            "right" if flip["right"] else "wrong",
+        ]
+        for flip in one.flips
+    ]
+    header = ["image", "patient", "truth", "base score", "head score", "head is"]
+    first, more = rows[:FOLDED], rows[FOLDED:LISTED]
+    lines += [*table(header, first), ""]
+    if more:
+        rest = [f"{len(rows) - LISTED} more: `--format json` has all."] if len(rows) > LISTED else []
+        lines += _folded(f"{len(rows) - FOLDED} more flipped decisions", [*table(header, more), "", *rest])
+    return lines
+
+
+def _flip_counts(one: Comparison) -> str:
+    wrong = sum(not flip["right"] for flip in one.flips)
+    return f"{wrong} right to wrong, {len(one.flips) - wrong} wrong to right, of {one.n} images"
+
+
+def _changes(result: Result) -> list[str]:
+    kinds = {
+        "Parameters": (("parameter", "base", "head"), result.changes.params),
+        "Data": (("metrics/data.json", "base", "head"), result.changes.data),
+        "Code of the stages": (("module", "is", "stages"), result.changes.code),
+        "Libraries": (("requirements.lock", "base", "head"), result.changes.libraries),
+    }
+    same = [kind.lower() for kind, (_, rows) in kinds.items() if not rows]
+    lines = [f"Nothing in: {', '.join(same)}.", ""] if same else []
+    for kind, (header, rows) in kinds.items():
+        if rows:
+            shown = table(header, [_change(row) for row in rows])
+            lines += [*shown, ""] if len(rows) <= FOLDED else _folded(f"{kind}: {len(rows)} differences", shown)
+    return lines
+
+
+def _change(row: Change) -> list[str]:
+    key, *values = row
+    return [_code(key), *(_value(value) for value in values)]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{len(value)} values"
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return _cell(text[:10] if len(text) == 64 and text.isalnum() else text)
+
+
+def _folded(title: str, lines: Iterable[str]) -> list[str]:
+    return ["<details>", f"<summary>{title}</summary>", "", *lines, "", "</details>", ""]
+
+
+def _cut(lines: Sequence[str], room: int, command: str) -> list[str]:
+    """As many of `lines` as have room, and what was left out."""
+    kept, used = [], 0
+    for line in lines:
+        used += len(line) + 1
+        if used > room:
+            return [*kept, "", f"{len(lines) - len(kept)} more lines: `{command}`"]
+        kept.append(line)
+    return kept
+
+
+def _parsed(output: str) -> Any:
+    try:
+        return json.loads(output or "{}")
+    except ValueError:
+        return output
+
+
+def _named(one: Comparison) -> str:
+    return one.head if one.base == one.head else f"{one.base} → {one.head}"
+
+
+def _level(result: Result) -> str:
+    return f"{100 * (1 - result.rules.alpha):g} % interval"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.6f}"
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.6f}" if value else f"{0:.6f}"
+
+
+def _interval(row: Row) -> str:
+    return f"[{row.interval[0]:+.4f}, {row.interval[1]:+.4f}]" if row.interval else "-"
+
+
+def _p(value: float | None) -> str:
+    return "" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _code(text: str) -> str:
+    return f"`{_cell(text).replace('`', '')}`"
+
+
+def _cell(text: str) -> str:
+    """`text` so that it stays in its cell and starts no HTML."""
+    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
