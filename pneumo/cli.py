@@ -81,7 +81,7 @@ def _folder(text: str) -> Path:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="pneumo", description="What the results of this project rest on, and how two commits differ."
+        prog="pneumo", description="What the results of this project rest on, and whether two commits differ."
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -91,8 +91,8 @@ def _parser() -> argparse.ArgumentParser:
         "review",
         help=says,
         description=f"{says.capitalize()}: a verdict on the chosen model and on every model that both have, paired "
-        "intervals and tests over patients, what changed, and the cases whose decision flipped. Everything is read from "
-        "git: no checkout, no remote. The rules are those of `review` in the params.yaml of BASE.",
+        "intervals and tests over patients, what changed, and the cases whose decision flipped. Everything is read "
+        "from git: no checkout, no remote. The rules are those of `review` in the params.yaml of BASE.",
         epilog="Exit status: 0 better or within noise, 1 worse, 3 not comparable, 2 bad usage or a file that cannot be "
         "read. It follows the chosen model.",
     )

@@ -88,7 +88,7 @@ def _code(base: Snapshot, head: Snapshot) -> list[Row]:
         (old, _), (new, stages) = (side.get(path, (ABSENT, [])) for side in (before, after))
         if old != new:
             what = "added" if old is ABSENT else "removed" if new is ABSENT else "changed"
-            rows.append((path, what, ", ".join(stages or before[path][1])))
+            rows.append((path, what, stages or before[path][1]))
     return rows
 
 

@@ -21,6 +21,7 @@ WORDS = {
 }
 LIMIT = 64_000  # characters; a comment on GitHub holds 65,536
 FOLDED = 12  # rows of changes or flips from which on they are folded
+NAMED = 3  # stages in a row
 LISTED = 200  # flips; --format json has all
 
 
@@ -46,9 +47,8 @@ def markdown(result: Result, dvc: Mapping[str, str]) -> str:
             lines += _folded(f"{_named(other)}, all metrics", [*_metrics(other, result), "", _flip_counts(other)])
     for command, output in dvc.items():
         room = LIMIT - len("\n".join(lines)) - 300
-        lines += _folded(
-            f"<code>{_cell(command)}</code>", _cut(output.splitlines() or ["No difference."], room, command)
-        )
+        shown = _cut(output.splitlines() or ["No difference."], room, command)
+        lines += _folded(f"<code>{_cell(command)}</code>", shown)
     return "\n".join(lines).strip() + "\n"
 
 
@@ -75,29 +75,23 @@ def as_json(result: Result, dvc: Mapping[str, str]) -> str:
 def _headline(result: Result) -> list[str]:
     one = result.chosen
     if not one.reasons:
-        return [f"{_sentence(one, result)} on the same {_images(one, result)}."]
+        return [f"{_sentence(one, result)}, on the same {_images(one, result)}."]
     lines = [f"Not comparable{f', {_named(one)}' if one.base else ''}:", "", *(f"- {reason}" for reason in one.reasons)]
     if one.on_common:
-        lines += [
-            "",
-            f"On the {_images(one, result)} that both have alike: **{one.on_common}**. {_sentence(one, result)}.",
-        ]
+        alike = f"On the {_images(one, result)} that both have alike: **{one.on_common}**."
+        lines += ["", f"{alike} {_sentence(one, result)}."]
     return lines
 
 
 def _sentence(one: Comparison, result: Result) -> str:
     row = one.row(result.rules.metric)
-    if one.same_scores and one.thresholds and one.thresholds[0] == one.thresholds[1]:
-        return (
-            f"**{_named(one)}** says the same of every image:"
-            if row is None
-            else f"**{_named(one)}**: {_moved(row)}, the scores are the same"
-        )
-    return f"**{_named(one)}**: {_moved(row)}, {_level(result)} {_interval(row)}, p {_p(row.p)}," if row else ""
-
-
-def _moved(row: Row) -> str:
-    return f"{WORDS[row.metric]} {_number(row.base)} → {_number(row.head)}, difference {_signed(row.difference)}"
+    assert row is not None, "a model that was compared has all metrics"
+    moved = f"{WORDS[row.metric]} {_number(row.base)} → {_number(row.head)}"
+    if one.same_scores:
+        return f"**{_named(one)}**: {moved}, with the same score for every image"
+    p = _p(row.p)
+    p = f"p {p}" if p.startswith("<") else f"p = {p}"
+    return f"**{_named(one)}**: {moved}, difference {_signed(row.difference)} {_interval(row)}, {p}"
 
 
 def _images(one: Comparison, result: Result) -> str:
@@ -108,8 +102,8 @@ def _rules(result: Result) -> list[str]:
     rules = result.rules
     return [
         f"Base is {result.base.label}, head is {result.head.label}. {WORDS[rules.metric]} decides: better or worse where "
-        f"test and interval agree that it is no chance (alpha {rules.alpha:g}, two-sided), worse where the loss exceeds "
-        f"{rules.margin:g}, too.",
+        f"test and interval agree that it is no chance (alpha {rules.alpha:g}, two-sided)"
+        f"{f', worse only beyond a loss of {rules.margin:g}' if rules.margin else ''}.",
         "",
     ]
 
@@ -162,9 +156,10 @@ def _footnote(result: Result) -> list[str]:
     one = result.chosen
     before, after = one.thresholds or (None, None)
     return [
-        "Intervals: patients drawn with replacement, the same draws for base and head. Tests: DeLong, and McNemar in its "
-        "exact form, both with patients as units. What does not decide is corrected for its number: here the other tests "
-        f"of the table, above the other models. Threshold {_number(before)} in base, {_number(after)} in head."
+        "Intervals: patients drawn with replacement, the same draws for base and head. Tests: DeLong, and McNemar in "
+        "its exact form, both with patients as units. What does not decide is corrected for its number (Holm): here "
+        "the other tests of the table, above the other models. "
+        f"Threshold {_number(before)} in base, {_number(after)} in head."
     ]
 
 
@@ -219,9 +214,11 @@ def _change(row: Change) -> list[str]:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, list) and len(value) > NAMED and all(isinstance(one, str) for one in value):
+        return _cell(f"{', '.join(value[:NAMED])} and {len(value) - NAMED} more")
     if isinstance(value, Mapping):
         return f"{len(value)} values"
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = value if isinstance(value, str) else json.dumps(value, default=str).strip("[]").replace('"', "")
     return _cell(text[:10] if len(text) == 64 and text.isalnum() else text)
 
 
@@ -231,7 +228,8 @@ def _folded(title: str, lines: Iterable[str]) -> list[str]:
 
 def _cut(lines: Sequence[str], room: int, command: str) -> list[str]:
     """As many of `lines` as have room, and what was left out."""
-    kept, used = [], 0
+    kept: list[str] = []
+    used = 0
     for line in lines:
         used += len(line) + 1
         if used > room:
