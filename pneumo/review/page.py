@@ -100,10 +100,10 @@ def _images(one: Comparison, result: Result) -> str:
 
 def _rules(result: Result) -> list[str]:
     rules = result.rules
+    margin = f", worse only beyond a loss of {rules.margin:g}" if rules.margin else ""
     return [
-        f"Base is {result.base.label}, head is {result.head.label}. {WORDS[rules.metric]} decides: better or worse where "
-        f"test and interval agree that it is no chance (alpha {rules.alpha:g}, two-sided)"
-        f"{f', worse only beyond a loss of {rules.margin:g}' if rules.margin else ''}.",
+        f"Base is {result.base.label}, head is {result.head.label}. {WORDS[rules.metric]} decides: better or worse "
+        f"where test and interval agree that it is no chance (alpha {rules.alpha:g}, two-sided){margin}.",
         "",
     ]
 
