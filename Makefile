@@ -5,7 +5,9 @@ UV = .venv/bin/uv
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help repro test verify lint format lock clean
+BASE ?= main
+
+.PHONY: help repro test verify review gate lint format lock clean
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
 
@@ -17,6 +19,12 @@ test: .venv/.complete ## Run the test suite
 
 verify: .venv/.complete ## Recompute every committed figure from the committed scores
 	pneumo verify
+
+review: .venv/.complete ## Say whether this branch differs from where it left BASE=main: review.md, as in a pull request
+	pneumo review --merge-base $(BASE) > review.md; status=$$?; cat review.md; exit $$status
+
+gate: .venv/.complete ## Check that the committed results are those of this code and these parameters
+	pneumo gate
 
 lint: .venv/.complete ## Check style and types
 	ruff check

@@ -41,6 +41,14 @@ def review(arguments: argparse.Namespace) -> int:
     return EXIT[result.verdict]
 
 
+def gate(arguments: argparse.Namespace) -> None:
+    """Print what holds of the committed results, or stop at the first thing that does not."""
+    from pneumo.gate import gate
+
+    for line in gate(TOP):
+        print(line)
+
+
 def verify(arguments: argparse.Namespace) -> None:
     """Recompute the figures of the given folders, or of all, and print what was and what could not be recomputed."""
     from pneumo import tables
@@ -101,6 +109,15 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--merge-base", action="store_true", help="compare with the commit where HEAD left BASE, not BASE")
     one.add_argument("--format", choices=("markdown", "json"), default="markdown", help="default: %(default)s")
     one.set_defaults(run=review, failed=2)
+
+    says = "check that the committed results are those of this code and these parameters"
+    commands.add_parser(
+        "gate",
+        help=says,
+        description=f"{says.capitalize()}: params.yaml is what conf/ composes to, `dvc repro --allow-missing --dry` has "
+        "nothing to run, metrics/ follow from scores/, and all is committed. No data are needed.",
+        epilog="Exit status: 0 all of it holds, 1 the first that does not is shown, 2 bad usage.",
+    ).set_defaults(run=gate, failed=1)
 
     says = "recompute every committed figure from the committed scores"
     one = commands.add_parser(

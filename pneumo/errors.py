@@ -51,3 +51,7 @@ class VerifyError(PneumoError):
 
 class ReviewError(PneumoError):
     """Two commits cannot be compared as asked: a revision that is not there, or a file that cannot be read."""
+
+
+class GateError(PneumoError):
+    """The committed results are not those of the committed code and parameters."""
