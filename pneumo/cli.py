@@ -27,7 +27,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def review(arguments: argparse.Namespace) -> int:
     """Print what differs between two commits and whether it is real; the exit code is the verdict's."""
     from pneumo.review import dvc_diff, page, snapshot
-    from pneumo.reviewing import EXIT, review
+    from pneumo.review.result import EXIT, review
 
     revision = arguments.base
     if arguments.merge_base:
@@ -114,8 +114,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "gate",
         help=says,
-        description=f"{says.capitalize()}: params.yaml is what conf/ composes to, `dvc repro --allow-missing --dry` has "
-        "nothing to run, metrics/ follow from scores/, and all is committed. No data are needed.",
+        description=f"{says.capitalize()}: params.yaml is what conf/ composes to, `dvc repro --allow-missing --dry` "
+        "has nothing to run, metrics/ follow from scores/, and all is committed. No data are needed.",
         epilog="Exit status: 0 all of it holds, 1 the first that does not is shown, 2 bad usage.",
     ).set_defaults(run=gate, failed=1)
 

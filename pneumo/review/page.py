@@ -8,7 +8,7 @@ from typing import Any
 from pneumo.markdown import table
 from pneumo.review.changes import Row as Change
 from pneumo.review.comparison import Comparison, Row
-from pneumo.reviewing import EXIT, Result
+from pneumo.review.result import EXIT, Result
 
 WORDS = {
     "roc_auc": "ROC AUC",
