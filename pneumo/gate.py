@@ -22,7 +22,7 @@ NAMED = 5
 
 
 def gate(top: Path) -> list[str]:
-    """What was checked, a line each. Raises GateError or VerifyError with the first thing that is wrong, and the remedy."""
+    """What was checked, a line each. Raises GateError or VerifyError with what is wrong first, and the remedy."""
     return [_composed(top), _locked(top), _verified(top), _committed(top)]
 
 

@@ -1,0 +1,30 @@
+"""On 500 simulated pairs the verdict is wrong no more often than it may be: alpha 0.05, two-sided."""
+
+import pytest
+
+from benchmarks.review import rates
+
+PAIRS, PATIENTS = 500, 430
+ERROR = 3 * (0.025 * 0.975 / PAIRS) ** 0.5  # three standard errors of the simulation: 2.1 %
+
+
+@pytest.mark.slow
+def test_equal_models_are_within_noise_at_the_nominal_rate():
+    found = rates("equal", PATIENTS, pairs=PAIRS, resamples=400)
+    assert set(found.index) == {"roc_auc", "accuracy", "recall", "specificity"}
+    assert (found["better"] <= 0.025 + ERROR).all(), found
+    assert (found["worse"] <= 0.025 + ERROR).all(), found
+    assert found.loc["roc_auc", "within noise"] <= 0.99, "a test that never finds anything is no test"
+
+
+@pytest.mark.slow
+def test_a_better_model_is_called_better():
+    found = rates("better", PATIENTS, pairs=PAIRS, resamples=400)
+    assert found.loc["roc_auc", "better"] > 0.7, found
+    assert (found["worse"] == 0).all(), found
+
+
+@pytest.mark.slow
+def test_images_taken_for_independent_ones_would_err_more_often():
+    images = rates("equal", PATIENTS, pairs=PAIRS, resamples=200, images=True)
+    assert images.loc["roc_auc", "within noise"] < 0.93, images

@@ -1,0 +1,96 @@
+"""Commits are read with git alone, and what cannot be read is said in a sentence."""
+
+import subprocess
+
+import pytest
+from project import git
+
+from pneumo.errors import ReviewError
+from pneumo.review import snapshot
+
+
+def test_a_commit_and_its_working_tree_have_the_same_files(project):
+    read = snapshot.commit(project.root, "HEAD")
+    assert read.files == snapshot.working_tree(project.root).files
+    assert {"params.yaml", "dvc.lock", "requirements.lock", "metrics/best.json", "scores/val/cnn.csv"} <= set(
+        read.files
+    )
+    assert read.label == f"HEAD ({read.commit[:10]})"
+
+
+def test_what_is_not_committed_is_in_the_working_tree_alone(project):
+    project.write("metrics/new one.json", {})
+    assert "metrics/new one.json" in snapshot.working_tree(project.root).files
+    assert "metrics/new one.json" not in snapshot.commit(project.root, "HEAD").files
+    project.commit()
+    assert snapshot.commit(project.root, "HEAD").text("metrics/new one.json") == "{}\n"
+
+
+def test_a_project_in_a_folder_of_a_larger_repository_is_read_from_there(project, tmp_path):
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    git(outer, "init", "-q")
+    project.root.rename(outer / "inner")
+    subprocess.run(["rm", "-rf", outer / "inner/.git"], check=True)
+    git(outer, "add", "-A")
+    git(outer, "commit", "-qm", "all")
+    assert snapshot.commit(outer / "inner", "HEAD").files == snapshot.working_tree(outer / "inner").files
+
+
+def test_a_detached_head_is_a_commit_like_any_other(project):
+    first = git(project.root, "rev-parse", "HEAD")
+    git(project.root, "checkout", "-q", "--detach")
+    project.commit()
+    head = snapshot.commit(project.root, "HEAD")
+    assert head.commit != first
+    assert snapshot.merge_base(project.root, "main") == first
+
+
+@pytest.mark.parametrize("revision", ["nowhere", "--all", "", "HEAD:params.yaml"])
+def test_an_unknown_revision_is_named(project, revision):
+    with pytest.raises(ReviewError, match=r"git knows no commit .*`git fetch`") as raised:
+        snapshot.commit(project.root, revision)
+    assert repr(revision) in str(raised.value)
+
+
+def test_a_shallow_clone_says_how_to_get_the_rest(project, tmp_path):
+    first = git(project.root, "rev-parse", "HEAD")
+    project.commit("second")
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{project.root}", "shallow")
+    with pytest.raises(ReviewError, match=r"shallow: `git fetch --unshallow`, or `fetch-depth: 0`"):
+        snapshot.commit(tmp_path / "shallow", first)
+    git(tmp_path / "shallow", "checkout", "-q", "--orphan", "other")
+    git(tmp_path / "shallow", "commit", "-qm", "x", "--allow-empty")
+    with pytest.raises(ReviewError, match=r"no commit in common: this clone is shallow"):
+        snapshot.merge_base(tmp_path / "shallow", "main")
+
+
+def test_unrelated_histories_have_no_merge_base(project):
+    git(project.root, "checkout", "-q", "--orphan", "other")
+    project.commit("with nothing before it")
+    with pytest.raises(ReviewError, match="main and HEAD have no commit in common: their histories are unrelated"):
+        snapshot.merge_base(project.root, "main")
+
+
+def test_outside_of_a_repository_or_project_that_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    with pytest.raises(ReviewError, match="not a git repository"):
+        snapshot.commit(tmp_path, "HEAD")
+    with pytest.raises(ReviewError, match="run from the project's top folder"):
+        snapshot.working_tree(tmp_path)
+
+
+def test_without_git_that_is_said(project, monkeypatch):
+    monkeypatch.setenv("PATH", str(project.root))
+    with pytest.raises(ReviewError, match="no git on the PATH"):
+        snapshot.commit(project.root, "HEAD")
+
+
+def test_a_file_that_is_missing_or_no_text_is_named(project):
+    (project.root / "metrics/cnn.json").write_bytes(b"\xff\xfe")
+    project.commit()
+    read = snapshot.commit(project.root, "main")
+    with pytest.raises(ReviewError, match=f"{read.commit[:10]}:metrics/cnn.json is not UTF-8 text"):
+        read.text("metrics/cnn.json")
+    with pytest.raises(ReviewError, match=r"main \([0-9a-f]{10}\) has no metrics/densenet.json"):
+        read.text("metrics/densenet.json")
