@@ -18,9 +18,10 @@ class Running:
     process: subprocess.Popen[str]
 
     def output(self) -> str:
-        """What it prints; where it fails, what it says of that."""
+        """What it prints, and what it warns of: of a commit that it cannot read it does not fail."""
         out, err = self.process.communicate()
-        return out.strip() if self.process.returncode == 0 else f"failed: {err.strip() or out.strip()}"
+        failed = f"failed with exit status {self.process.returncode}" if self.process.returncode else ""
+        return "\n\n".join(part for part in (out.strip(), err.strip(), failed) if part)
 
 
 def start(top: Path, base: Snapshot, head: Snapshot, form: str) -> list[Running]:
