@@ -47,7 +47,7 @@ def test_the_committed_results_are_those_of_the_committed_code(clone):
         ("metrics/cnn.json", '"tp"', '"TP"', "metrics/cnn.json is not that of dvc.lock: evaluate@cnn"),
         ("scores/test/cnn.csv", "bacterial", "viral", "scores/test/cnn.csv is not that of dvc.lock"),
         ("reports/plots/roc.csv", "cnn", "CNN", "reports/plots is not that of dvc.lock: report"),
-        ("dvc.yaml", "stages.calibrate ${key}", "stages.calibrate ${key} ", ""),
+        ("dvc.yaml", "stages.calibrate ${key}", "stages.calibrate  ${key}", "changed command is not that of dvc.lock"),
     ],
 )
 def test_one_thing_that_does_not_fit_is_named(spoilt, path, before, after, says):

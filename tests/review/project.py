@@ -70,7 +70,7 @@ class Project:
             "manifest_sha256": "0" * 64,
             "parts_sha256": {"train": "1" * 64, "val": "2" * 64, "test": "3" * 64},
         }
-        dep = {"path": "pneumo/augment.py", "hash": "md5", "md5": "1", "size": 1}
+        dep = {"path": "pneumo/augment.py", "hash": "md5", "md5": "1" * 32, "size": 1}
         lock = {"schema": "2.0", "stages": {"train@cnn": {"cmd": "x", "deps": [dep]}}}
         (root / "dvc.lock").write_text(yaml.safe_dump(lock))
         (root / "requirements.lock").write_text("torch==2.13.0 \\\n    --hash=sha256:1\n    # via timm\n")

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from project import Project, figures, git, table
 
 from pneumo import metrics, scores
@@ -352,11 +353,14 @@ def test_what_changed_is_listed(project):
     project.data["splits"]["train"]["images"] = 310
     (project.root / "requirements.lock").write_text("torch==2.14.0 \\\n    --hash=sha256:1\nnumpy==2.1.0\n")
     lock = project.root / "dvc.lock"
-    lock.write_text(
-        lock.read_text().replace("md5: '1'", "md5: '2'")
-        + "  train@old:\n    deps:\n    - {path: pneumo/old.py, md5: '1'}\n"
-        + "  audit:\n    deps:\n    - {path: pneumo/augment.py, md5: '2'}\n    - {path: data/raw, md5: '7'}\n"
-    )
+    content = yaml.safe_load(lock.read_text())
+    new = {"path": "pneumo/augment.py", "md5": "2" * 32}
+    content["stages"] = {
+        "train@cnn": {"cmd": "x", "deps": [new]},
+        "train@old": {"cmd": "x", "deps": [{"path": "pneumo/old.py", "md5": "1" * 32}]},
+        "audit": {"cmd": "x", "deps": [new, {"path": "data/raw", "md5": "7" * 32}]},
+    }
+    lock.write_text(yaml.safe_dump(content))
     project.score("resnet50", table(1.0))
     project.commit()
     changes = review(project).changes
