@@ -366,5 +366,5 @@ def test_what_changed_is_listed(project):
     changes = review(project).changes
     assert changes.params == [("model.cnn.lr", 0.001, 0.01), ("model.resnet50", "(absent)", {"lr": 0.1})]
     assert changes.data == [("splits.train.images", 300, 310)]
-    assert changes.code == [("pneumo/augment.py", "changed", ["train", "audit"])]
+    assert changes.code == [("pneumo/augment.py", "changed", ["audit", "train"])]
     assert changes.libraries == [("torch", "2.13.0", "2.14.0"), ("numpy", "(absent)", "2.1.0")]
