@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pneumo import __version__
@@ -29,10 +30,11 @@ def review(arguments: argparse.Namespace) -> int:
     from pneumo.review import dvc_diff, page, snapshot
     from pneumo.review.result import EXIT, review
 
-    revision = arguments.base
     if arguments.merge_base:
-        revision = snapshot.merge_base(TOP, revision, arguments.head or "HEAD")
-    base = snapshot.commit(TOP, revision)
+        revision = snapshot.merge_base(TOP, arguments.base, arguments.head or "HEAD")
+        base = replace(snapshot.commit(TOP, revision), name=f"the merge base with {arguments.base}")
+    else:
+        base = snapshot.commit(TOP, arguments.base)
     head = snapshot.commit(TOP, arguments.head) if arguments.head else snapshot.working_tree(TOP)
     running = dvc_diff.start(TOP, base, head, "md" if arguments.format == "markdown" else "json")
     result = review(base, head)

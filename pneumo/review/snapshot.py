@@ -25,9 +25,9 @@ class Snapshot:
     @property
     def label(self) -> str:
         """As a reader finds it again: main (1a2b3c4d5e)."""
-        if self.commit is None or self.commit.startswith(self.name):
-            return self.name[:10] if self.commit else self.name
-        return f"{self.name} ({self.commit[:10]})"
+        if self.commit is None:
+            return self.name
+        return self.commit[:10] if self.commit.startswith(self.name) else f"{self.name} ({self.commit[:10]})"
 
     def where(self, path: str) -> str:
         """`path` in errors; of a commit in the form that `git show` takes."""
