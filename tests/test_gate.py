@@ -97,3 +97,19 @@ def test_the_command_prints_what_it_checked(clone):
     done = subprocess.run([sys.executable, "-m", "pneumo.cli", "gate"], cwd=clone, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("path", "folded", "whole"),
+    [
+        ("dvc.lock", "set", "unset"),
+        ("requirements.lock", "set", "unspecified"),
+        ("scores/test/cnn.csv", "set", "unset"),
+        ("results/cnn-resnet50/scores/val/cnn.csv", "set", "unspecified"),
+        ("metrics/best.json", "unspecified", "unset"),
+        ("README.md", "unspecified", "unspecified"),
+    ],
+)
+def test_github_folds_locks_and_scores_and_a_merge_keeps_one_side_whole(root, path, folded, whole):
+    said = run(root, "git", "check-attr", "linguist-generated", "merge", "--", path).stdout.splitlines()
+    assert [line.rsplit(": ", 1)[1] for line in said] == [folded, whole]

@@ -107,6 +107,10 @@ def test_another_backbone_runs_only_its_own_stages_and_metrics_diff_compares(clo
     difference = json.loads(run(first, "dvc", "metrics", "diff", "--json").stdout)
     assert difference["metrics/best.json"]["model"] == {"old": "cnn", "new": "inceptionv3"}
     assert "report.md" in run(first, "ls", "reports").stdout
+    (roc,) = json.loads(run(first, "dvc", "plots", "diff", "HEAD", "--json").stdout)["data"]["ROC, test images"]
+    assert roc["revisions"] == ["workspace", "HEAD"]
+    points = roc["content"] if isinstance(roc["content"], str) else json.dumps(roc["content"])
+    assert all(f'"model": "{name}"' in points for name in ("cnn", "inceptionv3")), "one picture of both"
     back = experiment(first, "model=cnn")
     assert set(ran(back)) <= set(LAST), "the lock keeps what was trained before"
     assert (first / "metrics/cnn.json").read_bytes() == before
