@@ -10,6 +10,8 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+# What writes a dependency that cannot be listed, because without ensembles it is not there.
+WRITERS = {"select_best": {"pneumo/ensemble.py"}}
 # A version string and exception names cannot change a result.
 WITHOUT_EFFECT = {"pneumo/__init__.py", "pneumo/errors.py"}
 
@@ -52,7 +54,7 @@ def paths(entries: list) -> set[str]:
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_depends_on_exactly_the_modules_that_it_imports(name):
     declared = {path for path in paths(body(name)["deps"]) if path.startswith("pneumo/") and path.endswith(".py")}
-    assert sorted(declared) == sorted(reachable(ROOT / "stages" / f"{module(name)}.py"))
+    assert sorted(declared) == sorted(reachable(ROOT / "stages" / f"{module(name)}.py") | WRITERS.get(name, set()))
 
 
 @pytest.mark.parametrize("name", STAGES)
