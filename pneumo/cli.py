@@ -1,13 +1,16 @@
 """The `pneumo` command. What a subcommand needs is imported when it is called, so that --help is quick."""
 
 import argparse
+import io
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pneumo import __version__
-from pneumo.errors import PneumoError
+from pneumo.errors import PneumoError, ReviewError
 
 TOP = Path()
 
@@ -18,8 +21,16 @@ def main(words: Sequence[str] | None = None) -> int:
     `pneumo review` has exit codes of its own, which its --help lists.
     """
     arguments = _parser().parse_args(words)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show an arrow is no reason to fail
+            stream.reconfigure(errors="replace", encoding=stream.encoding if stream.isatty() else "utf-8")
     try:
-        return arguments.run(arguments) or 0
+        code = arguments.run(arguments) or 0
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return arguments.failed
     except PneumoError as error:
         print(f"error: {error}", file=sys.stderr)
         return arguments.failed
@@ -36,10 +47,20 @@ def review(arguments: argparse.Namespace) -> int:
     else:
         base = snapshot.commit(TOP, arguments.base)
     head = snapshot.commit(TOP, arguments.head) if arguments.head else snapshot.working_tree(TOP)
+    if not any("params.yaml" in one.files for one in (base, head)):
+        raise ReviewError("neither commit has a params.yaml here: run from the project's top folder")
     running = dvc_diff.start(TOP, base, head, "md" if arguments.format == "markdown" else "json")
-    result = review(base, head)
-    render = page.markdown if arguments.format == "markdown" else page.as_json
-    print(render(result, {one.command: one.output() for one in running}), end="")
+    try:
+        result = review(base, head)
+        render = page.markdown if arguments.format == "markdown" else page.as_json
+        print(render(result, {one.command: one.output() for one in running}), end="")
+    except Exception as error:
+        if isinstance(error, PneumoError):
+            raise
+        traceback.print_exc()  # not the exit status of Python, 1, which would say "worse"
+        raise ReviewError("this is a defect of pneumo: please report it with the lines above") from None
+    finally:
+        dvc_diff.stop(running)
     return EXIT[result.verdict]
 
 
@@ -101,10 +122,10 @@ def _parser() -> argparse.ArgumentParser:
         "review",
         help=says,
         description=f"{says.capitalize()}: a verdict on the chosen model and on every model that both have, paired "
-        "intervals and tests over patients, what changed, and the cases whose decision flipped. Everything is read "
-        "from git: no checkout, no remote. The rules are those of `review` in the params.yaml of BASE.",
-        epilog="Exit status: 0 better or within noise, 1 worse, 3 not comparable, 2 bad usage or a file that cannot be "
-        "read. It follows the chosen model.",
+        "intervals and tests over patients, what changed, and the cases whose decision flipped. Commits are read with "
+        "git alone: no checkout, no remote. The rules are those of `review` in the params.yaml of BASE, if it has any.",
+        epilog="Exit status: 0 better or within noise, 1 worse, 3 not comparable, each of the chosen model; 2 bad "
+        "usage, or no review could be made, and the error says why.",
     )
     one.add_argument("base", metavar="BASE", help="a commit, branch or tag")
     one.add_argument("head", metavar="HEAD", nargs="?", help="a commit, branch or tag; by default the working tree")
@@ -117,7 +138,8 @@ def _parser() -> argparse.ArgumentParser:
         "gate",
         help=says,
         description=f"{says.capitalize()}: params.yaml is what conf/ composes to, `dvc repro --allow-missing --dry` "
-        "has nothing to run, metrics/ follow from scores/, and all is committed. No data are needed.",
+        "has nothing to run, metrics/ follow from scores/, and code, parameters and results are committed. No data are "
+        "needed.",
         epilog="Exit status: 0 all of it holds, 1 the first that does not is shown, 2 bad usage.",
     ).set_defaults(run=gate, failed=1)
 

@@ -14,31 +14,36 @@ import yaml
 
 from pneumo import record
 from pneumo.errors import GateError
-from pneumo.review.changes import ABSENT, differences
+from pneumo.review.changes import ABSENT, CODE, differences
 from pneumo.verify import Tally, verify_record
 
-RESULTS = ("dvc.lock", "params.yaml", "metrics", "scores", "reports/plots")
+COMMITTED = ("dvc.lock", "params.yaml", "metrics", "scores", "reports/plots", "dvc.yaml", "conf", "pneumo", "stages")
 NAMED = 5
 
 
 def gate(top: Path) -> list[str]:
     """What was checked, a line each. Raises GateError or VerifyError with what is wrong first, and the remedy."""
-    return [_composed(top), _locked(top), _verified(top), _committed(top)]
+    return [_composed(top), _whole(top), _locked(top), _verified(top), _committed(top)]
 
 
 def compose(top: Path) -> dict[str, Any]:
     """What conf/ composes to without overrides, as `dvc exp run` would write it into params.yaml."""
     from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
     from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
-    with initialize_config_dir(str((top / "conf").resolve()), version_base=None):
-        config = compose("config")
-    OmegaConf.resolve(config)
+    try:
+        with initialize_config_dir(str((top / "conf").resolve()), version_base=None):
+            config = compose("config")
+        OmegaConf.resolve(config)
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        raise GateError(f"conf/ does not compose: {' '.join(str(error).split())}") from None
     return OmegaConf.to_container(config)  # type: ignore[return-value]
 
 
 def _composed(top: Path) -> str:
-    committed = yaml.safe_load((top / "params.yaml").read_text(encoding="utf-8"))
+    committed = _yaml(top / "params.yaml")
     differ = differences(committed, compose(top))
     if differ:
         lines = [
@@ -46,6 +51,26 @@ def _composed(top: Path) -> str:
         ]
         raise GateError(_listed(lines) + "\nChange conf/, then `dvc exp run`, which composes params.yaml, and commit.")
     return f"params.yaml is what conf/ composes to: {len(committed)} sections"
+
+
+def _whole(top: Path) -> str:
+    """DVC passes over a frozen stage, and compares only what both dvc.yaml and dvc.lock list."""
+    declared = {name: entry.get("do", entry) for name, entry in _yaml(top / "dvc.yaml")["stages"].items()}
+    frozen = [name for name, stage in declared.items() if stage.get("frozen")]
+    if frozen:
+        raise GateError(f"dvc.yaml: stage {frozen[0]} is frozen, so nobody knows what its results are of: take it out")
+    for entry, locked in _yaml(top / "dvc.lock")["stages"].items():
+        deps = [
+            dep if isinstance(dep, str) else next(iter(dep))
+            for dep in declared.get(entry.split("@")[0], {}).get("deps", [])
+        ]
+        code = {one for one in deps if one.startswith(CODE)}
+        differs = code ^ {dep["path"] for dep in locked.get("deps", []) if dep["path"].startswith(CODE)}
+        if deps and differs and _current(top, entry):
+            raise GateError(
+                f"{min(differs)} is a dependency of {entry} in one of dvc.yaml and dvc.lock: run `dvc repro`"
+            )
+    return f"dvc.yaml and dvc.lock list the same code: {len(declared)} stages, none frozen"
 
 
 def _locked(top: Path) -> str:
@@ -93,13 +118,32 @@ def _verified(top: Path) -> str:
 
 
 def _committed(top: Path) -> str:
-    words = ["git", "-C", str(top), "status", "--porcelain", "--untracked-files=all", "--", *RESULTS]
-    done = subprocess.run(words, capture_output=True, text=True)
+    words = ["git", "-C", str(top), "status", "--porcelain", "--untracked-files=all", "--", *COMMITTED]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise GateError("there is no git on the PATH: install it") from None
     if done.returncode:
         raise GateError(f"git status: {done.stderr.strip()}")
     if done.stdout:
         raise GateError(_listed([f"not committed: {line[3:]}" for line in done.stdout.splitlines()]))
     return "all of it is committed"
+
+
+def _current(top: Path, entry: str) -> bool:
+    """Whether a stage of dvc.lock is of this line-up; the lock keeps those of backbones that were run before."""
+    params, name = _yaml(top / "params.yaml"), entry.partition("@")[2]
+    return not name or name in params["model"] or name in params["ensembles"]
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        found = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise GateError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(found, dict):
+        raise GateError(f"{path} holds a {type(found).__name__}; expected a mapping")
+    return found
 
 
 def _dvc(top: Path, *words: str) -> subprocess.CompletedProcess[str]:

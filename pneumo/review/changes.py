@@ -68,7 +68,7 @@ def mapping(snapshot: Snapshot, path: str) -> dict[str, Any]:
     text = snapshot.text(path)
     try:
         found = json.loads(text) if path.endswith(".json") else yaml.load(text, yaml.CSafeLoader)  # pure Python: 2 s
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ReviewError(f"{snapshot.where(path)} cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(found, dict):
         raise ReviewError(f"{snapshot.where(path)} holds a {type(found).__name__}; expected a mapping")
@@ -85,26 +85,27 @@ def _code(base: Snapshot, head: Snapshot) -> list[Row]:
     before, after = _modules(base), _modules(head)
     rows = []
     for path in sorted({*before, *after}):
-        (old, _), (new, stages) = (side.get(path, (ABSENT, [])) for side in (before, after))
-        if old != new:
-            what = "added" if old is ABSENT else "removed" if new is ABSENT else "changed"
-            rows.append((path, what, stages or before[path][1]))
+        old, new = (side.get(path, {}) for side in (before, after))
+        if set(old.values()) != set(new.values()):
+            rows.append((path, "changed" if old and new else "added" if new else "removed", list(new or old)))
     return rows
 
 
-def _modules(snapshot: Snapshot) -> dict[str, tuple[str, list[str]]]:
-    """path -> its hash and the stages (without the model's name) that run it."""
+def _modules(snapshot: Snapshot) -> dict[str, dict[str, str]]:
+    """path -> stage (without the model's name) -> the hash that it ran with."""
     params, lock = mapping(snapshot, "params.yaml"), mapping(snapshot, "dvc.lock")
     names = {*(params.get("model") or {}), *(params.get("ensembles") or {})}
-    found: dict[str, tuple[str, list[str]]] = {}
-    for stage, entry in (lock.get("stages") or {}).items():
-        kind, _, model = stage.partition("@")
-        if model and model not in names:
-            continue  # the lock keeps the stages of backbones that were run before
-        for dep in entry.get("deps") or []:
-            if dep["path"].startswith(CODE):
-                stages = found.setdefault(dep["path"], (dep.get("md5", ""), []))[1]
-                stages.extend([] if kind in stages else [kind])
+    found: dict[str, dict[str, str]] = {}
+    try:
+        for stage, entry in (lock.get("stages") or {}).items():
+            kind, _, model = stage.partition("@")
+            if model and model not in names:
+                continue  # the lock keeps the stages of backbones that were run before
+            for dep in entry.get("deps") or []:
+                if dep["path"].startswith(CODE):
+                    found.setdefault(dep["path"], {})[kind] = dep.get("md5", "")
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ReviewError(f"{snapshot.where('dvc.lock')} is none that DVC wrote: {error}") from None
     return found
 
 

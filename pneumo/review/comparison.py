@@ -37,8 +37,8 @@ class Row:
 @dataclass(frozen=True)
 class Comparison:
     """`reasons`: why it is not comparable. `on_common`: the verdict on the `n` images that both have alike, where that
-    is sound. `same_scores`: whether both say the same of every one of them. `flips`: rows of image, patient, label,
-    subtype, base, head (scores), and right, whether head decides right.
+    is sound. `unchanged`: whether both score and decide every one of them alike. `flips`: rows of image, patient,
+    label, subtype, base, head (scores), and right, whether head decides right.
     """
 
     base: str
@@ -48,7 +48,7 @@ class Comparison:
     on_common: Verdict | None = None
     n: int = 0
     patients: int = 0
-    same_scores: bool = False
+    unchanged: bool = False
     thresholds: tuple[float, float] | None = None
     rows: list[Row] = field(default_factory=list)
     flips: list[dict[str, Any]] = field(default_factory=list)
@@ -79,7 +79,7 @@ def compare(base: Model, head: Model, rules: Review, *, resamples: int, seed: in
         verdict,
         len(one),
         int(one["patient"].nunique()),
-        bool((one["score"] == other["score"]).all()),
+        _unchanged(base, head, one, other),
         (base.threshold, head.threshold),
         rows,
         _flips(one, other, base.threshold, head.threshold),
@@ -101,18 +101,22 @@ def judge(row: Row, rules: Review, p: float | None = None) -> Verdict:
 def _rows(
     base: Model, head: Model, one: pd.DataFrame, other: pd.DataFrame, rules: Review, resamples: int, seed: int
 ) -> list[Row]:
-    if len(one) == len(base.test):  # the figures of metrics/, which readers have before them
+    if len(one) == len(base.test) == len(head.test):  # the figures of metrics/, which readers have before them
         values: list[Mapping[str, float | None]] = [base.metrics, head.metrics]
     else:
         values = [measured(table, model.threshold) for table, model in ((one, base), (other, head))]
-    drawn = bootstrap.paired(
-        {"base": one, "head": other},
-        {"base": base.threshold, "head": head.threshold},
-        METRICS,
-        resamples=resamples,
-        seed=seed,
-    )
-    p_values = {metric: _p(metric, one, other, base.threshold, head.threshold) for metric in TESTS}
+    p_values: dict[str, float | None] = dict.fromkeys(TESTS, 1.0)
+    intervals: dict[str, tuple[float, float] | None] = dict.fromkeys(METRICS, (0.0, 0.0))
+    if not _unchanged(base, head, one, other):
+        drawn = bootstrap.paired(
+            {"base": one, "head": other},
+            {"base": base.threshold, "head": head.threshold},
+            METRICS,
+            resamples=resamples,
+            seed=seed,
+        )
+        intervals = {name: _interval(drawn["head"][name] - drawn["base"][name], rules.alpha) for name in METRICS}
+        p_values = {metric: _p(metric, one, other, base.threshold, head.threshold) for metric in TESTS}
     others = [metric for metric in TESTS if metric != rules.metric]
     corrected = dict(zip(others, paired.holm([p_values[metric] for metric in others]), strict=True))
     corrected[rules.metric] = p_values[rules.metric]  # it decides alone, so that there is nothing to correct it for
@@ -120,10 +124,13 @@ def _rows(
     for metric in METRICS:
         before, after = (side[metric] for side in values)
         difference = None if before is None or after is None else round(after - before, 6)
-        interval = _interval(drawn["head"][metric] - drawn["base"][metric], rules.alpha)
         tested = (TESTS.get(metric), p_values.get(metric), corrected.get(metric))
-        rows.append(Row(metric, before, after, difference, interval, *tested))
+        rows.append(Row(metric, before, after, difference, intervals[metric], *tested))
     return rows
+
+
+def _unchanged(base: Model, head: Model, one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    return base.threshold == head.threshold and bool((one["score"] == other["score"]).all())
 
 
 def _interval(differences: np.ndarray, alpha: float) -> tuple[float, float] | None:
@@ -180,6 +187,6 @@ def _different(base: Model, head: Model) -> list[str]:
 
 
 def _counted(images: Any, part: str) -> str:
-    named = ", ".join(f"`{image}`" for image in list(images)[:NAMED])
+    named = ", ".join(f"`{str(image).replace('`', '')}`" for image in list(images)[:NAMED])
     more = ", …" if len(images) > NAMED else ""
     return f"{len(images)} {part} image{'' if len(images) == 1 else 's'} ({named}{more})".replace("  ", " ")

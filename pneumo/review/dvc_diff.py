@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +19,18 @@ class Running:
     process: subprocess.Popen[str]
 
     def output(self) -> str:
-        """What it prints, and what it warns of: of a commit that it cannot read it does not fail."""
+        """What it prints, and what it warns of; where it cannot read a commit it warns and does not fail."""
         out, err = self.process.communicate()
         failed = f"failed with exit status {self.process.returncode}" if self.process.returncode else ""
         return "\n\n".join(part for part in (out.strip(), err.strip(), failed) if part)
+
+
+def stop(running: Iterable[Running]) -> None:
+    """End those that nobody waited for."""
+    for one in running:
+        if one.process.poll() is None:
+            one.process.terminate()
+            one.process.communicate()
 
 
 def start(top: Path, base: Snapshot, head: Snapshot, form: str) -> list[Running]:

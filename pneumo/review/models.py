@@ -36,7 +36,7 @@ def candidates(snapshot: Snapshot) -> list[str]:
     found = []
     for section in ("model", "ensembles"):
         named = params.get(section) or {}
-        if not isinstance(named, dict):
+        if not isinstance(named, dict) or not all(isinstance(name, str) for name in named):
             raise ReviewError(f"{snapshot.where('params.yaml')}: {section} is no mapping of names")
         found += list(named)
     return found
@@ -70,17 +70,19 @@ def read(snapshot: Snapshot, name: str) -> Model:
         except ManifestError as error:
             raise ReviewError(str(error)) from None
         except ValueError as error:  # pandas' ParserError among them
-            raise ReviewError(f"{snapshot.where(at)} is not a table: {error}") from None
-    validation, test = (table.reset_index(drop=True) for table in tables)
+            raise ReviewError(f"{snapshot.where(at)} is not a table: {' '.join(str(error).split())}") from None
+        if tables[-1].empty:
+            raise ReviewError(f"{snapshot.where(at)} has no rows")
+    validation, test = (table.reset_index(drop=True).astype({"subtype": str}) for table in tables)
     committed = mapping(snapshot, path)
     if not committed:
         raise ReviewError(f"{snapshot.label} has no {path}")
     absent = [key for key in (*METRICS, "threshold") if not _is_number(committed.get(key))]
     if absent:
-        raise ReviewError(f"{snapshot.where(path)} has no {absent[0]}, or it is not a number")
+        raise ReviewError(f"{snapshot.where(path)} has no {absent[0]}, or it is no share")
     model = Model(name, {key: committed[key] for key in METRICS}, committed["threshold"], validation, test)
     for key, right in measured(test, model.threshold).items():
-        if right is None or abs(right - model.metrics[key]) > DIGIT:
+        if right is None or not abs(right - model.metrics[key]) <= DIGIT:
             raise ReviewError(
                 f"{snapshot.where(path)} says {key} {model.metrics[key]}, and scores/test/{name}.csv there gives "
                 f"{right}: run `dvc repro` and `pneumo verify` on that commit"
@@ -99,4 +101,5 @@ def measured(test: pd.DataFrame, threshold: float) -> dict[str, float | None]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Of a size that a share or a threshold has: JSON as Python reads it knows NaN, and integers of any length."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 10

@@ -1,11 +1,12 @@
 """A review as Markdown that reads well in a pull request and in a terminal, and as JSON."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pneumo.markdown import table
+from pneumo import markdown as md
 from pneumo.review.changes import Row as Change
 from pneumo.review.comparison import Comparison, Row
 from pneumo.review.result import EXIT, Result
@@ -21,6 +22,7 @@ WORDS = {
 }
 LIMIT = 64_000  # characters; a comment on GitHub holds 65,536
 FOLDED = 12  # rows of changes or flips from which on they are folded
+WIDTH = 120  # characters of a cell
 NAMED = 3  # stages in a row
 LISTED = 200  # flips; --format json has all
 
@@ -34,7 +36,7 @@ def markdown(result: Result, dvc: Mapping[str, str]) -> str:
         *_headline(result),
         "",
         *_rules(result),
-        *(f"- {note}" for note in result.notes),
+        *(f"- {_prose(note)}" for note in result.notes),
         *([""] if result.notes else []),
         *_models(result),
     ]
@@ -43,18 +45,18 @@ def markdown(result: Result, dvc: Mapping[str, str]) -> str:
         lines += _flips(one)
     lines += ["### What changed", "", *_changes(result)]
     for other in result.others:
-        if other.rows and not other.same_scores:
-            lines += _folded(f"{_named(other)}, all metrics", [*_metrics(other, result), "", _flip_counts(other)])
+        if other.rows and not other.unchanged:
+            shown = _cut([*_metrics(other, result), "", _flip_counts(other)], LIMIT - _length(lines), "--format json")
+            lines += _folded(f"{_named(other)}, all metrics", shown)
     for command, output in dvc.items():
-        room = LIMIT - len("\n".join(lines)) - 300
-        shown = _cut(output.splitlines() or ["No difference."], room, command)
+        shown = _cut(output.splitlines() or ["No difference."], LIMIT - _length(lines), command)
         lines += _folded(f"<code>{_cell(command)}</code>", shown)
     return "\n".join(lines).strip() + "\n"
 
 
 def as_json(result: Result, dvc: Mapping[str, str]) -> str:
     """Everything that the Markdown says, and every flipped case of every model."""
-    content = {
+    content: dict[str, Any] = {
         "verdict": result.verdict,
         "exit_code": EXIT[result.verdict],
         "base": {"name": result.base.name, "commit": result.base.commit},
@@ -69,14 +71,27 @@ def as_json(result: Result, dvc: Mapping[str, str]) -> str:
         "changes": asdict(result.changes),
         "dvc": {command: _parsed(output) for command, output in dvc.items()},
     }
-    return json.dumps(content, indent=2)
+    return json.dumps(_plain(content), indent=2, default=str, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """`value` with text for keys and null for what JSON cannot say: YAML has dates for keys, and infinity."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _headline(result: Result) -> list[str]:
     one = result.chosen
     if not one.reasons:
         return [f"{_sentence(one, result)}, on the same {_images(one, result)}."]
-    lines = [f"Not comparable{f', {_named(one)}' if one.base else ''}:", "", *(f"- {reason}" for reason in one.reasons)]
+    lines = [
+        f"Not comparable{f', {_named(one)}' if one.base else ''}:",
+        "",
+        *(f"- {_prose(reason)}" for reason in one.reasons),
+    ]
     if one.on_common:
         alike = f"On the {_images(one, result)} that both have alike: **{one.on_common}**."
         lines += ["", f"{alike} {_sentence(one, result)}."]
@@ -87,11 +102,12 @@ def _sentence(one: Comparison, result: Result) -> str:
     row = one.row(result.rules.metric)
     assert row is not None, "a model that was compared has all metrics"
     moved = f"{WORDS[row.metric]} {_number(row.base)} → {_number(row.head)}"
-    if one.same_scores:
+    if one.unchanged:
         return f"**{_named(one)}**: {moved}, with the same score for every image"
     p = _p(row.p)
-    p = f"p {p}" if p.startswith("<") else f"p = {p}"
-    return f"**{_named(one)}**: {moved}, difference {_signed(row.difference)} {_interval(row)}, {p}"
+    p = "too few patients for a test" if not p else f"p {p}" if p.startswith("<") else f"p = {p}"
+    interval = f" {_interval(row)}" if row.interval else ""
+    return f"**{_named(one)}**: {moved}, difference {_signed(row.difference)}{interval}, {p}"
 
 
 def _images(one: Comparison, result: Result) -> str:
@@ -102,8 +118,8 @@ def _rules(result: Result) -> list[str]:
     rules = result.rules
     margin = f", worse only beyond a loss of {rules.margin:g}" if rules.margin else ""
     return [
-        f"Base is {result.base.label}, head is {result.head.label}. {WORDS[rules.metric]} decides: better or worse "
-        f"where test and interval agree that it is no chance (alpha {rules.alpha:g}, two-sided){margin}.",
+        f"Base is {_cell(result.base.label)}, head is {_cell(result.head.label)}. {WORDS[rules.metric]} decides: "
+        f"better or worse where test and interval agree that it is no chance (alpha {rules.alpha:g}, two-sided){margin}.",
         "",
     ]
 
@@ -118,12 +134,12 @@ def _models(result: Result) -> list[str]:
         name = f"**{_named(one)}** (chosen)" if one is result.chosen else _named(one)
         cells = [_number(row.base), _number(row.head), _signed(row.difference), _interval(row)] if row else [""] * 4
         rows.append([name, _verdict(one), *cells, _p(p)])
-    lines = table(["model", "verdict", f"base {metric}", "head", "difference", _level(result), "p (Holm)"], rows)
-    reasons = [f"- {_named(one)}: {reason}" for one in result.others for reason in one.reasons]
+    lines = md.table(["model", "verdict", f"base {metric}", "head", "difference", _level(result), "p (Holm)"], rows)
+    reasons = [f"- {_named(one)}: {_prose(reason)}" for one in result.others for reason in one.reasons]
     if all(one.reasons == result.chosen.reasons for one in result.others if one.reasons):
         reasons = []
     alone = [
-        f"Only in {side}: {', '.join(names)}."
+        f"Only in {side}: {_cell(', '.join(names))}."
         for side, names in (("base", result.only_base), ("head", result.only_head))
         if names
     ]
@@ -132,7 +148,7 @@ def _models(result: Result) -> list[str]:
 
 def _verdict(one: Comparison) -> str:
     said = f"{one.verdict} (common images: {one.on_common})" if one.reasons and one.on_common else str(one.verdict)
-    return f"{said}, same scores" if one.same_scores and not one.reasons else said
+    return f"{said}, same scores" if one.unchanged and not one.reasons else said
 
 
 def _metrics(one: Comparison, result: Result) -> list[str]:
@@ -149,7 +165,7 @@ def _metrics(one: Comparison, result: Result) -> list[str]:
         ]
         for row in one.rows
     ]
-    return table(["metric", "base", "head", "difference", _level(result), "test", "p", "p (Holm)"], rows)
+    return md.table(["metric", "base", "head", "difference", _level(result), "test", "p", "p (Holm)"], rows)
 
 
 def _footnote(result: Result) -> list[str]:
@@ -170,8 +186,8 @@ def _flips(one: Comparison) -> list[str]:
     rows = [
         [
             _code(flip["image"]),
-            flip["patient"],
-            flip["subtype"] if flip["label"] else "normal",
+            _cell(flip["patient"]),
+            _cell(flip["subtype"]) if flip["label"] else "normal",
             f"{flip['base']:.3f}",
             f"{flip['head']:.3f}",
             "right" if flip["right"] else "wrong",
@@ -180,10 +196,10 @@ def _flips(one: Comparison) -> list[str]:
     ]
     header = ["image", "patient", "truth", "base score", "head score", "head is"]
     first, more = rows[:FOLDED], rows[FOLDED:LISTED]
-    lines += [*table(header, first), ""]
+    lines += [*md.table(header, first), ""]
     if more:
         rest = [f"{len(rows) - LISTED} more: `--format json` has all."] if len(rows) > LISTED else []
-        lines += _folded(f"{len(rows) - FOLDED} more flipped decisions", [*table(header, more), "", *rest])
+        lines += _folded(f"{len(rows) - FOLDED} more flipped decisions", [*md.table(header, more), "", *rest])
     return lines
 
 
@@ -193,7 +209,7 @@ def _flip_counts(one: Comparison) -> str:
 
 
 def _changes(result: Result) -> list[str]:
-    kinds = {
+    kinds: dict[str, tuple[tuple[str, str, str], list[Change]]] = {
         "Parameters": (("parameter", "base", "head"), result.changes.params),
         "Data": (("metrics/data.json", "base", "head"), result.changes.data),
         "Code of the stages": (("module", "is", "stages"), result.changes.code),
@@ -203,23 +219,33 @@ def _changes(result: Result) -> list[str]:
     lines = [f"Nothing in: {', '.join(same)}.", ""] if same else []
     for kind, (header, rows) in kinds.items():
         if rows:
-            shown = table(header, [_change(row) for row in rows])
+            shown = md.table(header, [_change(row) for row in rows[:LISTED]])
+            shown += [f"{len(rows) - LISTED} more: `--format json` has all."] if len(rows) > LISTED else []
             lines += [*shown, ""] if len(rows) <= FOLDED else _folded(f"{kind}: {len(rows)} differences", shown)
     return lines
 
 
 def _change(row: Change) -> list[str]:
-    key, *values = row
-    return [_code(key), *(_value(value) for value in values)]
+    key, base, head = row
+    if isinstance(base, list) and isinstance(head, list):  # of a long list only what it lost and gained
+        lost, gained = [one for one in base if one not in head], [one for one in head if one not in base]
+        if lost or gained:
+            return [_code(key), f"{_value(lost)} of {len(base)}", f"{_value(gained)} of {len(head)}"]
+    return [_code(key), _value(base), _value(head)]
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, list) and len(value) > NAMED and all(isinstance(one, str) for one in value):
-        return _cell(f"{', '.join(value[:NAMED])} and {len(value) - NAMED} more")
+    """Of a module the stages that ran it; of a parameter its value, as code, so that it means nothing to Markdown."""
     if isinstance(value, Mapping):
         return f"{len(value)} values"
-    text = value if isinstance(value, str) else json.dumps(value, default=str).strip("[]").replace('"', "")
-    return _cell(text[:10] if len(text) == 64 and text.isalnum() else text)
+    if isinstance(value, list) and len(value) > NAMED:
+        return f"{_value(value[:NAMED])} and {len(value) - NAMED} more"
+    text = ", ".join(map(str, value)) if isinstance(value, list) else value if isinstance(value, str) else _json(value)
+    return _code(text[:10] if len(text) == 64 and text.isalnum() else text) if text else "-"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, default=str)
 
 
 def _folded(title: str, lines: Iterable[str]) -> list[str]:
@@ -238,6 +264,10 @@ def _cut(lines: Sequence[str], room: int, command: str) -> list[str]:
     return kept
 
 
+def _length(lines: Sequence[str]) -> int:
+    return len("\n".join(lines)) + 400  # with the folds still to come
+
+
 def _parsed(output: str) -> Any:
     try:
         return json.loads(output or "{}")
@@ -246,7 +276,7 @@ def _parsed(output: str) -> Any:
 
 
 def _named(one: Comparison) -> str:
-    return one.head if one.base == one.head else f"{one.base} → {one.head}"
+    return _cell(one.head if one.base == one.head else f"{one.base} → {one.head}")
 
 
 def _level(result: Result) -> str:
@@ -262,17 +292,28 @@ def _signed(value: float | None) -> str:
 
 
 def _interval(row: Row) -> str:
-    return f"[{row.interval[0]:+.4f}, {row.interval[1]:+.4f}]" if row.interval else "-"
+    return f"[{_signed(row.interval[0])}, {_signed(row.interval[1])}]" if row.interval else "-"
 
 
 def _p(value: float | None) -> str:
-    return "" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
+    return "" if value is None else "<0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
 def _code(text: str) -> str:
-    return f"`{_cell(text).replace('`', '')}`"
+    return f"`{_short(text).replace('`', '').replace('|', chr(92) + '|')}`"
 
 
 def _cell(text: str) -> str:
     """`text` so that it stays in its cell and starts no HTML."""
-    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
+    return _short(text).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _prose(text: str) -> str:
+    """A sentence that may hold names in `code`; with names from the data it still starts no HTML and no new line."""
+    parts = " ".join(text.split()).split("`")
+    return "`".join(part if place % 2 else part.replace("<", "&lt;") for place, part in enumerate(parts))
+
+
+def _short(text: str) -> str:
+    one_line = " ".join(str(text).split())
+    return one_line if len(one_line) <= WIDTH else f"{one_line[: WIDTH - 1]}…"

@@ -10,13 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, rankdata
 
 Array = NDArray[np.float64]
+ROUNDING = 1e-12
 
 
 def delong(labels: ArrayLike, base: ArrayLike, head: ArrayLike, patients: ArrayLike) -> float | None:
     """Two-sided p of equal ROC AUC of the scores `base` and `head` [n]; labels 0 or 1, patients any names, [n].
 
     DeLong, DeLong & Clarke-Pearson 1988 in the form for clusters of Obuchowski, Biometrics 53 (1997) 567. None where
-    one of the classes has fewer than two patients, so that nothing is known of its spread.
+    one of the classes has fewer than two patients, so that nothing is known of its spread; the sign test's p over the
+    patients of the smaller class where all patients speak for one model alike, so that the spread is zero.
     """
     y = np.asarray(labels) == 1
     names, of = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
@@ -30,8 +32,8 @@ def delong(labels: ArrayLike, base: ArrayLike, head: ArrayLike, patients: ArrayL
         return None
     variance = sum(k / (k - 1) * (one**2).sum() for k, one in zip(units, (by_positive, by_negative), strict=True))
     variance += 2 * len(names) / (len(names) - 1) * (by_positive * by_negative).sum()
-    if variance <= 0:  # all patients agree
-        return float(difference == 0)
+    if variance <= ROUNDING:  # all patients agree, as with a head that is perfect and a base that says nothing
+        return min(1.0, 2 * 0.5 ** min(units)) if abs(difference) > ROUNDING else 1.0
     return float(2 * norm.sf(abs(difference) / np.sqrt(variance)))
 
 

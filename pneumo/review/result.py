@@ -51,7 +51,7 @@ def review(base: Snapshot, head: Snapshot) -> Result:
     pairs = [pair for pair in pairs if pair != (chosen.base, chosen.head)]
     others = [_compared(base, head, *pair, rules, settings) for pair in pairs]
     rows = {one.head: one.row(rules.metric) for one in others}
-    tested = [one.head for one in others if rows[one.head] and not one.same_scores]
+    tested = [one.head for one in others if rows[one.head] and not one.unchanged]
     corrected = dict(zip(tested, paired.holm([getattr(rows[name], "p", None) for name in tested]), strict=True))
     return Result(
         base,
@@ -133,7 +133,9 @@ def _rules(base: Snapshot, head: Snapshot) -> tuple[Review, Bootstrap, list[str]
             problem = error.errors()[0]
             key = ".".join(map(str, (section, *problem["loc"])))
             raise ReviewError(f"{source.where('params.yaml')}: {key}: {problem['msg']}") from None
-        if raw[0] is not None and raw[0] != raw[1]:
+        if raw[0] is None and raw[1] is not None:
+            notes.append(f"base has no `{section}` in params.yaml; judged by head's.")
+        elif raw[0] != raw[1]:
             given = yaml.safe_dump(raw[1], default_flow_style=True).strip() if raw[1] else "removes it"
             notes.append(f"head changes `{section}` ({given}); judged by base's.")
     return found["review"], found["bootstrap"], notes
@@ -142,15 +144,14 @@ def _rules(base: Snapshot, head: Snapshot) -> tuple[Review, Bootstrap, list[str]
 def _contents(base: Snapshot, head: Snapshot) -> tuple[bool, list[str]]:
     """Whether metrics/data.json knows the test images to be others, which no scores show; and notes for the reader."""
     before, after = (mapping(snapshot, "metrics/data.json") for snapshot in (base, head))
-    if not before or not after or before.get("manifest_sha256") == after.get("manifest_sha256"):
+    if before.get("manifest_sha256", base) == after.get("manifest_sha256", head):
         return False, []
     one, other = (data.get("parts_sha256") for data in (before, after))
     if not isinstance(one, dict) or not isinstance(other, dict):
         return False, [
-            "The manifests differ, and metrics/data.json of one commit has no `parts_sha256`: that test images of the "
-            "same names have the same pixels is not known."
+            "metrics/data.json of one commit is missing or has no `parts_sha256`: that test images of the same names "
+            "have the same pixels is not known."
         ]
-    notes = []
-    if one.get("train") != other.get("train"):
-        notes.append("The training images differ, so the difference is that of data and code together.")
-    return one.get("test") != other.get("test"), notes
+    differ = [name for key, name in (("train", "training"), ("val", "validation")) if one.get(key) != other.get(key)]
+    notes = [f"The {' and '.join(differ)} images differ, so the difference is that of data and code together."]
+    return one.get("test") != other.get("test"), notes if differ else []

@@ -9,6 +9,7 @@ from pneumo.errors import ReviewError
 
 FILES = ("params.yaml", "dvc.lock", "requirements.lock")
 FOLDERS = ("metrics", "scores")
+LINK = b"120000"
 FULL_CLONE = "this clone is shallow: `git fetch --unshallow`, or `fetch-depth: 0` in actions/checkout"
 
 
@@ -49,13 +50,18 @@ def commit(top: Path, revision: str) -> Snapshot:
     listed = _git(top, "ls-tree", "-r", "-z", found, "--", *FILES, *FOLDERS).split(b"\0")
     blobs = {}
     for about, name in (line.split(b"\t", 1) for line in listed if line):
-        _, kind, blob = about.split()
+        mode, kind, blob = about.split()
+        path = name.decode("utf-8", "replace")
+        if mode == LINK:
+            raise ReviewError(f"{revision}: {path} is a symbolic link; commit the file itself")
         if kind == b"blob":
-            blobs[name.decode("utf-8", "replace")] = blob
+            blobs[path] = blob
     output = _git(top, "cat-file", "--batch", given=b"".join(blob + b"\n" for blob in blobs.values()))
     files, at = {}, 0
     for path in blobs:
         header = output[at : output.index(b"\n", at)]
+        if header.endswith(b" missing"):
+            raise ReviewError(f"git has not the content of {revision}:{path}: `git fetch`, or `git fsck` says more")
         start, size = at + len(header) + 1, int(header.split()[2])
         files[path] = output[start : start + size]
         at = start + size + 1
@@ -66,8 +72,14 @@ def working_tree(top: Path) -> Snapshot:
     """What lies in `top` now, committed or not."""
     if not (top / "params.yaml").is_file():
         raise ReviewError("there is no params.yaml here: run from the project's top folder")
+    unmerged = _git(top, "diff", "--name-only", "--diff-filter=U", "--relative").decode().split()
+    if unmerged:
+        raise ReviewError(f"a merge is not finished ({unmerged[0]}): see Merging in README.md, then review")
     paths = [top / name for name in FILES]
     paths += [path for folder in FOLDERS for path in sorted((top / folder).rglob("*"))]
+    links = [path for path in paths if path.is_symlink()]
+    if links:
+        raise ReviewError(f"{links[0]} is a symbolic link; put the file itself there")
     files = {path.relative_to(top).as_posix(): path.read_bytes() for path in paths if path.is_file()}
     return Snapshot("working tree", None, files)
 
