@@ -53,7 +53,7 @@ def review(arguments: argparse.Namespace) -> int:
     try:
         result = review(base, head)
         render = page.markdown if arguments.format == "markdown" else page.as_json
-        print(render(result, {one.command: one.output() for one in running}), end="")
+        text = render(result, {one.command: one.output() for one in running})
     except Exception as error:
         if isinstance(error, PneumoError):
             raise
@@ -61,6 +61,7 @@ def review(arguments: argparse.Namespace) -> int:
         raise ReviewError("this is a defect of pneumo: please report it with the lines above") from None
     finally:
         dvc_diff.stop(running)
+    print(text, end="")
     return EXIT[result.verdict]
 
 

@@ -55,22 +55,19 @@ def _composed(top: Path) -> str:
 
 def _whole(top: Path) -> str:
     """DVC passes over a frozen stage, and compares only what both dvc.yaml and dvc.lock list."""
-    declared = {name: entry.get("do", entry) for name, entry in _yaml(top / "dvc.yaml")["stages"].items()}
-    frozen = [name for name, stage in declared.items() if stage.get("frozen")]
+    stages = {name: entry.get("do", entry) for name, entry in _yaml(top / "dvc.yaml")["stages"].items()}
+    frozen = [name for name, stage in stages.items() if stage.get("frozen")]
     if frozen:
         raise GateError(f"dvc.yaml: stage {frozen[0]} is frozen, so nobody knows what its results are of: take it out")
     for entry, locked in _yaml(top / "dvc.lock")["stages"].items():
-        deps = [
-            dep if isinstance(dep, str) else next(iter(dep))
-            for dep in declared.get(entry.split("@")[0], {}).get("deps", [])
-        ]
-        code = {one for one in deps if one.startswith(CODE)}
-        differs = code ^ {dep["path"] for dep in locked.get("deps", []) if dep["path"].startswith(CODE)}
-        if deps and differs and _current(top, entry):
-            raise GateError(
-                f"{min(differs)} is a dependency of {entry} in one of dvc.yaml and dvc.lock: run `dvc repro`"
-            )
-    return f"dvc.yaml and dvc.lock list the same code: {len(declared)} stages, none frozen"
+        stage = stages.get(entry.split("@")[0])
+        if stage is None or not _current(top, entry):
+            continue
+        declared = {dep if isinstance(dep, str) else next(iter(dep)) for dep in stage.get("deps", [])}
+        differs = {dep for dep in declared ^ {dep["path"] for dep in locked.get("deps", [])} if dep.startswith(CODE)}
+        if differs:
+            raise GateError(f"{entry} depends on {min(differs)} in dvc.yaml or dvc.lock, not in both: `dvc repro`")
+    return f"dvc.yaml and dvc.lock list the same code: {len(stages)} stages, none frozen"
 
 
 def _locked(top: Path) -> str:

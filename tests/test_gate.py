@@ -33,8 +33,8 @@ def edit(path: Path, before: str, after: str) -> None:
 
 def test_the_committed_results_are_those_of_the_committed_code(clone):
     lines = gate.gate(clone)
-    assert len(lines) == 4
-    assert "stages unchanged" in lines[1]
+    assert len(lines) == 5
+    assert "stages unchanged" in lines[2]
     assert not (clone / "data").exists(), "no data are needed"
 
 
@@ -79,14 +79,35 @@ def test_a_lock_mended_by_hand_is_caught_by_the_scores(spoilt):
         gate.gate(spoilt)
 
 
-def test_what_is_not_committed_is_named(spoilt):
-    (spoilt / "scores/val/other.txt").write_text("x")
-    (spoilt / "metrics/another.json").write_text("{}")
-    with pytest.raises(PneumoError):
+@pytest.mark.parametrize(
+    ("path", "before", "after", "says"),
+    [
+        (
+            "dvc.yaml",
+            "    do:\n      desc: ${key} -> weights",
+            "    do:\n      frozen: true\n      desc: ${key} -> weights",
+            "train is frozen",
+        ),
+        (
+            "dvc.yaml",
+            "        - stages/train.py\n",
+            "",
+            "train@cnn depends on stages/train.py in dvc.yaml or dvc.lock, not in both",
+        ),
+        ("params.yaml", "data:", "<<<<<<< HEAD\ndata:", "params.yaml cannot be read"),
+        ("conf/config.yaml", "data: phantom", "data: nowhere", "conf/ does not compose"),
+    ],
+)
+def test_ways_around_it_and_half_merged_files_are_named(spoilt, path, before, after, says):
+    edit(spoilt / path, before, after)
+    with pytest.raises(GateError, match=says):
         gate.gate(spoilt)
-    (spoilt / "scores/val/other.txt").unlink()
-    (spoilt / "metrics/another.json").unlink()
-    (spoilt / "reports/plots/new.csv").write_text("a\n")
+
+
+def test_what_is_not_committed_is_named(spoilt):
+    (spoilt / "conf/model/new.yaml").write_text("new: {}\n")
+    with pytest.raises(GateError, match=r"not committed: conf/model/new\.yaml"):
+        gate.gate(spoilt)
     run(spoilt, "git", "clean", "-fdq")
     run(spoilt, "git", "rm", "-q", "--cached", "dvc.lock")
     with pytest.raises(GateError, match=r"not committed: dvc\.lock"):
@@ -96,7 +117,7 @@ def test_what_is_not_committed_is_named(spoilt):
 def test_the_command_prints_what_it_checked(clone):
     done = subprocess.run([sys.executable, "-m", "pneumo.cli", "gate"], cwd=clone, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 4
+    assert len(done.stdout.splitlines()) == 5
 
 
 @pytest.mark.parametrize(

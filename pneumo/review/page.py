@@ -24,6 +24,7 @@ LIMIT = 64_000  # characters; a comment on GitHub holds 65,536
 FOLDED = 12  # rows of changes or flips from which on they are folded
 WIDTH = 120  # characters of a cell
 NAMED = 3  # stages in a row
+SHOWN = 12  # models with all metrics
 LISTED = 200  # flips; --format json has all
 
 
@@ -44,10 +45,11 @@ def markdown(result: Result, dvc: Mapping[str, str]) -> str:
         lines += [f"### {_named(one)}, all metrics", "", *_metrics(one, result), "", *_footnote(result), ""]
         lines += _flips(one)
     lines += ["### What changed", "", *_changes(result)]
-    for other in result.others:
-        if other.rows and not other.unchanged:
-            shown = _cut([*_metrics(other, result), "", _flip_counts(other)], LIMIT - _length(lines), "--format json")
-            lines += _folded(f"{_named(other)}, all metrics", shown)
+    changed = [other for other in result.others if other.rows and not other.unchanged]
+    for other in changed[:SHOWN]:
+        lines += _folded(f"{_named(other)}, all metrics", [*_metrics(other, result), "", _flip_counts(other)])
+    if len(changed) > SHOWN:
+        lines += [f"All metrics of {len(changed) - SHOWN} more models: `--format json` has them.", ""]
     for command, output in dvc.items():
         shown = _cut(output.splitlines() or ["No difference."], LIMIT - _length(lines), command)
         lines += _folded(f"<code>{_cell(command)}</code>", shown)
@@ -117,9 +119,10 @@ def _images(one: Comparison, result: Result) -> str:
 def _rules(result: Result) -> list[str]:
     rules = result.rules
     margin = f", worse only beyond a loss of {rules.margin:g}" if rules.margin else ""
+    beyond = f"alpha {rules.alpha:g}, two-sided"
     return [
         f"Base is {_cell(result.base.label)}, head is {_cell(result.head.label)}. {WORDS[rules.metric]} decides: "
-        f"better or worse where test and interval agree that it is no chance (alpha {rules.alpha:g}, two-sided){margin}.",
+        f"better or worse where test and interval agree that it is no chance ({beyond}){margin}.",
         "",
     ]
 

@@ -106,6 +106,31 @@ def test_where_dvc_fails_its_words_stand_in_its_place(branches, tmp_path):
     assert "unable to read: 'dvc.yaml'" in done.stdout
 
 
+def test_from_another_folder_that_is_said(branches):
+    (branches / "below").mkdir(exist_ok=True)
+    for words in (["main"], ["main", "better"]):
+        done = pneumo(branches / "below", *words)
+        assert done.returncode == 2
+        assert "run from the project's top folder" in done.stderr
+
+
+def test_neither_a_plain_terminal_nor_a_reader_that_has_seen_enough_makes_it_worse(branches):
+    code = [sys.executable, "-c", CODE, "review", "main", "better"]
+    done = subprocess.run(code, cwd=branches, env={**os.environ, "PYTHONIOENCODING": "latin-1"}, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    shell = f'"{sys.executable}" -c "{CODE}" review main better | true; exit ${{PIPESTATUS[0]}}'
+    done = subprocess.run(["bash", "-c", shell], cwd=branches, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) in [(2, ""), (0, "")]
+
+
+def test_a_defect_is_no_verdict(branches):
+    code = "import pneumo.review.result as r; r.review = lambda *_: 1 / 0; " + CODE
+    done = subprocess.run([sys.executable, "-c", code, "review", "main"], cwd=branches, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "ZeroDivisionError" in done.stderr
+    assert "error: this is a defect of pneumo" in done.stderr
+
+
 def test_make_review_writes_what_it_prints(root, branches, tmp_path):
     shutil.copytree(branches, tmp_path / "p")
     shutil.copy(root / "Makefile", tmp_path / "p/Makefile")

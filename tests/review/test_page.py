@@ -34,10 +34,12 @@ class Cells(HTMLParser):
         super().__init__()
         self.tables: list[list[list[str]]] = []
         self.open: list[str] = []
+        self.seen: set[str] = set()
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
         self.open.append(tag)
+        self.seen.add(tag)
         if tag == "table":
             self.tables.append([])
         elif tag == "tr":
@@ -99,15 +101,19 @@ def test_names_from_the_data_start_no_html_and_leave_their_cells(project):
     test = table(1.0)
     name = "test/NORMAL/<img src=x>|`--`.jpeg"
     for noise in (1.0, 2.0):
-        project.score("cnn", table(noise, seed=3).assign(image=[name, *test["image"][1:]]))
-        project.choose("cnn")
+        odd = table(noise, seed=3).assign(image=[name, *test["image"][1:]], subtype="<i>|a")
+        odd["patient"] = [f"<details>|{patient}" for patient in odd["patient"]]
+        project.score("c|n <i>", odd)
+        project.choose("c|n <i>")
         project.params["model"]["cnn"]["<script>|x"] = noise
         project.commit()
-    text = page.markdown(reviewed(project), DVC)
+    found = reviewed(project)
+    assert found.chosen.flips
+    text = page.markdown(found, DVC)
     html = rendered(text)
     assert html.open == []
-    assert "<img" not in text
-    assert "<script" not in text
+    assert not {"img", "script", "i"} & html.seen
+    assert "model.cnn.<script>|x" in {row[0] for one in html.tables for row in one}, "as code it is shown as it is"
     assert all(len({len(row) for row in one}) == 1 for one in html.tables)
 
 
@@ -132,6 +138,29 @@ def test_many_flips_and_changes_are_folded(tmp_path):
     assert f"<summary>{len(found.chosen.flips) - page.FOLDED} more flipped decisions</summary>" in text
     assert "<summary>Parameters: 20 differences</summary>" in text
     assert sum(len(one) - 1 for one in rendered(text).tables if one[0][0] == "image") == len(found.chosen.flips)
+
+
+def test_it_fits_into_a_comment_however_many_models_and_parameters_there_are(tmp_path):
+    names = [f"model_with_a_long_name_{place:03}" for place in range(60)]
+    project = Project(tmp_path / "p", dict.fromkeys(["cnn", *names], 1.0))
+    project.commit()
+    for place, name in enumerate(names):
+        project.score(name, table(1.2, seed=place + 100))
+    project.params["model"]["cnn"] |= {f"parameter_{place}": "x" * 500 for place in range(3000)}
+    project.commit()
+    text = page.markdown(reviewed(project), {"dvc params diff": "\n".join(["| a | b |"] * 9000)})
+    assert len(text) < 65_536
+    assert "2800 more: `--format json` has all." in text
+    assert rendered(text).open == []
+
+
+def test_of_long_lists_what_they_lost_and_gained_is_shown(project):
+    project.params["audit"] = {"exclude": ["a", "b", "c", "d"]}
+    project.commit()
+    project.params["audit"] = {"exclude": ["a", "b", "c", "e", "f"]}
+    project.commit()
+    rows = [row for one in rendered(page.markdown(reviewed(project), {})).tables for row in one]
+    assert ["audit.exclude", "d of 4", "e, f of 5"] in rows
 
 
 def test_json_has_everything(changed):

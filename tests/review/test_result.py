@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 import yaml
 from project import Project, figures, git, table
+from statsmodels.stats.multitest import multipletests
 
 from pneumo import metrics, scores
 from pneumo.errors import ReviewError
-from pneumo.review import result, snapshot
+from pneumo.review import comparison, result, snapshot
 
 
 def review(project: Project, base: str = "main~1", head: str = "main") -> result.Result:
@@ -24,7 +25,7 @@ def test_identical_commits_are_within_noise_with_no_difference(project):
     assert found.verdict == "within noise"
     assert [one.verdict for one in found.others] == ["within noise"]
     for one in (found.chosen, *found.others):
-        assert one.same_scores
+        assert one.unchanged
         assert one.flips == []
         assert {row.difference for row in one.rows} == {0}
         assert {row.interval for row in one.rows} == {(0, 0)}
@@ -127,7 +128,9 @@ def test_other_test_images_or_labels_are_not_comparable_but_common_ones_are_comp
     assert found.chosen.on_common == "within noise"
     alike = table(1.0).merge(test[["image", "patient", "label"]])
     assert found.chosen.n == len(alike)
-    assert found.chosen.row("accuracy").base == figures(alike)["accuracy"]
+    for metric in ("accuracy", "recall", "roc_auc"):
+        row = found.chosen.row(metric)
+        assert (row.base, row.head) == (figures(alike)[metric], figures(alike)[metric])
 
 
 def test_a_reason_says_what_became_of_the_label_or_the_patient(project):
@@ -285,6 +288,7 @@ def test_other_models_are_corrected_for_their_number_and_unchanged_ones_do_not_c
     p = {one.head: one.row("roc_auc").p for one in found.others}
     assert set(found.p_corrected) == {"a", "b"}
     smaller, larger = sorted(("a", "b"), key=p.get)
+    assert p[smaller] != p[larger]
     assert found.p_corrected[smaller] == pytest.approx(min(1, 2 * p[smaller]))
     assert found.p_corrected[larger] == pytest.approx(max(p[larger], min(1, 2 * p[smaller])))
 
@@ -368,3 +372,126 @@ def test_what_changed_is_listed(project):
     assert changes.data == [("splits.train.images", 300, 310)]
     assert changes.code == [("pneumo/augment.py", "changed", ["audit", "train"])]
     assert changes.libraries == [("torch", "2.13.0", "2.14.0"), ("numpy", "(absent)", "2.1.0")]
+
+
+def test_a_threshold_alone_is_a_change_too(tmp_path):
+    project = Project(tmp_path / "p", {"cnn": 1.0, "vgg16": 1.0, "resnet50": 1.1})
+    project.params["review"]["metric"] = "recall"
+    project.commit()
+    for name in ("cnn", "vgg16", "resnet50"):
+        test = scores.read(project.root / f"scores/test/{name}.csv")
+        project.write(f"metrics/{name}.json", figures(test, 0.95))
+    project.choose("cnn")
+    project.commit()
+    found = review(project)
+    assert found.verdict == "worse"
+    assert not any(one.unchanged for one in (found.chosen, *found.others))
+    assert set(found.p_corrected) == {"vgg16", "resnet50"}
+    assert found.chosen.flips
+    assert found.chosen.row("roc_auc").difference == 0
+
+
+def test_a_verdict_of_another_model_is_by_its_corrected_p(tmp_path):
+    names = [f"m{place:02}" for place in range(12)]
+    project = Project(tmp_path / "p", {"cnn": 1.0} | dict.fromkeys(names, 1.15))
+    project.commit()
+    for place, name in enumerate(names):
+        project.score(name, table(0.85 if place == 0 else 1.15, seed=50 + place))
+    project.commit()
+    found = review(project)
+    raw = {one.head: one.row("roc_auc").p for one in found.others}
+    assert found.p_corrected == pytest.approx(
+        dict(zip(names, multipletests([raw[name] for name in names], method="holm")[1], strict=True))
+    )
+    assert {one.head: one.verdict for one in found.others} == {
+        one.head: comparison.judge(one.row("roc_auc"), found.rules, found.p_corrected[one.head]) for one in found.others
+    }
+    between = [one for one in found.others if raw[one.head] < 0.05 <= found.p_corrected[one.head]]
+    assert between, "one that only the correction saves"
+    assert {one.verdict for one in between} == {"within noise"}
+
+
+def test_a_metric_that_is_off_by_two_in_the_last_digit_is_refused(project):
+    for name in ("cnn", "best"):
+        content = json.loads((project.root / f"metrics/{name}.json").read_text())
+        project.write(f"metrics/{name}.json", content | {"f1": content["f1"] + 2e-6})
+    project.commit()
+    assert "says f1" in review(project).chosen.reasons[0]
+
+
+# Content that no stage writes: each is named, none is a traceback.
+STOPS = [
+    ("dvc.lock", "stages: [1]"),
+    ("dvc.lock", "stages: {a: [1]}"),
+    ("dvc.lock", "stages: {a: {deps: [null]}}"),
+    ("dvc.lock", "stages: {a: {deps: [{path: 5}]}}"),
+    ("dvc.lock", "stages: {1: {}}"),
+    ("params.yaml", "model: {1: {}}"),
+    ("params.yaml", "model: [a]"),
+    ("params.yaml", "[1, 2]"),
+    ("metrics/data.json", "[" * 100_000),
+    ("metrics/data.json", "{1: 2}"),
+]
+INCOMPARABLE = [
+    ("metrics/cnn.json", "[1]", "holds a list"),
+    ("metrics/best.json", '{"model": 5}', "names no model"),
+    ("scores/test/cnn.csv", "image,patient,label,subtype,score,logit\n", "has no rows"),
+    (
+        "scores/val/cnn.csv",
+        "image,patient,label,subtype,score,logit\na,b,1,viral,0.5,0\na,b,c,d,e,f,g,h\n",
+        "is not a table",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "content"), STOPS)
+def test_odd_content_that_stops_the_review_is_named(project, path, content):
+    (project.root / path).write_text(content)
+    git(project.root, "commit", "-qam", "odd")
+    with pytest.raises(ReviewError, match=path):
+        review(project)
+
+
+@pytest.mark.parametrize(("path", "content", "says"), INCOMPARABLE)
+def test_odd_content_of_a_model_makes_it_incomparable(project, path, content, says):
+    (project.root / path).write_text(content)
+    git(project.root, "commit", "-qam", "odd")
+    (reason, *_) = review(project).chosen.reasons
+    assert says in reason
+    assert "\n" not in reason
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1" * 400, "true", '"0.9"', "null"])
+def test_a_figure_that_is_no_number_is_not_believed(project, value):
+    path = project.root / "metrics/vgg16.json"
+    content = json.loads(path.read_text())
+    path.write_text(path.read_text().replace(f'"roc_auc": {content["roc_auc"]}', f'"roc_auc": {value}'))
+    project.commit()
+    (other,) = review(project).others
+    assert other.verdict == "not comparable"
+    assert "metrics/vgg16.json has no roc_auc, or it is no share" in other.reasons[0]
+
+
+def test_a_base_without_rules_leaves_a_note(project):
+    del project.params["review"]
+    first = project.commit()
+    project.params["review"] = {"metric": "accuracy", "margin": 0.9, "alpha": 0.1}
+    project.commit()
+    assert review(project, first).notes == ["base has no `review` in params.yaml; judged by head's."]
+
+
+def test_validation_images_with_other_contents_are_noted(project):
+    project.data["manifest_sha256"] = "9" * 64
+    project.data["parts_sha256"] = {"train": "1" * 64, "val": "9" * 64, "test": "3" * 64}
+    project.commit()
+    assert review(project).notes == [
+        "The validation images differ, so the difference is that of data and code together."
+    ]
+
+
+def test_stages_that_ran_with_different_code_are_a_change(project):
+    lock = yaml.safe_load((project.root / "dvc.lock").read_text())
+    lock["stages"]["audit"] = {"cmd": "x", "deps": [{"path": "pneumo/augment.py", "md5": "2" * 32}]}
+    (project.root / "dvc.lock").write_text(yaml.safe_dump(lock))
+    project.commit()
+    assert review(project).changes.code == [("pneumo/augment.py", "changed", ["audit", "train"])]

@@ -80,6 +80,35 @@ def test_outside_of_a_repository_or_project_that_is_said(tmp_path, monkeypatch):
         snapshot.working_tree(tmp_path)
 
 
+def test_a_symbolic_link_is_named_on_both_sides(project):
+    path = project.root / "scores/test/cnn.csv"
+    path.rename(project.root / "elsewhere.csv")
+    path.symlink_to("../../elsewhere.csv")
+    with pytest.raises(ReviewError, match=r"cnn.csv is a symbolic link"):
+        snapshot.working_tree(project.root)
+    project.commit()
+    with pytest.raises(ReviewError, match=r"main: scores/test/cnn.csv is a symbolic link"):
+        snapshot.commit(project.root, "main")
+
+
+def test_an_unfinished_merge_is_named(project):
+    for branch, value in (("one", 0.1), ("two", 0.2)):
+        git(project.root, "checkout", "-q", "-b", branch, "main")
+        project.params["model"]["cnn"]["lr"] = value
+        project.commit(branch)
+    with pytest.raises(subprocess.CalledProcessError):
+        git(project.root, "merge", "one")
+    with pytest.raises(ReviewError, match=r"a merge is not finished \(params.yaml\)"):
+        snapshot.working_tree(project.root)
+
+
+def test_content_that_git_lacks_is_named(project):
+    blob = git(project.root, "rev-parse", "HEAD:metrics/cnn.json")
+    (project.root / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(ReviewError, match=r"git has not the content of HEAD:metrics/cnn.json: `git fetch`"):
+        snapshot.commit(project.root, "HEAD")
+
+
 def test_without_git_that_is_said(project, monkeypatch):
     monkeypatch.setenv("PATH", str(project.root))
     with pytest.raises(ReviewError, match="no git on the PATH"):
