@@ -79,21 +79,14 @@ def test_a_lock_mended_by_hand_is_caught_by_the_scores(spoilt):
         gate.gate(spoilt)
 
 
+TRAIN = "    do:\n      desc: ${key} -> weights"
+
+
 @pytest.mark.parametrize(
     ("path", "before", "after", "says"),
     [
-        (
-            "dvc.yaml",
-            "    do:\n      desc: ${key} -> weights",
-            "    do:\n      frozen: true\n      desc: ${key} -> weights",
-            "train is frozen",
-        ),
-        (
-            "dvc.yaml",
-            "        - stages/train.py\n",
-            "",
-            "train@cnn depends on stages/train.py in dvc.yaml or dvc.lock, not in both",
-        ),
+        ("dvc.yaml", TRAIN, TRAIN.replace("desc", "frozen: true\n      desc"), "stage train is frozen"),
+        ("dvc.yaml", "        - stages/train.py\n", "", "train@cnn depends on stages/train.py in dvc.yaml or dvc.lock"),
         ("params.yaml", "data:", "<<<<<<< HEAD\ndata:", "params.yaml cannot be read"),
         ("conf/config.yaml", "data: phantom", "data: nowhere", "conf/ does not compose"),
     ],
