@@ -19,6 +19,11 @@ OPTIMIZERS = {
 }
 
 
+def of_epoch(seed: int, epoch: int) -> int:
+    """A seed for each epoch, none of them that of another epoch or of another small seed."""
+    return (seed + 1) * 1_000_003 + epoch * 1_009
+
+
 class Classifier(LightningModule):
     """Trains `network` on batches of packed pixels, uint8 [B, S, S], and labels, float [B].
 
@@ -39,14 +44,20 @@ class Classifier(LightningModule):
         weight_decay: float,
         warmup: float,
         pos_weight: float,
+        seed: int,
     ) -> None:
         super().__init__()
         self.network = network
         self.augmentation = augmentation
         self.input_size = input_size
         self.optimizer, self.lr, self.weight_decay, self.warmup = optimizer, lr, weight_decay, warmup
+        self.seed = seed
         self.register_buffer("pos_weight", torch.tensor(pos_weight), persistent=False)
         self.roc_auc = BinaryAUROC()
+
+    def on_train_epoch_start(self) -> None:
+        """Augmentation and dropout of an epoch follow from seed and epoch alone, so that a resumed run has the same."""
+        torch.manual_seed(of_epoch(self.seed, self.current_epoch) + self.global_rank)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         pixels, labels = batch

@@ -4,26 +4,25 @@ import hashlib
 import json
 import logging
 import shutil
-import sys
-import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, Trainer, seed_everything
+from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from pneumo import backbones, bundle, inference, manifest, packed, scores
+from pneumo import backbones, bundle, checkpoints, inference, manifest, packed, scores
 from pneumo.augment import Augmentation
-from pneumo.classifier import Classifier
+from pneumo.classifier import Classifier, of_epoch
+from pneumo.curves import Curves, on_terminal, say
 from pneumo.errors import TrainingError
 
 MODES = {"roc_auc": "max", "loss": "min"}
-CURVES = {"train_loss": "train/loss", "val_loss": "val/loss", "val_roc_auc": "val/roc_auc"}
 
 
 class Batches(Dataset):
@@ -39,13 +38,31 @@ class Batches(Dataset):
         return torch.from_numpy(self.part.pixels(indices)), self.labels[list(indices)]
 
 
+class Shuffled(Sampler):
+    """An order of `count` rows that follows from seed and epoch alone, so that a resumed run has the same one."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count, self.seed, self.epoch = count, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls it before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(of_epoch(self.seed, self.epoch))
+        yield from torch.randperm(self.count, generator=generator).tolist()
+
+
 def train(
     name: str,
     processed: Path,
     *,
     model: Path,
     curves: Path,
-    checkpoints: Path,
+    interrupted: Path,
     backbone: Mapping[str, Any],
     augmentation: Mapping[str, Any],
     settings: Mapping[str, Any],
@@ -53,8 +70,9 @@ def train(
     """Train `name`: weights, training.json and validation.csv (outputs on validation) in `model`, curves in `curves`.
 
     `backbone` and `augmentation` are the sections model.NAME and augment of params.yaml; `settings` is train without
-    what model.NAME repeats. Only the train and val parts are read.
-    Raises TrainingError where the loss is not finite.
+    what model.NAME repeats. Only the train and val parts are read. A run of the same parameters, data and code that was
+    interrupted is continued after its last completed epoch, from `interrupted`, to the same bytes.
+    Raises TrainingError where the loss is not finite, or the process is told to end.
     """
     _require_devices(settings["accelerator"], settings["devices"])
     parts = {split: packed.read(processed, split) for split in ("train", "val")}
@@ -66,21 +84,31 @@ def train(
         weights=backbone["weights"],
         seed=settings["seed"],
     )
-    classifier = Classifier(
+    module = Classifier(
         network,
         Augmentation(backbone["input_size"], **augmentation),
         input_size=backbone["input_size"],
         pos_weight=_pos_weight(parts["train"], settings["class_weights"]),
         warmup=settings["warmup"],
+        seed=settings["seed"],
         **{key: backbone[key] for key in ("optimizer", "lr", "weight_decay")},
     )
     say(f"{name}: {backbone['architecture']}, {backbones.parameters(network) / 1e6:.1f} M parameters, "
         f"{starting_point(backbone['weights'])}, {backbone['input_size']} px, "
         f"{len(parts['train'])} training and {len(parts['val'])} validation images")  # fmt: skip
-    trainer = fit(classifier, parts, settings, backbone, curves, checkpoints)
+    sha256 = {
+        "manifest": manifest.digest(processed / "manifest.csv"),
+        "params": _digest({"model": backbone, "augment": augmentation, "train": settings}),
+        "code": bundle.code_sha256(),
+        "starting_weights": weights_sha256,
+    }
+    device = inference.device(settings["accelerator"])
+    with (processed / "images.npy").open("rb") as file:
+        pixels = hashlib.file_digest(file, "sha256").hexdigest()
+    run = {**sha256, "pixels": pixels, "versions": bundle.versions(), "device": device.type}
+    trainer = fit(module, parts, settings, backbone, curves, checkpoints.folder(interrupted, run))
     if not trainer.is_global_zero:
         return
-    device = inference.device(settings["accelerator"])
     logits = inference.logits(network, parts["val"], input_size=backbone["input_size"], device=device)
     scores.write(scores.table(parts["val"].rows, logits), model / "validation.csv")
     bundle.write_trained(
@@ -98,30 +126,28 @@ def train(
             "parameters": backbones.parameters(network),
             "flops": backbones.flops(network, backbone["input_size"]),
             "weights": Path(backbone["weights"]).name,
-            "sha256": {
-                "manifest": manifest.digest(processed / "manifest.csv"),
-                "params": _digest({"model": backbone, "augment": augmentation, "train": settings}),
-                "code": bundle.code_sha256(),
-                "starting_weights": weights_sha256,
-            },
+            "sha256": sha256,
             "versions": bundle.versions(),
         },
     )
+    shutil.rmtree(interrupted)
 
 
 def fit(
-    classifier: Classifier,
+    module: Classifier,
     parts: Mapping[str, packed.Part],
     settings: Mapping[str, Any],
     backbone: Mapping[str, Any],
     curves: Path,
-    checkpoints: Path,
+    folder: Path,
 ) -> Trainer:
-    """Fit `classifier` and leave the weights of its best epoch in it; `checkpoints` is gone afterwards."""
+    """Fit `module`, from the last completed epoch in `folder` if there is one, and leave the weights of its best epoch
+    in it.
+    """
     _quieten()
     monitor, mode = f"val_{settings['monitor']}", MODES[settings["monitor"]]
-    shutil.rmtree(checkpoints, ignore_errors=True)
-    best = ModelCheckpoint(checkpoints, "best", monitor=monitor, mode=mode, save_weights_only=True)
+    best = ModelCheckpoint(folder, "best", monitor=monitor, mode=mode, save_weights_only=True)
+    each = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
     trainer = Trainer(
         max_epochs=backbone["epochs"],
         accelerator={"cuda": "gpu", "cpu": "cpu"}[inference.device(settings["accelerator"]).type],
@@ -130,22 +156,30 @@ def fit(
         gradient_clip_val=settings["gradient_clip"],
         deterministic=True,
         callbacks=[
-            best,
             EarlyStopping(monitor, mode=mode, patience=settings["patience"], check_finite=False),
             Curves(curves, backbone["epochs"]),
-            *([RichProgressBar(leave=False)] if sys.stderr.isatty() else []),
+            checkpoints.StayStopped(),
+            *([RichProgressBar(leave=False)] if on_terminal() else []),
+            best,
+            each,  # after all whose state it holds
         ],
-        enable_progress_bar=sys.stderr.isatty(),
+        plugins=[checkpoints.WholeFiles()],
+        enable_progress_bar=on_terminal(),
         logger=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        default_root_dir=checkpoints,
+        default_root_dir=folder,
     )
-    trainer.fit(classifier, *_loaders(parts, backbone["batch_size"], settings))
+    last = checkpoints.last(folder)
+    if last:
+        say(f"continuing the run that was interrupted: {last}")
+    try:
+        trainer.fit(module, *_loaders(parts, backbone["batch_size"], settings), ckpt_path=last, weights_only=True)
+    except SIGTERMException:  # a SystemExit that would say that all is well
+        raise TrainingError("told to end (SIGTERM): the same run continues after its last completed epoch") from None
     if trainer.is_global_zero:
         state = torch.load(best.best_model_path, weights_only=True, map_location="cpu")["state_dict"]
-        classifier.cpu().load_state_dict(state)
-        shutil.rmtree(checkpoints, ignore_errors=True)
+        module.cpu().load_state_dict(state)
     return trainer
 
 
@@ -157,54 +191,18 @@ def _loaders(
             f"{len(parts['train'])} training images do not fill one batch of {batch_size} on each of "
             f"{settings['devices']} devices: lower train.batch_size"
         )
-    generator = torch.Generator().manual_seed(settings["seed"])
-    common: dict[str, Any] = {"batch_size": batch_size, "collate_fn": _as_it_is}
-    return (
-        DataLoader(Batches(parts["train"]), shuffle=True, drop_last=True, generator=generator, **common),
-        DataLoader(Batches(parts["val"]), **common),
-    )
+    order = Shuffled(len(parts["train"]), settings["seed"])
+
+    def loader(split: str, **more: Any) -> DataLoader:
+        # A generator of its own: a loader that starts would else draw from the one that augmentation draws from.
+        common: dict[str, Any] = {"batch_size": batch_size, "collate_fn": _as_it_is, "generator": torch.Generator()}
+        return DataLoader(Batches(parts[split]), **common, **more)
+
+    return loader("train", sampler=order, drop_last=True), loader("val")
 
 
 def _as_it_is(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     return batch
-
-
-class Curves(Callback):
-    """Writes loss and validation ROC AUC after each epoch for `dvc plots` and the editor, and says them in one line."""
-
-    def __init__(self, folder: Path, epochs: int) -> None:
-        self.folder, self.epochs = folder, epochs
-
-    def on_train_start(self, trainer: Trainer, _: Any) -> None:
-        self.started = time.monotonic()
-        self.live = _live(self.folder) if trainer.is_global_zero else None
-
-    def on_train_epoch_end(self, trainer: Trainer, _: Any) -> None:
-        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        if not trainer.is_global_zero:
-            return
-        if self.live:
-            for name, label in CURVES.items():
-                self.live.log_metric(label, float(f"{values[name]:.6g}"))
-            self.live.next_step()
-        done = trainer.current_epoch + 1
-        left = (time.monotonic() - self.started) / done * (self.epochs - done)
-        say(f"epoch {done}/{self.epochs}  train loss {values['train_loss']:.4f}  val loss {values['val_loss']:.4f}  "
-            f"val ROC AUC {values['val_roc_auc']:.4f}  at most {left:.0f} s left")  # fmt: skip
-
-    def on_train_end(self, trainer: Trainer, _: Any) -> None:
-        if self.live:
-            self.live.end()
-            (self.folder / "metrics.json").unlink()  # the last epoch is not the one that is kept
-
-
-def _live(folder: Path) -> Any:
-    """A DVCLive writer. Training alone needs no DVC, so a machine without it gets no curves, and is told so."""
-    try:
-        from dvclive import Live
-    except ImportError:
-        return say("dvclive is not installed: no curves are written")
-    return Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
 
 
 def _require_devices(accelerator: str, devices: int) -> None:
@@ -238,7 +236,3 @@ def _quieten() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.* is deprecated.*")
-
-
-def say(line: str) -> None:
-    print(line, flush=True)

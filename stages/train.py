@@ -19,7 +19,7 @@ def main(name: str) -> None:
         Path("data/processed"),
         model=Path("models/trained", name),
         curves=Path("dvclive", name),
-        checkpoints=Path(".checkpoints", name),
+        interrupted=Path(".checkpoints", name),
         backbone=backbone.model_dump(),
         augmentation=chosen.augment.model_dump(),
         settings=chosen.train.model_dump(exclude=REPEATED),

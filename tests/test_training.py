@@ -74,7 +74,7 @@ def run(processed, out, **changes):
         processed,
         model=out / "model",
         curves=out / "curves",
-        checkpoints=out / "checkpoints",
+        interrupted=out / "checkpoints",
         backbone=BACKBONE | changes.pop("backbone", {}),
         augmentation=AUGMENT,
         settings=SETTINGS | changes.pop("settings", {}),
