@@ -121,8 +121,8 @@ def test_declared_parameters_exist(name):
 
 def test_layers_import_only_downwards():
     layers = [
-        {"params", "manifest", "images", "augment", "backbones", "calibration", "thresholds", "errors", "runtime", "curves"},
-        {"markdown", "published", "runlog", "checkpoints"},
+        {"params", "manifest", "images", "augment", "backbones", "calibration", "thresholds", "errors", "runtime"},
+        {"markdown", "published", "runlog", "checkpoints", "curves"},
         {"scores", "bootstrap", "figures", "templates"},
         {"metrics", "sources", "splits", "packed", "bundle", "decision"},
         {"audit", "classifier", "inference", "choice", "compare"},

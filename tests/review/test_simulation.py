@@ -21,7 +21,7 @@ def test_equal_models_are_within_noise_at_the_nominal_rate():
 def test_a_better_model_is_called_better():
     found = rates("better", PATIENTS, pairs=PAIRS, resamples=400)
     assert found.loc["roc_auc", "better"] > 0.7, found
-    assert (found["worse"] == 0).all(), found
+    assert (found["worse"] <= 0.01).all(), found
 
 
 @pytest.mark.slow

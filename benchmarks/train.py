@@ -1,0 +1,251 @@
+"""Images per second in training, ours against what people would write: `python -m benchmarks.train`.
+
+    python -m benchmarks.train [RAW] [--model cnn] [--size 224] [--batch 32] [--seconds 30] [--rounds 3]
+
+RAW: images as data/raw has them (train/NORMAL/*, ...); without it 256 phantoms of 512 px are drawn. All train the same
+network with the same optimiser in one process, on a GPU where there is one:
+
+    a  pneumo: packed pixels, augmentation of whole batches, Lightning
+    b  the limit: one batch that stays where it is, no data work
+    c  torchvision: ImageFolder, DataLoader with a worker for each core, the same kinds of change per image
+    d  timm: its dataset, loader and transforms, with as many workers
+
+They take turns in each round; the best round of each counts. Packing (once, by preprocess) is timed apart.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import timm.data
+import torch
+import torchvision.transforms.v2 as T
+import yaml
+from lightning.pytorch import Callback, Trainer
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchvision.datasets import ImageFolder
+
+from pneumo import backbones, inference, packed, training
+from pneumo.augment import Augmentation
+from pneumo.classifier import Classifier
+from pneumo.preprocessing import preprocess
+from pneumo.sources import phantom
+
+IMAGES = {
+    "train": {"normal": 96, "bacterial": 96, "viral": 64},
+    "val": {"normal": 4, "bacterial": 4, "viral": 4},
+    "test": {"normal": 4, "bacterial": 4, "viral": 4},
+}
+WARMUP = 2  # steps that do not count
+
+
+class Clock(Callback):
+    """Counts the images of the steps after WARMUP, and ends the run when the time is up."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.steps, self.images, self.started = seconds, 0, 0, 0.0
+
+    def on_train_batch_end(self, trainer: Trainer, module: Any, _: Any, batch: Any, *__: Any) -> None:
+        _wait(module.device)
+        self.steps += 1
+        if self.steps == WARMUP:
+            self.started = time.perf_counter()
+        elif self.steps > WARMUP:
+            self.images += len(batch[1])
+            self.elapsed = time.perf_counter() - self.started
+            trainer.should_stop = trainer.should_stop or self.elapsed > self.seconds
+
+    @property
+    def rate(self) -> float:
+        return self.images / self.elapsed
+
+
+def ours(arguments: argparse.Namespace, store: Path, device: torch.device) -> float:
+    parts = {split: packed.read(store, split) for split in ("train", "val")}
+    clock = Clock(arguments.seconds)
+    training._quieten()
+    trainer = Trainer(
+        max_epochs=10_000,
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=1,
+        precision=training._precision("auto", "auto"),
+        callbacks=[clock],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+    )
+    settings = {"seed": 0, "devices": 1}
+    trainer.fit(_module(arguments), training._loaders(parts, arguments.batch, settings)[0])
+    return clock.rate
+
+
+def by_hand(arguments: argparse.Namespace, batches: Iterable[tuple[Tensor, Tensor]], device: torch.device) -> float:
+    """A plain loop over batches of [B, 1, S, S] in [0, 1]."""
+    module = _module(arguments).to(device).train()
+    optimizer = torch.optim.AdamW(module.network.parameters(), 1e-4)
+    half = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    done, started, elapsed = 0, 0.0, 0.0
+    for step, (pixels, labels) in enumerate(batches):
+        if step == WARMUP:
+            started = time.perf_counter()
+        pixels, labels = pixels.to(device, non_blocking=True), labels.to(device, non_blocking=True).float()
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            logits = module.network(pixels)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(module.network.parameters(), 1.0)
+        optimizer.step()
+        _wait(device)
+        if step >= WARMUP:
+            done += len(labels)
+            elapsed = time.perf_counter() - started
+            if elapsed > arguments.seconds:
+                break
+    return done / elapsed
+
+
+def resident(arguments: argparse.Namespace, _: Path, device: torch.device) -> float:
+    batch = (torch.rand(arguments.batch, 1, arguments.size, arguments.size), torch.arange(arguments.batch) % 2)
+    on_device = tuple(one.to(device) for one in batch)
+    return by_hand(arguments, iter(lambda: on_device, None), device)
+
+
+def torchvision_way(arguments: argparse.Namespace, raw: Path, device: torch.device) -> float:
+    chosen = _augmentation()
+    transform = T.Compose(
+        [
+            T.ToImage(),
+            T.Grayscale(),
+            T.RandomRotation(chosen["rotate"], interpolation=T.InterpolationMode.BILINEAR),
+            T.RandomResizedCrop(arguments.size, chosen["area"], (1 / chosen["aspect"], chosen["aspect"])),
+            T.RandomHorizontalFlip(chosen["flip"]),
+            T.ColorJitter(chosen["brightness"], chosen["contrast"]),
+            T.RandomApply([T.GaussianBlur(5, (0.1, 2.0))], chosen["blur"]),
+            T.ToDtype(torch.float32, scale=True),
+        ]
+    )
+    loader = DataLoader(
+        ImageFolder(str(raw / "train"), transform),
+        arguments.batch,
+        shuffle=True,
+        drop_last=True,
+        num_workers=arguments.workers,
+        persistent_workers=True,
+        pin_memory=device.type == "cuda",
+    )
+    return by_hand(arguments, _forever(loader), device)
+
+
+def timm_way(arguments: argparse.Namespace, raw: Path, device: torch.device) -> float:
+    chosen = _augmentation()
+    loader = timm.data.create_loader(
+        timm.data.create_dataset("", str(raw / "train"), input_img_mode="L"),
+        (1, arguments.size, arguments.size),
+        arguments.batch,
+        is_training=True,
+        mean=(0.0,),
+        std=(1.0,),
+        scale=chosen["area"],
+        ratio=(1 / chosen["aspect"], chosen["aspect"]),
+        hflip=chosen["flip"],
+        color_jitter=(chosen["brightness"], chosen["contrast"]),
+        gaussian_blur_prob=chosen["blur"],
+        interpolation="bilinear",
+        num_workers=arguments.workers,
+        persistent_workers=True,
+        use_prefetcher=device.type == "cuda",
+        device=device,
+    )
+    return by_hand(arguments, _forever(loader), device)
+
+
+def main() -> None:
+    arguments = _arguments()
+    torch.set_num_threads(arguments.threads)
+    device = inference.device("auto")
+    with tempfile.TemporaryDirectory() as folder:
+        raw, store = arguments.raw or Path(folder, "raw"), Path(folder, "processed")
+        if not arguments.raw:
+            phantom.draw(raw, seed=0, images=IMAGES, size=512)
+        started = time.perf_counter()
+        counts = preprocess(raw, store, image_size=arguments.size, max_rejected=0.01, seed=0, val_fraction=0.1)
+        packing = counts["images"] / (time.perf_counter() - started)
+        print(f"{arguments.model}, {arguments.size} px, batch {arguments.batch}, {counts['images']} images, "
+              f"{arguments.threads} threads, {arguments.workers} workers, {_named(device)}, torch {torch.__version__}; "
+              f"best of {arguments.rounds}")  # fmt: skip
+        ways = {
+            "a pneumo": lambda: ours(arguments, store, device),
+            "b limit": lambda: resident(arguments, store, device),
+            "c torchvision": lambda: torchvision_way(arguments, raw, device),
+            "d timm": lambda: timm_way(arguments, raw, device),
+        }
+        best = dict.fromkeys(ways, 0.0)
+        for _ in range(arguments.rounds):
+            for name, way in ways.items():
+                best[name] = max(best[name], way())
+        print(f"{'':<14} images/s   a is")
+        for name, rate in best.items():
+            print(f"{name:<14} {rate:8.1f}   {best['a pneumo'] / rate:.2f} of it")
+        print(f"packing, once: {packing:.1f} images/s")
+
+
+def _module(arguments: argparse.Namespace) -> Classifier:
+    values = yaml.safe_load(Path("conf/model", f"{arguments.model}.yaml").read_text())[arguments.model]
+    network, _ = backbones.create(
+        values["architecture"], input_size=arguments.size, dropout=values["dropout"], weights="none", seed=0
+    )
+    return Classifier(
+        network,
+        Augmentation(arguments.size, **_augmentation()),
+        input_size=arguments.size,
+        optimizer="adamw",
+        lr=1e-4,
+        weight_decay=0.05,
+        warmup=0.1,
+        pos_weight=1.0,
+        seed=0,
+    )
+
+
+def _augmentation() -> dict[str, Any]:
+    """The defaults for real images."""
+    return yaml.safe_load(Path("conf/config.yaml").read_text())["augment"]
+
+
+def _forever(loader: Iterable) -> Iterator:
+    while True:
+        for pixels, labels in loader:
+            yield pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels, labels
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def _named(device: torch.device) -> str:
+    return torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Images per second in training: pneumo, its limit, torchvision, timm.")
+    parser.add_argument("raw", nargs="?", type=Path, metavar="RAW", help="images as data/raw has them; else phantoms")
+    parser.add_argument("--model", default="cnn", help="of conf/model/ (default cnn)")
+    parser.add_argument("--size", type=int, default=224, help="pixels (default 224)")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--seconds", type=float, default=30, help="of each measurement (default 30)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2, help="of torch, as runtime.threads (default 2)")
+    parser.add_argument("--workers", type=int, default=2, help="of the loaders of c and d (default 2)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
