@@ -155,7 +155,7 @@ def timm_way(arguments: argparse.Namespace, raw: Path, device: torch.device) -> 
         scale=chosen["area"],
         ratio=(1 / chosen["aspect"], chosen["aspect"]),
         hflip=chosen["flip"],
-        color_jitter=(chosen["brightness"], chosen["contrast"]),
+        color_jitter=(chosen["brightness"], chosen["contrast"], 0.0),
         gaussian_blur_prob=chosen["blur"],
         interpolation="bilinear",
         num_workers=arguments.workers,
