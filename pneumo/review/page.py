@@ -7,23 +7,15 @@ from dataclasses import asdict
 from typing import Any
 
 from pneumo import markdown as md
+from pneumo import results
+from pneumo.review.cells import cell, code, interval, number, p_value, prose, signed, value_of
 from pneumo.review.changes import Row as Change
-from pneumo.review.comparison import Comparison, Row
+from pneumo.review.comparison import Comparison
 from pneumo.review.result import EXIT, Result
 
-WORDS = {
-    "roc_auc": "ROC AUC",
-    "average_precision": "average precision",
-    "accuracy": "accuracy",
-    "recall": "recall",
-    "specificity": "specificity",
-    "precision": "precision",
-    "f1": "F1",
-}
+WORDS = results.WORDS | {"average_precision": "average precision"}
 LIMIT = 64_000  # characters; a comment on GitHub holds 65,536
 FOLDED = 12  # rows of changes or flips from which on they are folded
-WIDTH = 120  # characters of a cell
-NAMED = 3  # stages in a row
 SHOWN = 12  # models with all metrics
 LISTED = 200  # flips; --format json has all
 
@@ -37,7 +29,7 @@ def markdown(result: Result, dvc: Mapping[str, str]) -> str:
         *_headline(result),
         "",
         *_rules(result),
-        *(f"- {_prose(note)}" for note in result.notes),
+        *(f"- {prose(note)}" for note in result.notes),
         *([""] if result.notes else []),
         *_models(result),
     ]
@@ -52,7 +44,7 @@ def markdown(result: Result, dvc: Mapping[str, str]) -> str:
         lines += [f"All metrics of {len(changed) - SHOWN} more models: `--format json` has them.", ""]
     for command, output in dvc.items():
         shown = _cut(output.splitlines() or ["No difference."], LIMIT - _length(lines), command)
-        lines += _folded(f"<code>{_cell(command)}</code>", shown)
+        lines += _folded(f"<code>{cell(command)}</code>", shown)
     return "\n".join(lines).strip() + "\n"
 
 
@@ -92,7 +84,7 @@ def _headline(result: Result) -> list[str]:
     lines = [
         f"Not comparable{f', {_named(one)}' if one.base else ''}:",
         "",
-        *(f"- {_prose(reason)}" for reason in one.reasons),
+        *(f"- {prose(reason)}" for reason in one.reasons),
     ]
     if one.on_common:
         alike = f"On the {_images(one, result)} that both have alike: **{one.on_common}**."
@@ -103,13 +95,13 @@ def _headline(result: Result) -> list[str]:
 def _sentence(one: Comparison, result: Result) -> str:
     row = one.row(result.rules.metric)
     assert row is not None, "a model that was compared has all metrics"
-    moved = f"{WORDS[row.metric]} {_number(row.base)} → {_number(row.head)}"
+    moved = f"{WORDS[row.metric]} {number(row.base)} → {number(row.head)}"
     if one.unchanged:
         return f"**{_named(one)}**: {moved}, with the same score for every image"
-    p = _p(row.p)
+    p = p_value(row.p)
     p = "too few patients for a test" if not p else f"p {p}" if p.startswith("<") else f"p = {p}"
-    interval = f" {_interval(row)}" if row.interval else ""
-    return f"**{_named(one)}**: {moved}, difference {_signed(row.difference)}{interval}, {p}"
+    around = f" {interval(row)}" if row.interval else ""
+    return f"**{_named(one)}**: {moved}, difference {signed(row.difference)}{around}, {p}"
 
 
 def _images(one: Comparison, result: Result) -> str:
@@ -121,7 +113,7 @@ def _rules(result: Result) -> list[str]:
     margin = f", worse only beyond a loss of {rules.margin:g}" if rules.margin else ""
     beyond = f"alpha {rules.alpha:g}, two-sided"
     return [
-        f"Base is {_cell(result.base.label)}, head is {_cell(result.head.label)}. {WORDS[rules.metric]} decides: "
+        f"Base is {cell(result.base.label)}, head is {cell(result.head.label)}. {WORDS[rules.metric]} decides: "
         f"better or worse where test and interval agree that it is no chance ({beyond}){margin}.",
         "",
     ]
@@ -135,14 +127,14 @@ def _models(result: Result) -> list[str]:
         row = one.row(result.rules.metric)
         p = row.p if row and one is result.chosen else result.p_corrected.get(one.head)
         name = f"**{_named(one)}** (chosen)" if one is result.chosen else _named(one)
-        cells = [_number(row.base), _number(row.head), _signed(row.difference), _interval(row)] if row else [""] * 4
-        rows.append([name, _verdict(one), *cells, _p(p)])
+        cells = [number(row.base), number(row.head), signed(row.difference), interval(row)] if row else [""] * 4
+        rows.append([name, _verdict(one), *cells, p_value(p)])
     lines = md.table(["model", "verdict", f"base {metric}", "head", "difference", _level(result), "p (Holm)"], rows)
-    reasons = [f"- {_named(one)}: {_prose(reason)}" for one in result.others for reason in one.reasons]
+    reasons = [f"- {_named(one)}: {prose(reason)}" for one in result.others for reason in one.reasons]
     if all(one.reasons == result.chosen.reasons for one in result.others if one.reasons):
         reasons = []
     alone = [
-        f"Only in {side}: {_cell(', '.join(names))}."
+        f"Only in {side}: {cell(', '.join(names))}."
         for side, names in (("base", result.only_base), ("head", result.only_head))
         if names
     ]
@@ -158,13 +150,13 @@ def _metrics(one: Comparison, result: Result) -> list[str]:
     rows = [
         [
             WORDS[row.metric],
-            _number(row.base),
-            _number(row.head),
-            _signed(row.difference),
-            _interval(row),
+            number(row.base),
+            number(row.head),
+            signed(row.difference),
+            interval(row),
             row.test or "",
-            _p(row.p),
-            "decides" if row.metric == result.rules.metric else _p(row.p_holm),
+            p_value(row.p),
+            "decides" if row.metric == result.rules.metric else p_value(row.p_holm),
         ]
         for row in one.rows
     ]
@@ -178,7 +170,7 @@ def _footnote(result: Result) -> list[str]:
         "Intervals: patients drawn with replacement, the same draws for base and head. Tests: DeLong, and McNemar in "
         "its exact form, both with patients as units. What does not decide is corrected for its number (Holm): here "
         "the other tests of the table, above the other models. "
-        f"Threshold {_number(before)} in base, {_number(after)} in head."
+        f"Threshold {number(before)} in base, {number(after)} in head."
     ]
 
 
@@ -188,9 +180,9 @@ def _flips(one: Comparison) -> list[str]:
         return lines
     rows = [
         [
-            _code(flip["image"]),
-            _cell(flip["patient"]),
-            _cell(flip["subtype"]) if flip["label"] else "normal",
+            code(flip["image"]),
+            cell(flip["patient"]),
+            cell(flip["subtype"]) if flip["label"] else "normal",
             f"{flip['base']:.3f}",
             f"{flip['head']:.3f}",
             "right" if flip["right"] else "wrong",
@@ -233,22 +225,8 @@ def _change(row: Change) -> list[str]:
     if isinstance(base, list) and isinstance(head, list):  # of a long list only what it lost and gained
         lost, gained = [one for one in base if one not in head], [one for one in head if one not in base]
         if lost or gained:
-            return [_code(key), f"{_value(lost)} of {len(base)}", f"{_value(gained)} of {len(head)}"]
-    return [_code(key), _value(base), _value(head)]
-
-
-def _value(value: Any) -> str:
-    """Of a module the stages that ran it; of a parameter its value, as code, so that it means nothing to Markdown."""
-    if isinstance(value, Mapping):
-        return f"{len(value)} values"
-    if isinstance(value, list) and len(value) > NAMED:
-        return f"{_value(value[:NAMED])} and {len(value) - NAMED} more"
-    text = ", ".join(map(str, value)) if isinstance(value, list) else value if isinstance(value, str) else _json(value)
-    return _code(text[:10] if len(text) == 64 and text.isalnum() else text) if text else "-"
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, default=str)
+            return [code(key), f"{value_of(lost)} of {len(base)}", f"{value_of(gained)} of {len(head)}"]
+    return [code(key), value_of(base), value_of(head)]
 
 
 def _folded(title: str, lines: Iterable[str]) -> list[str]:
@@ -279,44 +257,8 @@ def _parsed(output: str) -> Any:
 
 
 def _named(one: Comparison) -> str:
-    return _cell(one.head if one.base == one.head else f"{one.base} → {one.head}")
+    return cell(one.head if one.base == one.head else f"{one.base} → {one.head}")
 
 
 def _level(result: Result) -> str:
     return f"{100 * (1 - result.rules.alpha):g} % interval"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.6f}"
-
-
-def _signed(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.6f}" if value else f"{0:.6f}"
-
-
-def _interval(row: Row) -> str:
-    return f"[{_signed(row.interval[0])}, {_signed(row.interval[1])}]" if row.interval else "-"
-
-
-def _p(value: float | None) -> str:
-    return "" if value is None else "<0.0001" if value < 0.0001 else f"{value:.4f}"
-
-
-def _code(text: str) -> str:
-    return f"`{_short(text).replace('`', '').replace('|', chr(92) + '|')}`"
-
-
-def _cell(text: str) -> str:
-    """`text` so that it stays in its cell and starts no HTML."""
-    return _short(text).replace("|", "\\|").replace("<", "&lt;")
-
-
-def _prose(text: str) -> str:
-    """A sentence that may hold names in `code`; with names from the data it still starts no HTML and no new line."""
-    parts = " ".join(text.split()).split("`")
-    return "`".join(part if place % 2 else part.replace("<", "&lt;") for place, part in enumerate(parts))
-
-
-def _short(text: str) -> str:
-    one_line = " ".join(str(text).split())
-    return one_line if len(one_line) <= WIDTH else f"{one_line[: WIDTH - 1]}…"

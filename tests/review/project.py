@@ -10,6 +10,7 @@ import pandas as pd
 import yaml
 
 from pneumo import metrics, scores
+from pneumo.review import result, snapshot
 
 PATIENTS = 120
 RESAMPLES = 200
@@ -97,3 +98,8 @@ class Project:
         git(self.root, "add", "-A")
         git(self.root, "commit", "-qm", says, "--allow-empty")
         return git(self.root, "rev-parse", "HEAD")
+
+
+def review(project: Project, base: str = "main~1", head: str = "main") -> result.Result:
+    """As the command compares two commits."""
+    return result.review(snapshot.commit(project.root, base), snapshot.commit(project.root, head))
