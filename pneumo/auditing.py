@@ -59,12 +59,15 @@ def audit(
             "shortcut_coefficients": coefficients,
         }
         separability = shift.separability(table, measured)
-    validation, decided = decision.decide(raw_scores["val"], threshold)
+    validation, decided = decision.decide(
+        raw_scores["val"], None, {**threshold, "scores": "plain"}
+    )  # it sees no pixels
     test = decision.calibrated(raw_scores["test"], decided["temperature"])
     values = metrics.evaluate(
         test,
         decided["threshold"],
         validation=validation,
+        stressed=None,
         temperature=decided["temperature"],
         prevalence=prevalence,
         resamples=resamples,

@@ -1,6 +1,7 @@
 """A model's folder: model.safetensors with the weights, model.json with all that is needed to use them.
 
-Training writes what it knows as training.json; calibration completes that to model.json. An ensemble has no weights of
+Training writes what it knows as training.json; calibration completes that to model.json, with the `views` whose mean a
+score is (pneumo.augment.views). An ensemble has no weights of
 its own: its model.json names its members.
 """
 
@@ -77,7 +78,7 @@ def contract(folder: Path) -> dict[str, Any]:
     """What model.json says. Raises BundleError where it is missing or incomplete."""
     path = folder / "model.json"
     kind = _read(path, ("kind",))["kind"]
-    return _read(path, ENSEMBLE_KEYS if kind == "ensemble" else (*TRAINING_KEYS, *DECISION_KEYS))
+    return _read(path, ENSEMBLE_KEYS if kind == "ensemble" else (*TRAINING_KEYS, "views", *DECISION_KEYS))
 
 
 def _read(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:

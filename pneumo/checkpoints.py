@@ -22,9 +22,9 @@ LAST = "last.ckpt"
 RUNTIME = ("OMP_NUM_THREADS", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", "CUBLAS_WORKSPACE_CONFIG")
 
 
-def folder(home: Path, depends_on: Mapping[str, Any]) -> Path:
+def folder(home: Path, depends_on: Mapping[str, Any], *, mine: bool = True) -> Path:
     """The folder below `home` of the run that `depends_on` names. Those of other runs are deleted: results of theirs
-    could only be had by going back to all that they depended on.
+    could only be had by going back to all that they depended on. Of several processes one cleans up: that with `mine`.
     """
     about = {
         **depends_on,
@@ -33,7 +33,7 @@ def folder(home: Path, depends_on: Mapping[str, Any]) -> Path:
         "place": str(home.resolve()),  # checkpoints name each other by their full path
     }
     name = hashlib.sha256(json.dumps(about, sort_keys=True, default=dict).encode()).hexdigest()[:16]
-    for other in home.iterdir() if home.is_dir() else []:
+    for other in home.iterdir() if mine and home.is_dir() else []:
         if other.name != name:
             shutil.rmtree(other) if other.is_dir() else other.unlink()
     return home / name

@@ -23,11 +23,12 @@ def choose(
 ) -> dict[str, Any]:
     """What models/best/choice.json says: the winner by `metric`, and how far the others are from it.
 
-    `validation`: name -> pneumo.scores.COLUMNS, all of the same images. `contracts`: name -> its model.json. All
-    candidates are drawn together, with the same patients in each of `resamples` draws: `p_best` is the share of draws
-    that a candidate wins, `difference` its metric minus the best one's. A candidate is within noise of the best where
-    the 95 % interval of that difference reaches zero; with `prefer_cheaper` the one with the fewest parameters, then
-    operations, among these is the winner.
+    `validation`: name -> pneumo.scores.COLUMNS, all of the same images, plain or perturbed
+    (pneumo.decision.judged). `contracts`: name -> its model.json. All candidates are drawn together, with the same
+    patients in each of `resamples` draws: `p_best` is the share of draws that a candidate wins, `difference` its
+    metric minus the best one's. A candidate is within noise of the best where the 95 % interval of that difference
+    reaches zero; with `prefer_cheaper` the one with the fewest parameters, then operations, among these is the
+    winner.
     """
     scores.same_images(dict(validation), "validation scores")
     candidates = ranked(validation, contracts, metric)
@@ -59,7 +60,7 @@ def choose(
         "reason": _reason(winner, candidates, metric, prefer_cheaper),
         "prefer_cheaper": prefer_cheaper,
         "resamples": resamples,
-        "n": len(first),
+        "n": int(first["image"].nunique()),
         "patients": int(first["patient"].nunique()),
         "candidates": candidates,
     }

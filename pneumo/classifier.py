@@ -1,22 +1,27 @@
 """The LightningModule: loss, optimiser, schedule and validation metrics around one network."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 from torchmetrics.classification import BinaryAUROC
 
-from pneumo import augment
+from pneumo import augment, perturb
 from pneumo.augment import Augmentation
 from pneumo.backbones import Network
 from pneumo.errors import TrainingError
 
-OPTIMIZERS = {
-    "rmsprop": lambda weights, lr, decay: torch.optim.RMSprop(weights, lr=lr, weight_decay=decay),
-    "adamw": lambda weights, lr, decay: torch.optim.AdamW(weights, lr=lr, weight_decay=decay),
-    "sgd": lambda weights, lr, decay: torch.optim.SGD(weights, lr=lr, weight_decay=decay, momentum=0.9, nesterov=True),
+OPTIMIZERS: Mapping[str, Any] = {
+    "rmsprop": lambda groups, lr, fused: torch.optim.RMSprop(groups, lr=lr),
+    "adamw": lambda groups, lr, fused: torch.optim.AdamW(groups, lr=lr, fused=fused),
+    "sgd": lambda groups, lr, fused: torch.optim.SGD(groups, lr=lr, momentum=0.9, nesterov=True, fused=fused),
 }
+Batch = tuple[Tensor, Tensor, Tensor]
 
 
 def of_epoch(seed: int, epoch: int) -> int:
@@ -25,10 +30,13 @@ def of_epoch(seed: int, epoch: int) -> int:
 
 
 class Classifier(LightningModule):
-    """Trains `network` on batches of packed pixels, uint8 [B, S, S], and labels, float [B].
+    """Trains `network` on batches of packed pixels, uint8 [B, S, S], labels, float [B], and rows of the part, int [B].
 
     lr: the peak of a one-cycle schedule that warms up over the share `warmup` of all steps and then falls along a
-    cosine. pos_weight: weight of a pneumonia image in the cross-entropy, relative to a normal one.
+    cosine. layer_decay: each layer learns at this factor of the rate of the layer above it. pos_weight: weight of a
+    pneumonia image in the cross-entropy, relative to a normal one. label_smoothing: a label is this far from certain.
+    mixup: parameter of the Beta distribution by which pairs of images are mixed (Zhang et al. 2018), 0 for none.
+    ema: decay of the running mean of the weights, which is then what is validated and kept; 0 for none.
     """
 
     pos_weight: Tensor
@@ -42,35 +50,57 @@ class Classifier(LightningModule):
         optimizer: str,
         lr: float,
         weight_decay: float,
+        layer_decay: float,
         warmup: float,
         pos_weight: float,
+        label_smoothing: float,
+        mixup: float,
+        ema: float,
         seed: int,
     ) -> None:
         super().__init__()
         self.network = network
         self.augmentation = augmentation
         self.input_size = input_size
-        self.optimizer, self.lr, self.weight_decay, self.warmup = optimizer, lr, weight_decay, warmup
-        self.seed = seed
+        self.optimizer, self.lr, self.warmup = optimizer, lr, warmup
+        self.weight_decay, self.layer_decay = weight_decay, layer_decay
+        self.label_smoothing, self.mixup, self.seed = label_smoothing, mixup, seed
+        self.averaged = _averaged(network, ema) if ema else None
         self.register_buffer("pos_weight", torch.tensor(pos_weight), persistent=False)
-        self.roc_auc = BinaryAUROC()
+        self.roc_auc, self.stressed_roc_auc = BinaryAUROC(), BinaryAUROC()
+
+    @property
+    def kept(self) -> Network:
+        """The network that is validated and kept: with averaged weights if there are any."""
+        return self.network if self.averaged is None else cast(Network, self.averaged.module)
 
     def on_train_epoch_start(self) -> None:
         """Augmentation and dropout of an epoch follow from seed and epoch alone, so that a resumed run has the same."""
         torch.manual_seed(of_epoch(self.seed, self.current_epoch) + self.global_rank)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        pixels, labels = batch
-        loss = self._loss(self.network(self.augmentation(pixels)), labels)
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        pixels, labels, _rows = batch
+        grey = self.augmentation(pixels)
+        targets = labels * (1 - self.label_smoothing) + self.label_smoothing / 2
+        if self.mixup:
+            grey, targets = _mixed(grey, targets, self.mixup)
+        loss = self._loss(self.network(grey), targets)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(labels), sync_dist=True)
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
-        pixels, labels = batch
-        logits = self.network(augment.resize(pixels, self.input_size)).float()
-        self.roc_auc.update(logits.sigmoid(), labels.int())  # of logits torchmetrics guesses by batch what they are
-        self.log("val_loss", self._loss(logits, labels), batch_size=len(labels), sync_dist=True)
-        self.log("val_roc_auc", self.roc_auc, batch_size=len(labels))
+    def on_train_batch_end(self, *_: Any) -> None:
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.network)
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        pixels, labels, rows = batch
+        plain = augment.resize(pixels, self.input_size)
+        stressed = perturb.mixed(pixels, rows.tolist(), self.input_size)
+        for prefix, grey, roc_auc in (("val", plain, self.roc_auc), ("val_stressed", stressed, self.stressed_roc_auc)):
+            logits = self.kept(grey).float()
+            roc_auc.update(logits.sigmoid(), labels.int())  # of logits torchmetrics guesses by batch what they are
+            self.log(f"{prefix}_loss", self._loss(logits, labels), batch_size=len(labels), sync_dist=True)
+            self.log(f"{prefix}_roc_auc", roc_auc, batch_size=len(labels))
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         loss = F.binary_cross_entropy_with_logits(logits.float(), labels, pos_weight=self.pos_weight)
@@ -84,13 +114,60 @@ class Classifier(LightningModule):
         return loss
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        optimizer = OPTIMIZERS[self.optimizer](self.network.parameters(), self.lr, self.weight_decay)
+        groups = _groups(self.network, self.lr, self.weight_decay, self.layer_decay)
+        fused = self.trainer.precision != "16-mixed"  # whose loss scaling and clipping a fused step would bypass
+        optimizer = OPTIMIZERS[self.optimizer](groups, self.lr, fused)
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
-            max_lr=self.lr,
+            max_lr=[group["lr"] for group in groups],
             total_steps=steps,
             pct_start=max(self.warmup, min(2 / steps, 1.0)),  # OneCycleLR divides by zero at a warm-up of one step
             cycle_momentum=False,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _groups(network: Network, lr: float, weight_decay: float, layer_decay: float) -> list[dict[str, Any]]:
+    """Weights by their rate and decay. Biases and the scales of normalisation do not decay."""
+    if layer_decay == 1:
+        body: list[dict[str, Any]] = [
+            {"params": [one for one in network.body.parameters() if one.ndim > 1], "weight_decay": weight_decay},
+            {"params": [one for one in network.body.parameters() if one.ndim <= 1], "weight_decay": 0.0},
+        ]
+    else:
+        from timm.optim import param_groups_layer_decay  # timm has already been imported: the network is one of its
+
+        body = param_groups_layer_decay(network.body, weight_decay, layer_decay=layer_decay)
+    head: dict[str, Any] = {"params": list(network.head.parameters()), "weight_decay": weight_decay}
+    return [
+        {"params": group["params"], "weight_decay": group["weight_decay"], "lr": lr * group.get("lr_scale", 1.0)}
+        for group in (*body, head)
+        if group["params"]
+    ]
+
+
+def _mixed(grey: Tensor, targets: Tensor, mixup: float) -> tuple[Tensor, Tensor]:
+    """Each image and target mixed with those of another sample of the batch."""
+    shares = torch.full((len(grey),), mixup, device=grey.device)
+    share = torch.distributions.Beta(shares, shares).sample()
+    other = torch.randperm(len(grey), device=grey.device)
+    of_grey = share.view(-1, 1, 1, 1)
+    return of_grey * grey + (1 - of_grey) * grey[other], share * targets + (1 - share) * targets[other]
+
+
+def _averaged(network: Network, decay: float) -> AveragedModel:
+    """The exponential moving average of weights and of the statistics of normalisation. At first it forgets faster, so
+    that the random start does not stay in it: after n steps the decay is at most (1 + n) / (10 + n).
+    """
+
+    def update(averages: Sequence[Tensor], current: Sequence[Tensor], steps: Tensor | int) -> None:
+        now = min(decay, (1 + float(steps)) / (10 + float(steps)))
+        for average, value in zip(averages, current, strict=True):
+            if average.is_floating_point():
+                average.lerp_(value, 1 - now)
+            else:
+                average.copy_(value)
+
+    averaged = AveragedModel(network, multi_avg_fn=update, use_buffers=True)
+    return averaged.requires_grad_(False)

@@ -6,7 +6,7 @@ processors and builds of numpy and scipy.
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +36,22 @@ def same(committed: Any, right: Any, path: Path, rests_on: Sequence[Path], key: 
         raise VerifyError(difference(path, key, committed, right, rests_on))
 
 
-def same_file(path: Path, table: pd.DataFrame, rests_on: Sequence[Path]) -> None:
-    """The file holds `table` as pneumo.scores.write writes it, byte for byte, so that nothing else is in it."""
+def same_file(
+    path: Path,
+    table: pd.DataFrame,
+    rests_on: Sequence[Path],
+    write: Callable[[pd.DataFrame, Path], None] = scores.write,
+) -> None:
+    """The file holds `table` as `write` writes it, byte for byte, so that nothing else is in it."""
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder, "scores.csv")
-        scores.write(table, written)
+        write(table, written)
         right = written.read_text(encoding="utf-8").split("\n")
     found = path.read_text(encoding="utf-8").split("\n")
     for at in range(max(len(found), len(right))):
         one, other = (lines[at] if at < len(lines) else "" for lines in (found, right))
         if one != other:
-            key, was, right_value = _cell(one, other)
+            key, was, right_value = _cell(one, other, right[0].split(","))
             raise VerifyError(difference(path, f"line {at + 1}, {key}", was, right_value, rests_on or [path]))
 
 
@@ -86,8 +91,8 @@ def _equal(committed: Any, right: Any, unit: float) -> bool:
     return type(committed) is type(right) and committed == right
 
 
-def _cell(committed: str, right: str) -> tuple[str, str, str]:
+def _cell(committed: str, right: str, columns: Sequence[str]) -> tuple[str, str, str]:
     """The first column in which two lines of a scores table differ, and both values; the lines if all are the same."""
-    cells = list(zip(scores.COLUMNS, committed.split(","), right.split(","), strict=False))
+    cells = list(zip(columns, committed.split(","), right.split(","), strict=False))
     differs = [(f"{column} of {cells[0][1]}", a, b) for column, a, b in cells if a != b]
     return differs[0] if differs else ("the line", committed, right)

@@ -6,8 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-CURVES = {"train_loss": "train/loss", "val_loss": "val/loss", "val_roc_auc": "val/roc_auc"}
+CURVES = {
+    "train_loss": "train/loss",
+    "val_loss": "val/loss",
+    "val_roc_auc": "val/roc_auc",
+    "val_stressed_loss": "val/stressed_loss",
+    "val_stressed_roc_auc": "val/stressed_roc_auc",
+}
 
 
 class Curves(Callback):
@@ -38,7 +45,8 @@ class Curves(Callback):
         done = len(self.rows)
         left = (time.monotonic() - self.started) / (done - self.resumed) * (self.epochs - done)
         say(f"epoch {done}/{self.epochs}  train loss {values['train_loss']:.4f}  val loss {values['val_loss']:.4f}  "
-            f"val ROC AUC {values['val_roc_auc']:.4f}  at most {left:.0f} s left")  # fmt: skip
+            f"val ROC AUC {values['val_roc_auc']:.4f}, stressed {values['val_stressed_roc_auc']:.4f}  "
+            f"at most {left:.0f} s left")  # fmt: skip
 
     def on_fit_end(self, trainer: Trainer, _: Any) -> None:
         if self.live:
@@ -62,7 +70,14 @@ def _live(folder: Path) -> Any:
 
 
 def say(line: str) -> None:
-    print(line, flush=True)
+    """Of several processes the first one speaks."""
+    if first_process():
+        print(line, flush=True)
+
+
+def first_process() -> bool:
+    """Also before the processes of a run have found each other."""
+    return rank_zero_only.rank == 0  # type: ignore[attr-defined]
 
 
 def on_terminal() -> bool:

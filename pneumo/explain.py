@@ -191,7 +191,8 @@ def _folders(best: Path, contract: Mapping[str, Any]) -> dict[str, Path]:
 
 
 def _member(folder: Path, part: packed.Part, device: torch.device) -> Member:
-    network, contract = inference.load(folder)
+    contract = bundle.contract(folder)
+    network = inference.load(folder, contract)
     if part.images.shape[1] != contract["image_size"]:
         raise BundleError(
             f"{folder} was trained on pixels of {contract['image_size']}, "
@@ -228,7 +229,9 @@ def _require_same_model(
     """A picture must not carry the score of another model. Tolerant, since GPU and CPU differ a little."""
     found = []
     for one in members.values():
-        logits = inference.logits(one.network, part, input_size=one.contract["input_size"], device=device)
+        logits = inference.logits(
+            one.network, part, input_size=one.contract["input_size"], views=one.contract["views"], device=device
+        )
         found.append(logits / (one.contract["temperature"] if contract["kind"] == "ensemble" else 1))
     said = table.set_index("image").loc[part.rows["image"], "logit"].to_numpy()
     odd = part.rows.loc[~np.isclose(np.mean(found, axis=0), said, rtol=0.02, atol=0.02), "image"]

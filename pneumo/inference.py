@@ -1,19 +1,24 @@
 """A bundle's network and its outputs. Logits are computed in float32 whatever the training precision was."""
 
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from pneumo import augment, backbones, bundle, packed
+from pneumo import augment, backbones, packed, perturb
 from pneumo.backbones import Network, Normalisation
-from pneumo.errors import TrainingError
+from pneumo.errors import BundleError, TrainingError
 
 
-def load(folder: Path) -> tuple[Network, dict]:
-    """The network of a bundle with its trained weights, in evaluation mode, and its contract."""
-    contract = bundle.contract(folder)
+def load(folder: Path, contract: Mapping[str, Any]) -> Network:
+    """The network of a bundle with its trained weights, in evaluation mode.
+
+    `contract`: its model.json or training.json.
+    """
     network, _ = backbones.create(
         contract["architecture"],
         input_size=contract["input_size"],
@@ -22,20 +27,74 @@ def load(folder: Path) -> tuple[Network, dict]:
         seed=0,
     )
     network.normalise_with(Normalisation(**contract["normalisation"]))
-    return network.eval(), contract
+    return network.eval()
+
+
+def part(folder: Path, contract: Mapping[str, Any], processed: Path, split: str) -> packed.Part:
+    """One split of `processed`. Raises BundleError where its pixels are not of the size that the bundle is for."""
+    found = packed.read(processed, split)
+    if found.images.shape[1] != contract["image_size"]:
+        raise BundleError(
+            f"{folder} was trained on pixels of {contract['image_size']}, "
+            f"and {processed} holds {found.images.shape[1]}: run `dvc repro`"
+        )
+    return found
 
 
 @torch.inference_mode()
 def logits(
-    network: Network, part: packed.Part, *, input_size: int, device: torch.device, batch_size: int = 64
+    network: Network,
+    part: packed.Part,
+    *,
+    input_size: int,
+    views: Mapping[str, Any],
+    device: torch.device,
+    batch_size: int = 64,
 ) -> NDArray[np.float32]:
-    """The output for each row of `part`, float32 [n]: the logit of pneumonia, before calibration."""
+    """The output for each row of `part`, float32 [n]: the logit of pneumonia, before calibration.
+
+    `views`: flip and zooms, as for pneumo.augment.views; the mean of their logits is the output.
+    """
+    return _outputs(network, part, lambda pixels, _: [augment.resize(pixels, input_size)], views, device, batch_size)[
+        :, 0
+    ]
+
+
+@torch.inference_mode()
+def stressed_logits(
+    network: Network,
+    part: packed.Part,
+    *,
+    input_size: int,
+    views: Mapping[str, Any],
+    device: torch.device,
+    batch_size: int = 64,
+) -> NDArray[np.float32]:
+    """The same under each of pneumo.stress.PERTURBATIONS, in one pass over the pixels: float32 [n, K]."""
+    return _outputs(
+        network, part, lambda pixels, rows: perturb.each(pixels, rows, input_size), views, device, batch_size
+    )
+
+
+def _outputs(
+    network: Network,
+    part: packed.Part,
+    variants: Callable[[Tensor, range], Iterable[Tensor]],
+    views: Mapping[str, Any],
+    device: torch.device,
+    batch_size: int,
+) -> NDArray[np.float32]:
     network = network.to(device).eval()
     found = []
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
         for start in range(0, len(part), batch_size):
-            pixels = torch.from_numpy(part.pixels(slice(start, start + batch_size))).to(device)
-            found.append(network(augment.resize(pixels, input_size)).cpu())
+            rows = range(start, min(start + batch_size, len(part)))
+            pixels = torch.from_numpy(part.pixels(slice(rows.start, rows.stop))).to(device)
+            columns = [
+                torch.stack([network(view) for view in augment.views(grey, **views)]).mean(dim=0)
+                for grey in variants(pixels, rows)
+            ]
+            found.append(torch.stack(columns, dim=1).cpu())
     return torch.cat(found).numpy()
 
 

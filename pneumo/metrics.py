@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import ks_2samp
 from sklearn import metrics as sk
 
-from pneumo import bootstrap, calibration
+from pneumo import bootstrap, calibration, scores, stress
 
 ORACLE_NOTE = "the best that any threshold gives on these very images: known only afterwards, not achievable in advance"
 
@@ -18,6 +18,7 @@ def evaluate(
     threshold: float,
     *,
     validation: pd.DataFrame,
+    stressed: pd.DataFrame | None,
     temperature: float,
     prevalence: float,
     resamples: int,
@@ -25,7 +26,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """All numbers of the test part, rounded to six digits; null where a number cannot be had.
 
-    `table`, `validation`: pneumo.scores.COLUMNS of test and validation; the latter for `score_shift` alone.
+    `table`, `validation`: pneumo.scores.COLUMNS of test and validation; the latter for `score_shift` and `stress`.
+    `stressed`: pneumo.stress.COLUMNS of validation; without it there is no `stress`, which is of validation, not test.
     prevalence: share of pneumonia for which `ppv` and `npv` are given. `ci95`: 95 % intervals by drawing patients with
     replacement, `resamples` times. `at_half`: the same decisions at 0.5. `uncalibrated`: calibration of the scores
     before temperature scaling. `oracle`: see its note.
@@ -50,7 +52,33 @@ def evaluate(
         "uncalibrated": _calibration(y, calibration.calibrate(logits, 1.0), logits),
         "score_shift": score_shift(validation, table, threshold),
         "oracle": oracle(y, s),
+        **({} if stressed is None else {"stress": stress_table(validation, stressed, temperature, threshold)}),
     }
+
+
+def stress_table(
+    validation: pd.DataFrame, stressed: pd.DataFrame, temperature: float, threshold: float
+) -> dict[str, Any]:
+    """ROC AUC, and recall and specificity at `threshold`, of validation images: `plain`, all perturbed ones together
+    (`all`), and by kind and strength of perturbation.
+    """
+
+    def row(labels: ArrayLike, values: ArrayLike) -> dict[str, float]:
+        decided = decisions(labels, values, threshold, subtypes=np.full(len(np.asarray(labels)), "unknown"))
+        return {key: decided[key] for key in ("recall", "specificity")} | {
+            "roc_auc": ranking(labels, values)["roc_auc"]
+        }
+
+    def perturbed(table: pd.DataFrame, column: str) -> dict[str, float]:
+        return row(table["label"], scores.six_digits(calibration.calibrate(table[column], temperature)))
+
+    found: dict[str, Any] = {
+        "plain": row(validation["label"], validation["score"]),
+        "all": perturbed(stress.pooled(stressed), "logit"),
+    }
+    for name, (kind, strength) in zip(stress.NAMES, stress.PERTURBATIONS, strict=True):
+        found.setdefault(kind, {})[f"{strength:g}"] = perturbed(stressed, name)
+    return found
 
 
 def decisions(labels: ArrayLike, scores: ArrayLike, threshold: float, subtypes: ArrayLike) -> dict[str, Any]:

@@ -14,6 +14,8 @@ Positive = Annotated[int, Field(strict=True, ge=1)]
 Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
 PositiveFraction = Annotated[float, Field(strict=True, gt=0, le=1)]
 Share = Annotated[float, Field(strict=True, gt=0, lt=1)]
+Share0 = Annotated[float, Field(strict=True, ge=0, lt=1)]
+Scores = Literal["plain", "stressed"]
 Rate = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 RESERVED = ("best", "data", "shortcut")  # metrics/ has files of these names
@@ -80,12 +82,16 @@ class Augment(Section):
     rotate: Annotated[float, Field(strict=True, ge=0, le=180)]  # degrees to either side
     area: tuple[PositiveFraction, PositiveFraction]  # share of the field that a random crop keeps
     aspect: Annotated[float, Field(strict=True, ge=1, le=4)]  # width to height of the crop, up to this or its inverse
+    shift: Annotated[float, Field(strict=True, ge=0, le=0.5)]  # of the crop beyond the border, in shares of the field
     flip: Fraction  # probability of a left-right mirror image
     brightness: Annotated[float, Field(strict=True, ge=0, lt=1)]
     contrast: Annotated[float, Field(strict=True, ge=0, lt=1)]
     gamma: Annotated[float, Field(strict=True, ge=1, le=4)]
+    local_contrast: Fraction  # probability
     blur: Fraction  # probability
     noise: Fraction  # probability
+    erase: Fraction  # probability
+    mixup: NonNegative  # parameter of the Beta distribution of the share of another image
 
     @field_validator("area")
     @classmethod
@@ -99,15 +105,21 @@ class Train(Section):
     """What all backbones share; a backbone's own values stand in `model.NAME`."""
 
     seed: Count
-    epochs: Positive
+    recipe: Literal["fine_tune", "from_scratch"]
+    epochs: Count
     batch_size: Annotated[int, Field(strict=True, ge=2)]
     weights: Weights
     input: Literal["native", "small"]
-    monitor: Literal["roc_auc", "loss"]
+    probe: Rate | None
+    layer_decay: PositiveFraction
+    label_smoothing: Share0
+    ema: Share0
+    monitor: Literal["roc_auc", "loss", "stressed_roc_auc", "stressed_loss"]
     patience: Positive
     warmup: Share
     gradient_clip: Rate
-    class_weights: Literal["balanced", "none"]
+    imbalance: Literal["weights", "sampling", "none"]
+    compile: Annotated[bool, Field(strict=True)]
     accelerator: Literal["auto", "cpu", "gpu"]
     devices: Positive
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
@@ -122,15 +134,25 @@ class Backbone(Section):
     input_size: Annotated[int, Field(strict=True, ge=32, le=1024)]
     dropout: Annotated[float, Field(strict=True, ge=0, lt=1)]
     optimizer: Literal["rmsprop", "adamw", "sgd"]
+    lrs: dict[Literal["fine_tune", "from_scratch"], Rate]
     lr: Rate
     weight_decay: NonNegative
-    epochs: Positive
+    layer_decay: PositiveFraction
+    epochs: Count
     batch_size: Annotated[int, Field(strict=True, ge=2)]
+
+
+class Views(Section):
+    """Test-time augmentation: a score is the mean over these views of an image."""
+
+    flip: Annotated[bool, Field(strict=True)]
+    zooms: Annotated[list[Annotated[float, Field(strict=True, ge=0.5, le=1)]], Field(min_length=1)]
 
 
 class Threshold(Section):
     """How the decision threshold is found on validation scores; `value` belongs to some policies."""
 
+    scores: Scores
     policy: Literal["youden", "f1", "sensitivity", "specificity", "fixed"]
     value: Fraction | None
 
@@ -160,6 +182,7 @@ class Evaluate(Section):
 
 
 class Select(Section):
+    scores: Scores
     metric: Literal["roc_auc", "average_precision", "accuracy", "f1", "recall", "specificity"]
     prefer_cheaper: Annotated[bool, Field(strict=True)]
 
@@ -201,6 +224,7 @@ class Params(Section):
     train: Train
     model: Annotated[dict[str, Backbone], Field(min_length=1)]
     ensembles: dict[str, Ensemble]
+    views: Views
     threshold: Threshold
     bootstrap: Bootstrap
     evaluate: Evaluate

@@ -1,7 +1,7 @@
 """A folder that records a run, params.yaml, metrics/ and scores/, read without believing that its parts agree."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pneumo import scores
+from pneumo import scores, stress
 from pneumo.compare import history
 from pneumo.errors import VerifyError
-from pneumo.params import Bootstrap, Ensemble, Evaluate, Select, Threshold
+from pneumo.params import Bootstrap, Ensemble, Evaluate, Scores, Select, Threshold
 
 BASELINE = "shortcut"
 OTHER_METRICS = ("best", "data")
@@ -27,6 +27,16 @@ class Network(BaseModel):
     input_size: int
 
 
+class PastThreshold(Threshold):
+    """Of a record from before there was stress validation, too."""
+
+    scores: Scores = "plain"
+
+
+class PastSelect(Select):
+    scores: Scores = "plain"
+
+
 class Basis(BaseModel):
     """The sections of params.yaml that figures rest on.
 
@@ -37,10 +47,10 @@ class Basis(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
     model: dict[str, Network]
     ensembles: dict[str, Ensemble]
-    threshold: Threshold
+    threshold: PastThreshold
     bootstrap: Bootstrap
     evaluate: Evaluate
-    select: Select
+    select: PastSelect
 
     @property
     def candidates(self) -> list[str]:
@@ -50,15 +60,19 @@ class Basis(BaseModel):
 
 @dataclass(frozen=True)
 class Model:
-    """Metrics and scores (pneumo.scores.COLUMNS) of one model, and where they were read."""
+    """Metrics and scores (pneumo.scores.COLUMNS) of one model, and where they were read. `stressed`: its outputs on
+    perturbed validation images (pneumo.stress.COLUMNS); the baseline and old records have none.
+    """
 
     name: str
     metrics: Mapping[str, Any]
     validation: pd.DataFrame
     test: pd.DataFrame
+    stressed: pd.DataFrame | None
     metrics_path: Path
     validation_path: Path
     test_path: Path
+    stressed_path: Path
 
 
 @dataclass(frozen=True)
@@ -118,7 +132,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def score_path(folder: Path, part: str, name: str) -> Path:
-    """The scores of a model on `part`, val or test. Those of the baseline, no candidate, have a folder of their own."""
+    """The scores of a model on `part`: val, test or stress. The baseline, no candidate, has a folder of its own."""
     return folder / "scores" / (f"{BASELINE}/{part}.csv" if name == BASELINE else f"{part}/{name}.csv")
 
 
@@ -143,7 +157,8 @@ def _names(folder: Path, basis: Basis) -> list[str]:
     found: dict[str, Path] = {}
     for path in sorted([*(folder / "metrics").glob("[!.]*"), *(folder / "scores").rglob("[!.]*")]):
         name = BASELINE if path.parent.name == BASELINE else path.stem
-        paths = (folder / "metrics" / f"{name}.json", *(score_path(folder, part, name) for part in ("val", "test")))
+        parts = ("val", "test", "stress")
+        paths = (folder / "metrics" / f"{name}.json", *(score_path(folder, part, name) for part in parts))
         if path.is_file() and path not in paths:
             raise VerifyError(f"{path} is no file of metrics or scores that can be verified: take it away")
         if path.is_file() and (path.parent.name != "metrics" or name not in OTHER_METRICS):
@@ -163,12 +178,16 @@ def _model(folder: Path, name: str) -> Model:
             f"{missing[0]} is missing, and {says}: {_restore(missing[0])}; of a model that is no longer wanted, "
             "take all three files away, its metrics and its scores on val and test"
         )
-    return Model(name, read_json(paths[0]), _scores(paths[1]), _scores(paths[2]), *paths)
+    stressed = score_path(folder, "stress", name)
+    found = _scores(stressed, stress.read) if stressed.is_file() else None
+    return Model(
+        name, read_json(paths[0]), _scores(paths[1]), _scores(paths[2]), found, paths[0], paths[1], paths[2], stressed
+    )
 
 
-def _scores(path: Path) -> pd.DataFrame:
+def _scores(path: Path, read: Callable[[Path], pd.DataFrame] = scores.read) -> pd.DataFrame:
     try:
-        return scores.read(path)
+        return read(path)
     except ValueError as error:
         raise VerifyError(f"{path} is not a table: {error}; {_restore(path)}") from None
 

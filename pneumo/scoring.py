@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pneumo import bundle, decision, ensemble, inference, packed, scores
+from pneumo import bundle, decision, ensemble, inference, scores
 from pneumo.errors import BundleError
 
 
@@ -31,14 +31,15 @@ def score(
 
 
 def _logits(folder: Path, processed: Path, split: str, accelerator: str, weights: str | None = None) -> pd.DataFrame:
-    network, contract = inference.load(folder)
+    contract = bundle.contract(folder)
     if weights not in (None, contract["sha256"]["weights"]):
         raise BundleError(f"{folder} is not the network that the ensemble was made of: run `dvc repro`")
-    part = packed.read(processed, split)
-    if part.images.shape[1] != contract["image_size"]:
-        raise BundleError(
-            f"{folder} was trained on pixels of {contract['image_size']}, "
-            f"and {processed} holds {part.images.shape[1]}: run `dvc repro`"
-        )
-    device = inference.device(accelerator)
-    return scores.table(part.rows, inference.logits(network, part, input_size=contract["input_size"], device=device))
+    part = inference.part(folder, contract, processed, split)
+    found = inference.logits(
+        inference.load(folder, contract),
+        part,
+        input_size=contract["input_size"],
+        views=contract["views"],
+        device=inference.device(accelerator),
+    )
+    return scores.table(part.rows, found)

@@ -1,11 +1,11 @@
-"""Train one backbone: data, Trainer, callbacks, best checkpoint -> bundle and validation scores."""
+"""Train one backbone: linear probe, Trainer, callbacks, best checkpoint -> bundle."""
 
 import hashlib
 import json
 import logging
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,47 +13,16 @@ import torch
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader
 
-from pneumo import backbones, bundle, checkpoints, inference, manifest, packed, scores
+from pneumo import backbones, bundle, checkpoints, feeding, inference, manifest, packed, probe
 from pneumo.augment import Augmentation
-from pneumo.classifier import Classifier, of_epoch
-from pneumo.curves import Curves, on_terminal, say
+from pneumo.backbones import Network
+from pneumo.classifier import Classifier
+from pneumo.curves import Curves, first_process, on_terminal, say
 from pneumo.errors import TrainingError
 
-MODES = {"roc_auc": "max", "loss": "min"}
-
-
-class Batches(Dataset):
-    """A split of the packed store that hands out whole batches: uint8 [B, S, S] and float labels [B]."""
-
-    def __init__(self, part: packed.Part) -> None:
-        self.part, self.labels = part, torch.from_numpy(part.labels)
-
-    def __len__(self) -> int:
-        return len(self.part)
-
-    def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        return torch.from_numpy(self.part.pixels(indices)), self.labels[list(indices)]
-
-
-class Shuffled(Sampler):
-    """An order of `count` rows that follows from seed and epoch alone, so that a resumed run has the same one."""
-
-    def __init__(self, count: int, seed: int) -> None:
-        self.count, self.seed, self.epoch = count, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Lightning calls it before each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(of_epoch(self.seed, self.epoch))
-        yield from torch.randperm(self.count, generator=generator).tolist()
+MODES = {"roc_auc": "max", "loss": "min", "stressed_roc_auc": "max", "stressed_loss": "min"}
 
 
 def train(
@@ -63,16 +32,18 @@ def train(
     model: Path,
     curves: Path,
     interrupted: Path,
+    features: Path,
     backbone: Mapping[str, Any],
     augmentation: Mapping[str, Any],
     settings: Mapping[str, Any],
 ) -> None:
-    """Train `name`: weights, training.json and validation.csv (outputs on validation) in `model`, curves in `curves`.
+    """Train `name`: weights and training.json in `model`, curves in `curves`.
 
     `backbone` and `augmentation` are the sections model.NAME and augment of params.yaml; `settings` is train without
-    what model.NAME repeats. Only the train and val parts are read. A run of the same parameters, data and code that was
-    interrupted is continued after its last completed epoch, from `interrupted`, to the same bytes.
-    Raises TrainingError where the loss is not finite, or the process is told to end.
+    what model.NAME repeats. Only the train and val parts are read. Features for the linear probe are kept in
+    `features`. A run of the same parameters, data and code that was interrupted is continued after its last completed
+    epoch, from `interrupted`, to the same bytes.
+    Raises TrainingError where the loss is not finite, the process is told to end, or nothing is left to train.
     """
     _require_devices(settings["accelerator"], settings["devices"])
     parts = {split: packed.read(processed, split) for split in ("train", "val")}
@@ -83,15 +54,6 @@ def train(
         dropout=backbone["dropout"],
         weights=backbone["weights"],
         seed=settings["seed"],
-    )
-    module = Classifier(
-        network,
-        Augmentation(backbone["input_size"], **augmentation),
-        input_size=backbone["input_size"],
-        pos_weight=_pos_weight(parts["train"], settings["class_weights"]),
-        warmup=settings["warmup"],
-        seed=settings["seed"],
-        **{key: backbone[key] for key in ("optimizer", "lr", "weight_decay")},
     )
     say(f"{name}: {backbone['architecture']}, {backbones.parameters(network) / 1e6:.1f} M parameters, "
         f"{starting_point(backbone['weights'])}, {backbone['input_size']} px, "
@@ -105,15 +67,38 @@ def train(
     device = inference.device(settings["accelerator"])
     with (processed / "images.npy").open("rb") as file:
         pixels = hashlib.file_digest(file, "sha256").hexdigest()
-    run = {**sha256, "pixels": pixels, "versions": bundle.versions(), "device": device.type}
-    trainer = fit(module, parts, settings, backbone, curves, checkpoints.folder(interrupted, run))
-    if not trainer.is_global_zero:
-        return
-    logits = inference.logits(network, parts["val"], input_size=backbone["input_size"], device=device)
-    scores.write(scores.table(parts["val"].rows, logits), model / "validation.csv")
+    depends_on = {"pixels": pixels, "versions": bundle.versions(), "device": device.type, **sha256}
+    if settings["probe"] and weights_sha256:
+        probe.initialise_head(
+            network,
+            parts["train"],
+            input_size=backbone["input_size"],
+            strength=settings["probe"],
+            balanced=settings["imbalance"] != "none",
+            device=device,
+            cache=features,
+            depends_on={
+                "architecture": backbone["architecture"],
+                "starting_weights": weights_sha256,
+                **{key: depends_on[key] for key in ("pixels", "manifest", "versions", "device", "code")},
+            },
+        )
+    kept = network
+    if backbone["epochs"]:
+        module = _classifier(network, parts["train"], backbone, augmentation, settings)
+        folder = checkpoints.folder(interrupted, depends_on, mine=first_process())
+        trainer = fit(module, parts, settings, backbone, curves, folder)
+        if not trainer.is_global_zero:
+            return
+        kept = module.kept
+    elif not (settings["probe"] and weights_sha256):
+        raise TrainingError(
+            f"model.{name}.epochs is 0, which leaves the linear probe alone, and there is none: it needs train.probe "
+            f"and starting weights (model.{name}.weights is {backbone['weights']})"
+        )
     bundle.write_trained(
         model,
-        network.state_dict(),
+        kept.state_dict(),
         {
             "name": name,
             "kind": "backbone",
@@ -124,13 +109,13 @@ def train(
             "dropout": backbone["dropout"],
             "labels": ["normal", "pneumonia"],
             "parameters": backbones.parameters(network),
-            "flops": backbones.flops(network, backbone["input_size"]),
+            "flops": backbones.flops(kept, backbone["input_size"]),
             "weights": Path(backbone["weights"]).name,
             "sha256": sha256,
             "versions": bundle.versions(),
         },
     )
-    shutil.rmtree(interrupted)
+    shutil.rmtree(interrupted, ignore_errors=True)
 
 
 def fit(
@@ -144,7 +129,9 @@ def fit(
     """Fit `module`, from the last completed epoch in `folder` if there is one, and leave the weights of its best epoch
     in it.
     """
-    _quieten()
+    quieten()
+    if settings["compile"]:
+        module.network.compile()
     monitor, mode = f"val_{settings['monitor']}", MODES[settings["monitor"]]
     best = ModelCheckpoint(folder, "best", monitor=monitor, mode=mode, save_weights_only=True)
     each = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
@@ -152,7 +139,8 @@ def fit(
         max_epochs=backbone["epochs"],
         accelerator={"cuda": "gpu", "cpu": "cpu"}[inference.device(settings["accelerator"]).type],
         devices=settings["devices"],
-        precision=_precision(settings["precision"], settings["accelerator"]),
+        precision=resolved_precision(settings["precision"], settings["accelerator"]),
+        use_distributed_sampler=False,  # pneumo.feeding shares the order out
         gradient_clip_val=settings["gradient_clip"],
         deterministic=True,
         callbacks=[
@@ -174,7 +162,7 @@ def fit(
     if last:
         say(f"continuing the run that was interrupted: {last}")
     try:
-        trainer.fit(module, *_loaders(parts, backbone["batch_size"], settings), ckpt_path=last, weights_only=True)
+        trainer.fit(module, *loaders(parts, backbone["batch_size"], settings), ckpt_path=last, weights_only=True)
     except SIGTERMException:  # a SystemExit that would say that all is well
         raise TrainingError("told to end (SIGTERM): the same run continues after its last completed epoch") from None
     if trainer.is_global_zero:
@@ -183,26 +171,38 @@ def fit(
     return trainer
 
 
-def _loaders(
+def loaders(
     parts: Mapping[str, packed.Part], batch_size: int, settings: Mapping[str, Any]
 ) -> tuple[DataLoader, DataLoader]:
+    """Batches for training and for validation. Each process validates all images, so that none counts twice."""
     if len(parts["train"]) < batch_size * settings["devices"]:
         raise TrainingError(
             f"{len(parts['train'])} training images do not fill one batch of {batch_size} on each of "
             f"{settings['devices']} devices: lower train.batch_size"
         )
-    order = Shuffled(len(parts["train"]), settings["seed"])
-
-    def loader(split: str, **more: Any) -> DataLoader:
-        # A generator of its own: a loader that starts would else draw from the one that augmentation draws from.
-        common: dict[str, Any] = {"batch_size": batch_size, "collate_fn": _as_it_is, "generator": torch.Generator()}
-        return DataLoader(Batches(parts[split]), **common, **more)
-
-    return loader("train", sampler=order, drop_last=True), loader("val")
+    weights = feeding.balanced(parts["train"].labels) if settings["imbalance"] == "sampling" else None
+    order = feeding.Shuffled(len(parts["train"]), settings["seed"], weights)
+    device = inference.device(settings["accelerator"]).type
+    train = feeding.loader(parts["train"], batch_size, device, order)
+    return train, feeding.loader(parts["val"], batch_size, device)
 
 
-def _as_it_is(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    return batch
+def _classifier(
+    network: Network,
+    part: packed.Part,
+    backbone: Mapping[str, Any],
+    augmentation: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> Classifier:
+    changes = {key: value for key, value in augmentation.items() if key != "mixup"}
+    return Classifier(
+        network,
+        Augmentation(backbone["input_size"], **changes),
+        pos_weight=_pos_weight(part, settings["imbalance"]),
+        mixup=augmentation["mixup"],
+        **{key: settings[key] for key in ("warmup", "label_smoothing", "ema", "seed")},
+        **{key: backbone[key] for key in ("input_size", "optimizer", "lr", "weight_decay", "layer_decay")},
+    )
 
 
 def _require_devices(accelerator: str, devices: int) -> None:
@@ -210,12 +210,13 @@ def _require_devices(accelerator: str, devices: int) -> None:
         raise TrainingError(f"train.devices is {devices}, and torch finds no GPU: use train.devices=1")
 
 
-def _pos_weight(part: packed.Part, class_weights: str) -> float:
+def _pos_weight(part: packed.Part, imbalance: str) -> float:
     pneumonia = float(part.labels.sum())
-    return (len(part) - pneumonia) / pneumonia if class_weights == "balanced" else 1.0
+    return (len(part) - pneumonia) / pneumonia if imbalance == "weights" else 1.0
 
 
-def _precision(precision: str, accelerator: str) -> Any:
+def resolved_precision(precision: str, accelerator: str) -> Any:
+    """`auto`: bf16-mixed on a GPU that computes in it, else 32-true."""
     if precision != "auto":
         return precision
     on_gpu = inference.device(accelerator).type == "cuda"
@@ -231,8 +232,8 @@ def _digest(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=dict).encode()).hexdigest()
 
 
-def _quieten() -> None:
-    """Lightning's advice on workers does not fit data that is already in memory."""
+def quieten() -> None:
+    """Lightning's advice does not fit data that is in memory, or a folder that a run continues from on purpose."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.* is deprecated.*")
+    for message in ("does not have many workers", "treespec, LeafSpec.* is deprecated", "exists and is not empty"):
+        warnings.filterwarnings("ignore", message=f".*{message}.*")

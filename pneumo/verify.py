@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from pneumo import choice, decision, ensemble, metrics, record, scores, tables, thresholds
+from pneumo import choice, decision, ensemble, metrics, record, scores, stress, tables
 from pneumo.compare import ABSENT, difference, history, numbers, same, same_file
 from pneumo.errors import VerifyError
 from pneumo.record import BASELINE, Model, Record
@@ -53,6 +53,8 @@ def verify_record(read: Record, tally: Tally) -> None:
     """Add to `tally` what `read` gives, or raise VerifyError with the first figure that differs."""
     for part in ("validation", "test"):
         _same_images(read, part)
+    for model in read.models.values():
+        _same_stressed_images(model)
     _parts_are_apart(read)
     for name in read.models:
         _verify_scores(read, name, tally)
@@ -64,7 +66,7 @@ def verify_record(read: Record, tally: Tally) -> None:
         tally.taken += Counter(dict.fromkeys((f"{key} of a network" for key in unverified), 1))
     _verify_best(read, tally)
     _verify_data(read, tally)
-    tally.files += 3 * len(read.models) + 2
+    tally.files += 3 * len(read.models) + 2 + sum(one.stressed is not None for one in read.models.values())
 
 
 def expected(read: Record, name: str) -> dict[str, Any]:
@@ -74,6 +76,7 @@ def expected(read: Record, name: str) -> dict[str, Any]:
         model.test,
         model.metrics["threshold"],
         validation=model.validation,
+        stressed=model.stressed,
         temperature=model.metrics["temperature"],
         prevalence=read.basis.evaluate.prevalence,
         resamples=read.basis.bootstrap.resamples,
@@ -103,6 +106,15 @@ def _same_images(read: Record, part: str) -> None:
                 )
 
 
+def _same_stressed_images(model: Model) -> None:
+    keys = list(scores.KEY_COLUMNS)
+    if model.stressed is not None and not model.stressed[keys].equals(model.validation[keys]):
+        raise VerifyError(
+            f"{model.stressed_path} and {model.validation_path} are not of the same images, patients and labels\n  "
+            f"{history(model.stressed_path, model.validation_path)}"
+        )
+
+
 def _parts_are_apart(read: Record) -> None:
     """No patient and no image is in both parts. All models have the same ones, so the first stands for all."""
     model = next(iter(read.models.values()))
@@ -123,7 +135,8 @@ def _verify_scores(read: Record, name: str, tally: Tally) -> None:
         _require(model, ("members",))
         rests_on = [read.models[one].validation_path for one in read.basis.model]
         same(model.metrics["members"], _selected(read, name), model.metrics_path, rests_on, "members")
-    found = decision.decide(model.validation, read.basis.threshold.model_dump())[1]
+    policy = _policy(read, model)
+    found = decision.decide(model.validation, model.stressed, policy)[1]
     temperature = model.metrics["temperature"]
     unit = 1.5 * 10.0 ** (math.floor(math.log10(found["temperature"])) - 5)
     same(temperature, found["temperature"], model.metrics_path, [model.validation_path], "temperature", unit)
@@ -133,10 +146,45 @@ def _verify_scores(read: Record, name: str, tally: Tally) -> None:
             raw = _mean_logit(read, name, part)
         same_file(_path(model, part), decision.calibrated(raw, temperature), [*_members_paths(read, name, part)])
         tally.recomputed["scores"] += len(raw)
+    if model.stressed is not None:
+        right = _mean_stressed(read, name) if "members" in model.metrics else model.stressed
+        members = [one.stressed_path for one in _members(read, name)] if "members" in model.metrics else []
+        same_file(model.stressed_path, right, members, stress.write)
+        tally.recomputed["scores"] += len(right) * len(stress.NAMES)
     # Of the scores under the committed temperature, which may differ from the one found here by a last digit.
+    threshold = decision.find_threshold(model.validation, model.stressed, temperature, policy)
+    rests_on = [model.validation_path if policy["scores"] == "plain" else model.stressed_path]
+    same(model.metrics["threshold"], threshold, model.metrics_path, rests_on, "threshold")
+
+
+def _policy(read: Record, model: Model) -> dict[str, Any]:
+    """The section threshold. The baseline, which sees no pixels, has its threshold from plain scores in any case."""
     policy = read.basis.threshold.model_dump()
-    threshold = thresholds.find(model.validation["label"], model.validation["score"], **policy)
-    same(model.metrics["threshold"], threshold, model.metrics_path, [model.validation_path], "threshold")
+    if model.name == BASELINE:
+        return {**policy, "scores": "plain"}
+    if policy["scores"] == "stressed" and model.stressed is None:
+        raise VerifyError(f"{model.stressed_path} is missing, and threshold.scores is stressed")
+    return policy
+
+
+def _judged(read: Record, name: str) -> pd.DataFrame:
+    """The scores on which select_best compares this model."""
+    model, kind = read.models[name], read.basis.select.scores
+    if kind == "stressed" and model.stressed is None:
+        raise VerifyError(f"{model.stressed_path} is missing, and select.scores is stressed")
+    return decision.judged(model.validation, model.stressed, model.metrics["temperature"], kind)
+
+
+def _mean_stressed(read: Record, name: str) -> pd.DataFrame:
+    members = {one.name: one for one in _members(read, name)}
+    tables_of = {}
+    for one in members.values():
+        if one.stressed is None:
+            raise VerifyError(
+                f"{one.stressed_path} is missing, and {read.models[name].stressed_path} is the mean of it"
+            )
+        tables_of[one.name] = one.stressed
+    return stress.mean_logit(tables_of, {key: one.metrics["temperature"] for key, one in members.items()})
 
 
 def _mean_logit(read: Record, name: str, part: str) -> pd.DataFrame:
@@ -163,7 +211,7 @@ def _selected(read: Record, name: str) -> list[str]:
     """The members that params.yaml selects on validation."""
     names = list(read.basis.model)
     return ensemble.members(
-        {one: read.models[one].validation for one in names},
+        {one: _judged(read, one) for one in names},
         {one: read.contract(one) for one in names},
         read.basis.ensembles[name].top,
         read.basis.select.metric,
@@ -184,7 +232,7 @@ def _verify_best(read: Record, tally: Tally) -> None:
     """metrics/best.json names the model that validation chooses, and repeats its metrics."""
     candidates = {name: read.models[name] for name in read.basis.candidates}
     chosen = choice.choose(
-        {name: model.validation for name, model in candidates.items()},
+        {name: _judged(read, name) for name in candidates},
         {name: read.contract(name) for name in candidates},
         read.basis.select.metric,
         prefer_cheaper=read.basis.select.prefer_cheaper,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pneumo import bundle, decision, ensemble, params, scores
+from pneumo import bundle, decision, ensemble, params, scores, stress
 from stages import run
 
 TRAINED = Path("models/trained")
@@ -12,12 +12,23 @@ def main(name: str) -> None:
     chosen = params.load()
     contracts = {one: bundle.contract(TRAINED / one) for one in chosen.model}
     raw = {one: scores.read_raw(TRAINED / one / "validation.csv") for one in contracts}
-    validation = {one: decision.calibrated(table, contracts[one]["temperature"]) for one, table in raw.items()}
-    members = ensemble.members(validation, contracts, chosen.ensembles[name].top, chosen.select.metric)
+    stressed = {one: stress.read(TRAINED / one / "stress.csv") for one in contracts}
+    judged = {
+        one: decision.judged(
+            decision.calibrated(raw[one], contract["temperature"]),
+            stressed[one],
+            contract["temperature"],
+            chosen.select.scores,
+        )
+        for one, contract in contracts.items()
+    }
+    members = ensemble.members(judged, contracts, chosen.ensembles[name].top, chosen.select.metric)
     temperatures = {one: contracts[one]["temperature"] for one in members}
     mean = ensemble.mean_logit({one: raw[one] for one in members}, temperatures)
-    scored, decided = decision.decide(mean, chosen.threshold.model_dump())
+    mean_stressed = stress.mean_logit({one: stressed[one] for one in members}, temperatures)
+    scored, decided = decision.decide(mean, mean_stressed, chosen.threshold.model_dump())
     scores.write(scored, Path("scores/val", f"{name}.csv"))
+    stress.write(mean_stressed, Path("scores/stress", f"{name}.csv"))
     contract = ensemble.contract(name, {one: contracts[one] for one in members}, decided)
     bundle.write_json(Path("models/ensembles", name, "model.json"), contract)
     print(f"{name}: mean logit of {', '.join(members)}, threshold {decided['threshold']:.4g}")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pneumo import bundle, metrics, params, runtime, scores
+from pneumo import bundle, metrics, params, runtime, scores, stress
 from stages import run
 
 TRAINED, ENSEMBLES = Path("models/trained"), Path("models/ensembles")
@@ -23,6 +23,7 @@ def main(name: str) -> None:
         scores.read(path),
         contract["threshold"],
         validation=scores.read(Path("scores/val", f"{name}.csv")),
+        stressed=stress.read(Path("scores/stress", f"{name}.csv")),
         temperature=contract["temperature"],
         prevalence=chosen.evaluate.prevalence,
         resamples=chosen.bootstrap.resamples,

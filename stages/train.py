@@ -1,4 +1,4 @@
-"""Train the backbone that the command line names -> its weights, outputs on validation and curves."""
+"""Train the backbone that the command line names -> its weights and curves."""
 
 from pathlib import Path
 
@@ -20,6 +20,7 @@ def main(name: str) -> None:
         model=Path("models/trained", name),
         curves=Path("dvclive", name),
         interrupted=Path(".checkpoints", name),
+        features=Path(".features"),
         backbone=backbone.model_dump(),
         augmentation=chosen.augment.model_dump(),
         settings=chosen.train.model_dump(exclude=REPEATED),
