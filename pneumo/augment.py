@@ -124,7 +124,9 @@ class Augmentation(nn.Module):
 
 
 def _local_contrast(grey: Tensor) -> Tensor:
-    return kornia.enhance.equalize_clahe(grey, clip_limit=CLIP, grid_size=TILES)
+    """Part of the way to CLAHE, for each sample another part."""
+    share = torch.rand(len(grey), 1, 1, 1, device=grey.device)
+    return grey.lerp(kornia.enhance.equalize_clahe(grey, clip_limit=CLIP, grid_size=TILES), share)
 
 
 def _blurred(grey: Tensor) -> Tensor:

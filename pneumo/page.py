@@ -40,6 +40,8 @@ def render(results: Results, figures: Path) -> str:
         suspects=gallery.suspected_labels(results),
         explained=_explained(results),
         shift=_largest_shifts(results),
+        stress=_stress_rows(results),
+        samples=pictures.strip(results.root / "reports/explain/samples.png"),
         coefficients=results.audit["shortcut_coefficients"].to_dict("records"),
     )
 
@@ -56,6 +58,14 @@ def _explained(results: Results) -> list[tuple[str, list[Mapping[str, Any]]]]:
     folder = results.root / "reports/explain"
     cases = [one | {"source": pictures.strip(folder / one["file"])} for one in results.explained["cases"]]
     return [(words, [one for one in cases if one["kind"] == kind]) for kind, words in KINDS.items()]
+
+
+def _stress_rows(results: Results) -> list[tuple[str, Mapping[str, Any]]]:
+    """Words for the perturbation and its metrics of the chosen model: none, all together, and one by one."""
+    table = results.best["stress"]
+    rows = [("none", table["plain"]), ("all perturbed images", table["all"])]
+    kinds = [kind for kind in table if kind not in ("plain", "all")]
+    return rows + [(f"{kind} {strength}", row) for kind in kinds for strength, row in table[kind].items()]
 
 
 def _largest_shifts(results: Results) -> list[Mapping[str, Any]]:

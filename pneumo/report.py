@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from pneumo import bootstrap, calibration, model_card, page, published, verdict
-from pneumo.figures import curves, distributions
+from pneumo.figures import curves, distributions, stress
 from pneumo.markdown import interval, number, table, weights, with_interval
 from pneumo.metrics import net_benefit
 from pneumo.results import WORDS, Results
@@ -97,6 +97,10 @@ def _draw_curves(
     at = results.best["threshold"]
     curves.decision_curve(folder / "decision_curve.svg", THRESHOLDS, benefit, treat_all, chosen, at)
     curves.training(folder / "training.svg", results.history, chosen)
+    stress.ranking(
+        folder / "stress_ranking.svg", {name: one["stress"] for name, one in results.metrics.items()}, chosen
+    )
+    stress.decisions(folder / "stress_decisions.svg", results.best["stress"], chosen)
 
 
 def _draw_distributions(results: Results, folder: Path) -> None:

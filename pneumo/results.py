@@ -35,14 +35,20 @@ CHOICE = ("model", "metric", "reason", "resamples", "n", "patients", "candidates
 CANDIDATE = ("model", "kind", "parameters", "p_best", "difference", "difference_ci95", "within_noise")
 EXPLAINED = ("model", "cases", "layers", "mean_correlation", "defined_correlations")
 AUDIT = ("features", "near_duplicates", "shift", "shortcut_coefficients", "suspected_labels")
-HISTORY = {"train_loss": "train/loss.tsv", "val_loss": "val/loss.tsv", "val_roc_auc": "val/roc_auc.tsv"}
+HISTORY = {
+    "train_loss": "train/loss.tsv",
+    "val_loss": "val/loss.tsv",
+    "val_roc_auc": "val/roc_auc.tsv",
+    "val_stressed_loss": "val/stressed_loss.tsv",
+    "val_stressed_roc_auc": "val/stressed_roc_auc.tsv",
+}
 
 
 @dataclass(frozen=True)
 class Results:
     """`metrics`, `test` and `validation` by name of the model, in the order of the choice; those of the shortcut
     baseline apart. `choice`, `data`, `explained`, `contract`: choice.json, data.json, explain.json and model.json.
-    `history`: model, epoch, train_loss, val_loss, val_roc_auc. `audit`: the tables of data/audit by their names.
+    `history`: model, epoch and the columns of HISTORY. `audit`: the tables of data/audit by their names.
     """
 
     choice: Mapping[str, Any]
@@ -98,6 +104,8 @@ def read(root: Path, names: Sequence[str]) -> Results:
     ranked = [one["model"] for one in choice["candidates"]]
     trained = [one["model"] for one in choice["candidates"] if one["kind"] == "backbone"]
     metrics = {name: _metrics(root / f"metrics/{name}.json", f"evaluate@{name}") for name in ranked}
+    for name, one in metrics.items():
+        _require(root / f"metrics/{name}.json", one, ("stress",), f"evaluate@{name}")
     baseline = _metrics(root / f"metrics/{BASELINE}.json", "audit")
     data = _json(root / "metrics/data.json", "audit")
     _require(root / "metrics/data.json", data, ("source", "splits", "audit", "manifest_sha256"), "audit")
@@ -187,8 +195,13 @@ def _tables(folder: Path, metrics: Mapping[str, Any]) -> dict[str, pd.DataFrame]
 
 
 def _history(folder: Path, name: str) -> pd.DataFrame:
-    """model, epoch, train_loss, val_loss, val_roc_auc. Of an epoch that was run again the last row counts."""
+    """model, epoch and the columns of HISTORY; no rows of a model that is a linear probe alone.
+
+    Of an epoch that was run again the last row counts.
+    """
     columns = []
+    if folder.is_dir() and not any(folder.iterdir()):
+        return pd.DataFrame(columns=["model", "epoch", *HISTORY])
     for column, place in HISTORY.items():
         path = folder / place
         if not path.is_file():

@@ -96,6 +96,8 @@ def train(
             f"model.{name}.epochs is 0, which leaves the linear probe alone, and there is none: it needs train.probe "
             f"and starting weights (model.{name}.weights is {backbone['weights']})"
         )
+    else:
+        (curves / "plots/metrics").mkdir(parents=True, exist_ok=True)  # there are no epochs to draw
     bundle.write_trained(
         model,
         kept.state_dict(),

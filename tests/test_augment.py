@@ -7,23 +7,29 @@ OFF = {
     "rotate": 0,
     "area": (1.0, 1.0),
     "aspect": 1.0,
+    "shift": 0,
     "flip": 0,
     "brightness": 0,
     "contrast": 0,
     "gamma": 1,
+    "local_contrast": 0,
     "blur": 0,
     "noise": 0,
+    "erase": 0,
 }
 STRONG = {
     "rotate": 10,
     "area": (0.25, 1.0),
     "aspect": 1.35,
+    "shift": 0.1,
     "flip": 0.5,
     "brightness": 0.2,
     "contrast": 0.4,
     "gamma": 1.6,
+    "local_contrast": 0.2,
     "blur": 0.2,
     "noise": 0.2,
+    "erase": 0.2,
 }
 
 
@@ -58,7 +64,7 @@ def test_shape_and_range(pixels):
 def test_each_change_does_something_and_differs_between_samples(pixels, name):
     torch.manual_seed(0)
     same = pixels[:1].expand(16, -1, -1)
-    changes = {name: 1.0 if name in ("blur", "noise") else STRONG[name]}
+    changes = {name: 1.0 if name in ("local_contrast", "blur", "noise", "erase") else STRONG[name]}
     if name == "aspect":
         changes["area"] = (0.5, 0.5)  # a crop of the whole field cannot change its aspect
     changed = Augmentation(48, **(OFF | changes))(same)

@@ -54,7 +54,8 @@ def write_bundle(folder, name, seed):
     }
     bundle.write_trained(folder, drawn(name, seed).state_dict(), trained)
     decided = {"temperature": 1.5, "threshold": 0.5, "threshold_policy": {"policy": "fixed", "value": 0.5}}
-    bundle.write_json(folder / "model.json", bundle.trained(folder) | decided)
+    views = {"views": {"flip": False, "zooms": [1.0]}}
+    bundle.write_json(folder / "model.json", bundle.trained(folder) | views | decided)
 
 
 def with_both_decisions(folder, processed):
@@ -242,7 +243,8 @@ def test_every_architecture_gives_a_map_of_the_size_of_the_image(architecture, i
 
 
 def test_the_map_is_of_the_part_and_not_of_the_batch(processed, best):
-    network, contract = inference.load(best[0])
+    contract = bundle.contract(best[0])
+    network = inference.load(best[0], contract)
     one, test = member(network, contract["input_size"]), packed.read(processed, "test")
     alone = explain.maps(one, packed.Part(test.rows.iloc[[9]], test.images, test.where[[9]]), CPU)[0]
     np.testing.assert_allclose(explain.maps(one, test, CPU)[9], alone, atol=1e-4)

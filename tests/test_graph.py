@@ -80,7 +80,7 @@ def produced(name: str) -> set[str]:
 
 
 def test_the_choice_cannot_reach_test_scores():
-    assert upstream("select_best") == {"ensemble", "calibrate", "train", "preprocess", "download"}
+    assert upstream("select_best") == {"ensemble", "calibrate", "validate", "train", "preprocess", "download"}
     assert not any(dep.startswith(("scores/test", "metrics")) for dep in paths(body("select_best")["deps"]))
 
 
@@ -102,7 +102,7 @@ def test_the_report_depends_on_its_templates():
 
 
 def test_data_moves_one_way():
-    order = ["download", "preprocess", "audit", "train", "calibrate", "ensemble"]
+    order = ["download", "preprocess", "audit", "train", "validate", "calibrate", "ensemble"]
     order += ["evaluate", "evaluate_ensemble", "select_best", "explain", "report"]
     assert list(STAGES) == order
     for position, name in enumerate(order):
@@ -124,10 +124,11 @@ def test_layers_import_only_downwards():
         {"params", "manifest", "images", "augment", "backbones", "calibration", "thresholds", "errors", "runtime"},
         {"markdown", "published", "runlog", "checkpoints", "curves"},
         {"scores", "bootstrap", "figures", "templates"},
-        {"metrics", "sources", "splits", "packed", "bundle", "decision"},
+        {"stress", "sources", "splits", "packed", "bundle"},
+        {"metrics", "decision", "perturb", "probe"},
         {"audit", "classifier", "inference", "choice", "compare"},
-        {"preprocessing", "auditing", "training", "ensemble", "results", "record"},
-        {"scoring", "explain", "gallery", "verdict", "tables"},
+        {"preprocessing", "auditing", "feeding", "validation", "ensemble", "results", "record"},
+        {"training", "scoring", "explain", "samples", "gallery", "verdict", "tables"},
         {"page", "model_card", "verify", "review"},
         {"report", "gate"},
         {"cli"},

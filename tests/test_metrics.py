@@ -22,7 +22,7 @@ def table(n: int = 60) -> pd.DataFrame:
     return pd.DataFrame(rows | {"score": 1 / (1 + np.exp(-logit)), "logit": logit})
 
 
-SETTINGS = {"validation": table(), "temperature": 1.0, "prevalence": 0.1, "resamples": 400, "seed": 0}
+SETTINGS = {"validation": table(), "stressed": None, "temperature": 1.0, "prevalence": 0.1, "resamples": 400, "seed": 0}
 
 
 def test_every_decision_can_be_counted_by_hand():

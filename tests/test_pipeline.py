@@ -66,7 +66,7 @@ def clones(tmp_path_factory):
     return pair, [experiment(clone, "model=cnn") for clone in pair]
 
 
-CHAIN = ["download", "preprocess", "audit", "train@cnn", "calibrate@cnn", "evaluate@cnn"]
+CHAIN = ["download", "preprocess", "audit", "train@cnn", "validate@cnn", "calibrate@cnn", "evaluate@cnn"]
 LAST = ["select_best", "explain", "report"]
 
 
@@ -101,7 +101,7 @@ def test_another_backbone_runs_only_its_own_stages_and_metrics_diff_compares(clo
     run(first, "git", "commit", "-qm", "cnn")
     before = (first / "metrics/cnn.json").read_bytes()
     output = experiment(first, "model=inceptionv3")
-    assert ran(output) == ["train@inceptionv3", "calibrate@inceptionv3", "evaluate@inceptionv3", *LAST]
+    assert ran(output) == [f"{stage}@inceptionv3" for stage in ("train", "validate", "calibrate", "evaluate")] + LAST
     assert list(yaml.safe_load((first / "params.yaml").read_text())["model"]) == ["inceptionv3"]
     assert json.loads((first / "metrics/best.json").read_text())["model"] == "inceptionv3"
     difference = json.loads(run(first, "dvc", "metrics", "diff", "--json").stdout)

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pneumo import auditing, bundle, choice, manifest, metrics, packed, report, results, scores, verdict
+from pneumo import auditing, bundle, choice, manifest, metrics, packed, report, results, scores, stress, verdict
 from pneumo.errors import BundleError, ManifestError
 from pneumo.figures import style
 
@@ -50,9 +50,9 @@ def make(root: Path, names: Sequence[str], *, n: int = 100, source: str = "phant
             tables[part][name] = scores.read(root / f"scores/{part}/{name}.csv")
         threshold = 0.3 + 0.08 * rank
         known = {"weights": weights, "parameters": 10 ** (rank + 2) + rank, "flops": 10**8, "input_size": 64}
-        values = metrics.evaluate(
-            tables["test"][name], threshold, validation=tables["val"][name], temperature=1.0, **SETTINGS
-        )
+        stressed = perturbed(tables["val"][name], rng)
+        validation = {"validation": tables["val"][name], "stressed": stressed}
+        values = metrics.evaluate(tables["test"][name], threshold, **validation, temperature=1.0, **SETTINGS)
         bundle.write_json(root / f"metrics/{name}.json", values | known)
         contracts[name] = _contract(name, threshold, known)
         _curves(root / f"dvclive/{name}/plots/metrics", rng, 12)
@@ -88,7 +88,7 @@ def _data(root: Path, n: int) -> pd.DataFrame:
 
 def _audit(root: Path, source: str) -> None:
     raw, processed, out = root / "data/raw", root / "data/processed", root / "data/audit"
-    policy = {"policy": "youden", "value": None}
+    policy = {"scores": "plain", "policy": "youden", "value": None}
     found = auditing.audit(raw, processed, out, source=source, subset=None, threshold=policy, **SETTINGS)
     scores.write(found.test, root / "scores/shortcut/test.csv")
     bundle.write_json(root / "metrics/shortcut.json", found.shortcut)
@@ -103,12 +103,20 @@ def _contract(name: str, threshold: float, known: dict[str, Any]) -> dict[str, A
     return contract | {"threshold_policy": {"policy": "youden", "value": None}}
 
 
+def perturbed(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Outputs under perturbations: noisier ones."""
+    noise = rng.normal(0, 0.5, (len(table), len(stress.NAMES)))
+    return stress.table(table, table["logit"].to_numpy()[:, None] + noise)
+
+
 def _curves(folder: Path, rng: np.random.Generator, epochs: int) -> None:
     step = np.arange(epochs)
     values = {
         "train/loss": 0.7 * np.exp(-step / 4) + rng.normal(0, 0.01, epochs) + 0.03,
         "val/loss": 0.6 * np.exp(-step / 3) + rng.normal(0, 0.02, epochs) + 0.15 + 0.01 * step,
         "val/roc_auc": 1 - 0.35 * np.exp(-step / 3) - rng.uniform(0.01, 0.05, epochs),
+        "val/stressed_loss": 0.6 * np.exp(-step / 3) + 0.25,
+        "val/stressed_roc_auc": 0.93 - 0.35 * np.exp(-step / 3),
     }
     for name, value in values.items():
         path = folder / f"{name}.tsv"
@@ -123,6 +131,7 @@ def _explain(folder: Path, name: str, table: pd.DataFrame) -> None:
     content = {"model": name, "layers": {name: {"layer": "body.18", "side": 4}}, "cases": [case]}
     bundle.write_json(folder / "explain.json", content | {"mean_correlation": None, "defined_correlations": 0})
     Image.new("RGB", (96, 32), "grey").save(folder / "true_negative-1.png")
+    Image.new("L", (64, 64), 90).save(folder / "samples.png")
 
 
 def write(root: Path, names: Sequence[str], out: str = "reports") -> Path:

@@ -26,6 +26,7 @@ def work(store: Path, out: Path, changes: dict) -> None:
         model=out / "model",
         curves=out / "curves",
         interrupted=out / "checkpoints",
+        features=out / "features",
         backbone=BASE | changes,
         augmentation=AUGMENTATION,
         settings=SETTINGS | {"patience": 4},

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from pneumo import bundle, decision, inference, manifest, metrics, packed, scores, scoring, thresholds
+from pneumo import bundle, decision, inference, manifest, metrics, packed, scores, scoring, thresholds, validation
 from pneumo.errors import BundleError, TrainingError
 from pneumo.training import train
 
@@ -17,8 +17,10 @@ BACKBONE = {
     "input_size": 32,
     "dropout": 0.2,
     "optimizer": "adamw",
+    "lrs": {"fine_tune": 2e-3, "from_scratch": 2e-3},
     "lr": 2e-3,
     "weight_decay": 0.0,
+    "layer_decay": 1.0,
     "epochs": 4,
     "batch_size": 8,
 }
@@ -26,12 +28,16 @@ AUGMENT = {
     "rotate": 5.0,
     "area": (0.8, 1.0),
     "aspect": 1.1,
+    "shift": 0.0,
     "flip": 0.5,
     "brightness": 0.1,
     "contrast": 0.1,
     "gamma": 1.1,
+    "local_contrast": 0.0,
     "blur": 0.1,
     "noise": 0.1,
+    "erase": 0.0,
+    "mixup": 0.0,
 }
 SETTINGS = {
     "seed": 0,
@@ -39,12 +45,18 @@ SETTINGS = {
     "patience": 9,
     "warmup": 0.2,
     "gradient_clip": 1.0,
-    "class_weights": "balanced",
+    "probe": None,
+    "label_smoothing": 0.0,
+    "ema": 0.0,
+    "imbalance": "weights",
+    "compile": False,
     "accelerator": "cpu",
     "devices": 1,
     "precision": "auto",
 }
-THRESHOLD = {"policy": "youden", "value": None}
+THRESHOLD = {"scores": "plain", "policy": "youden", "value": None}
+VIEWS = {"flip": False, "zooms": [1.0]}
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="session")
@@ -75,13 +87,16 @@ def run(processed, out, **changes):
         model=out / "model",
         curves=out / "curves",
         interrupted=out / "checkpoints",
+        features=out / "features",
         backbone=BACKBONE | changes.pop("backbone", {}),
-        augmentation=AUGMENT,
+        augmentation=AUGMENT | changes.pop("augmentation", {}),
         settings=SETTINGS | changes.pop("settings", {}),
     )
-    scored, decided = decision.decide(scores.read_raw(out / "model/validation.csv"), THRESHOLD)
+    views = VIEWS | changes.pop("views", {})
+    validation.validate(out / "model", processed, views=views, accelerator="cpu")
+    scored, decided = decision.decide(scores.read_raw(out / "model/validation.csv"), None, THRESHOLD)
     scores.write(scored, out / "scores/val.csv")
-    bundle.write_json(out / "model/model.json", bundle.trained(out / "model") | decided)
+    bundle.write_json(out / "model/model.json", bundle.trained(out / "model") | {"views": views} | decided)
     return out
 
 
@@ -156,18 +171,20 @@ def test_the_bundle_alone_gives_the_validation_scores_back(trained, processed, t
 
 
 def test_scoring_twice_gives_the_same_bytes(trained, processed):
-    network, contract = inference.load(trained / "model")
-    part, size = packed.read(processed, "test"), contract["input_size"]
-    first, again = (inference.logits(network, part, input_size=size, device=torch.device("cpu")) for _ in range(2))
+    contract = bundle.contract(trained / "model")
+    network, part = inference.load(trained / "model", contract), packed.read(processed, "test")
+    first, again = (
+        inference.logits(network, part, input_size=contract["input_size"], views=VIEWS, device=CPU) for _ in range(2)
+    )
     np.testing.assert_array_equal(first, again)
 
 
 def test_an_image_is_scored_alone_as_in_a_batch(trained, processed):
-    network, contract = inference.load(trained / "model")
-    part, size = packed.read(processed, "test"), contract["input_size"]
+    contract = bundle.contract(trained / "model")
+    network, part = inference.load(trained / "model", contract), packed.read(processed, "test")
+    size = contract["input_size"]
     batches = [
-        inference.logits(network, part, input_size=size, device=torch.device("cpu"), batch_size=batch)
-        for batch in (1, 20)
+        inference.logits(network, part, input_size=size, views=VIEWS, device=CPU, batch_size=batch) for batch in (1, 20)
     ]
     np.testing.assert_allclose(*batches, atol=1e-4)
 

@@ -89,7 +89,7 @@ def decision_curve(
 
 
 def training(path: Path, history: pd.DataFrame, best: str) -> None:
-    """Loss and validation ROC AUC by epoch. `history`: model, epoch, train_loss, val_loss, val_roc_auc."""
+    """Loss and validation ROC AUC by epoch, dotted under perturbation. `history`: of pneumo.results.Results."""
     colours, handles = palette(history["model"]), []
     with page(path, WIDTH, 1.5 * HEIGHT) as figure:
         losses, aucs = figure.subplots(2, 1)
@@ -103,6 +103,7 @@ def training(path: Path, history: pd.DataFrame, best: str) -> None:
             losses.plot(one["epoch"], one["train_loss"], linestyle="--", **{**style, "linewidth": 1.0})
             losses.plot(one["epoch"], one["val_loss"], **style)
             aucs.plot(one["epoch"], one["val_roc_auc"], **style)
+            aucs.plot(one["epoch"], one["val_stressed_roc_auc"], linestyle=":", **{**style, "linewidth": 1.0})
             label = str(name)
             if one["val_roc_auc"].notna().any():
                 top = one.iloc[int(one["val_roc_auc"].argmax())]
@@ -117,6 +118,7 @@ def training(path: Path, history: pd.DataFrame, best: str) -> None:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         handles += [
             Line2D([], [], color="#666666", label="validation"),
+            Line2D([], [], color="#666666", linestyle=":", linewidth=1.0, label="perturbed"),
             Line2D([], [], color="#666666", linestyle="--", linewidth=1.0, label="train"),
             Line2D([], [], color="#666666", label="highest ROC AUC", **DOT),
         ]

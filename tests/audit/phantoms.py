@@ -13,7 +13,7 @@ PREPARED = {"image_size": 96, "max_rejected": 0.05, "seed": 0, "val_fraction": 0
 AUDITED = {
     "source": "phantom",
     "subset": None,
-    "threshold": {"policy": "youden", "value": None},
+    "threshold": {"scores": "plain", "policy": "youden", "value": None},
     "prevalence": 0.1,
     "resamples": 500,
     "seed": 0,
