@@ -26,8 +26,8 @@ def gate(top: Path) -> list[str]:
     return [_composed(top), _whole(top), _locked(top), _verified(top), _committed(top)]
 
 
-def compose(top: Path) -> dict[str, Any]:
-    """What conf/ composes to without overrides, as `dvc exp run` would write it into params.yaml."""
+def compose(top: Path, *overrides: str) -> dict[str, Any]:
+    """What conf/ composes to with `overrides` (-S of `dvc exp run`), as that would write it into params.yaml."""
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
@@ -35,7 +35,7 @@ def compose(top: Path) -> dict[str, Any]:
 
     try:
         with initialize_config_dir(str((top / "conf").resolve()), version_base=None):
-            config = compose("config")
+            config = compose("config", list(overrides))
         OmegaConf.resolve(config)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise GateError(f"conf/ does not compose: {' '.join(str(error).split())}") from None

@@ -1,6 +1,7 @@
 import pytest
 import timm
 import torch
+import yaml
 from safetensors.torch import save_file
 
 from pneumo import backbones
@@ -13,13 +14,21 @@ LINE_UP = [
     ("inception_v3.tv_in1k", 75),
     ("resnet50.a1_in1k", 64),
 ]
+OTHERS = [
+    ("cnn10", 64),
+    ("densenet121.ra_in1k", 64),
+    ("efficientnet_b0.ra_in1k", 64),
+    ("convnext_tiny.in12k_ft_in1k", 64),
+    ("mobilenetv3_small_100.lamb_in1k", 64),
+    ("vit_small_patch16_224.augreg_in21k_ft_in1k", 64),
+]
 
 
 def create(architecture, weights="none", input_size=64, seed=0):
     return backbones.create(architecture, input_size=input_size, dropout=0.2, weights=weights, seed=seed)
 
 
-@pytest.mark.parametrize(("architecture", "size"), [*LINE_UP, ("densenet121.ra_in1k", 64)])
+@pytest.mark.parametrize(("architecture", "size"), [*LINE_UP, *OTHERS])
 def test_grey_pixels_become_one_logit_each(architecture, size):
     network, digest = create(architecture, input_size=size)
     with torch.inference_mode():
@@ -33,6 +42,21 @@ def test_cnn_is_five_blocks_of_convolution_relu_and_pooling():
     body = create("cnn")[0].body
     kinds = [type(layer).__name__ for layer in body]
     assert kinds == ["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"] * 5 + ["Flatten", "Dropout", "Linear", "ReLU"]
+
+
+def test_cnn10_is_five_blocks_of_two_convolutions_and_a_global_mean():
+    network, _ = create("cnn10")
+    kinds = [type(layer).__name__ for layer in network.body]
+    block = [*["Conv2d", "BatchNorm2d", "ReLU"] * 2, "MaxPool2d"]
+    assert kinds == [*block * 5, "AdaptiveAvgPool2d", "Flatten"]
+    assert backbones.parameters(network) == backbones.parameters(create("cnn10", input_size=96)[0])
+
+
+def test_every_file_of_conf_model_names_an_architecture_that_can_be_made(root):
+    for path in sorted((root / "conf/model").glob("*.yaml")):
+        for name, one in (yaml.safe_load(path.read_text()) if path.stem != "all" else {}).items():
+            assert name == path.stem
+            assert one["architecture"] in {architecture for architecture, _ in LINE_UP + OTHERS}, path
 
 
 def test_vgg_is_pooled_and_has_no_hundred_million_weights():
@@ -78,7 +102,7 @@ def test_weights_of_a_timm_model_are_loaded_from_a_file(tmp_path, architecture):
 
 def test_weights_of_a_trained_bundle_are_loaded_with_the_head(tmp_path):
     trained, _ = create("cnn", seed=3)
-    save_file(trained.state_dict(), tmp_path / "model.safetensors")
+    save_file({name: one.contiguous() for name, one in trained.state_dict().items()}, tmp_path / "model.safetensors")
     network, _ = create("cnn", str(tmp_path / "model.safetensors"))
     assert torch.equal(network.head[1].weight, trained.head[1].weight)
 
@@ -130,7 +154,7 @@ def test_cnn_has_no_imagenet_weights():
     [("resnet51", "resnet50"), ("resnet50.a9_in1k", r"resnet50\.a1_in1k"), ("zzz", "none")],
 )
 def test_an_unknown_architecture_names_what_is_near(architecture, near):
-    with pytest.raises(ParamsError, match=rf"neither cnn nor a timm model; near it: .*{near}"):
+    with pytest.raises(ParamsError, match=rf"neither cnn nor cnn10 nor a timm model; near it: .*{near}"):
         create(architecture)
 
 

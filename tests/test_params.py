@@ -4,22 +4,15 @@ from typing import Any
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-from pneumo import params
+from pneumo import gate, params
 from pneumo.errors import ParamsError
 
 BACKBONES = sorted(path.stem for path in Path(__file__).parent.parent.glob("conf/model/*.yaml") if path.stem != "all")
 
 
 def composed(root: Path, *overrides: str) -> dict[str, Any]:
-    with initialize_config_dir(str(root / "conf"), version_base=None):
-        config = compose("config", list(overrides))
-    OmegaConf.resolve(config)
-    values = OmegaConf.to_container(config)
-    assert isinstance(values, dict)
-    return values  # type: ignore[return-value]
+    return gate.compose(root, *overrides)
 
 
 def test_params_yaml_is_what_conf_composes_to(root):

@@ -135,8 +135,8 @@ def copy(made: Path, tmp_path: Path) -> Path:
 
 def test_a_good_record_is_verified_and_what_cannot_be_is_counted(made: Path) -> None:
     tally = run(made)
-    assert tally.files == 5 * 3 + 2 + 1
-    assert tally.recomputed["scores"] == 5 * (70 + 90)
+    assert tally.files == 5 * 3 + 4 + 2 + 1
+    assert tally.recomputed["scores"] == 5 * (70 + 90) + 4 * 70 * len(stress.NAMES)
     assert tally.recomputed["tables"] == 2
     of_one = verify.numbers(json.loads((made / "metrics/cnn.json").read_text()))
     assert tally.recomputed["figures"] > 5 * (of_one - 3)
@@ -146,6 +146,28 @@ def test_a_good_record_is_verified_and_what_cannot_be_is_counted(made: Path) -> 
         "flops of a network": 3,
         "figures of metrics/data.json": 3,
     }
+
+
+def test_thresholds_and_choice_can_rest_on_perturbed_images(tmp_path: Path, made: Path) -> None:
+    root = make(tmp_path / "stressed", judged="stressed")
+    run(root)
+    thresholds = [json.loads((one / "metrics/cnn.json").read_text())["threshold"] for one in (root, made)]
+    assert thresholds[0] != thresholds[1]
+    (root / "scores/stress/cnn.csv").unlink()
+    with pytest.raises(VerifyError, match=r"scores/stress/cnn.csv is missing, and threshold.scores is stressed"):
+        run(root)
+
+
+def test_an_old_record_without_stress_validation_is_verified(copy: Path) -> None:
+    shutil.rmtree(copy / "scores/stress")
+    for path in (copy / "metrics").glob("*.json"):
+        content = json.loads(path.read_text())
+        content.pop("stress", None)
+        path.write_text(json.dumps(content, indent=2) + "\n")
+    params = yaml.safe_load((copy / "params.yaml").read_text())
+    del params["threshold"]["scores"], params["select"]["scores"]
+    (copy / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    assert run(copy).files == 5 * 3 + 2 + 1
 
 
 @pytest.mark.parametrize("top", ["all", 2])
@@ -191,7 +213,7 @@ def cell(file: str, line: int, column: str, value: str) -> Callable[[Path], None
     def spoil(root: Path) -> None:
         lines = (root / file).read_text().split("\n")
         cells = lines[line - 1].split(",")
-        cells[scores.COLUMNS.index(column)] = value
+        cells[lines[0].split(",").index(column)] = value
         lines[line - 1] = ",".join(cells)
         (root / file).write_text("\n".join(lines))
 
@@ -275,7 +297,18 @@ SPOILT = {
     "no number": (cell("scores/test/cnn.csv", 5, "logit", "high"), ["scores/test/cnn.csv", "test/0003.jpeg"]),
     "a label": (cell("scores/test/vgg16.csv", 5, "label", "1"), ["vgg16.csv", "label of test/0003.jpeg is 1"]),
     "a label of all": (everywhere("test", 5, "label", "1"), ["metrics/cnn.json", "accuracy is"]),
-    "a val label of all": (everywhere("val", 5, "label", "1"), ["metrics/cnn.json", "temperature is"]),
+    "a val label of all": (everywhere("val", 5, "label", "1"), ["stress/cnn.csv and", "are not of the same images"]),
+    "a figure under stress": (put("metrics/cnn.json", "stress.all.recall", 1), ["cnn.json", "stress.all.recall is 1"]),
+    "a logit under stress": (cell("scores/stress/resnet50.csv", 5, "zoom 0.8", "99"), ["resnet50.json", "stress."]),
+    "digits under stress": (
+        cell("scores/stress/cnn.csv", 5, "blur 0.01", "0.10000001"),
+        ["scores/stress/cnn.csv", "blur 0.01 of train/0003.jpeg"],
+    ),
+    "an ensemble's logit under stress": (
+        cell("scores/stress/ensemble.csv", 5, "zoom 0.8", "9"),
+        ["scores/stress/ensemble.csv", "zoom 0.8 of train/0003.jpeg is '9'", "scores/stress/cnn.csv"],
+    ),
+    "no stress scores": (lambda root: (root / "scores/stress/cnn.csv").unlink(), ["scores/stress/cnn.csv is missing"]),
     "a subtype of all": (everywhere("test", 60, "subtype", "unknown"), ["metrics/cnn.json", "recall_"]),
     "a patient of all": (everywhere("test", 5, "patient", "test-0"), ["metrics/cnn.json", "ci95."]),
     "a subtype": (cell("scores/val/cnn.csv", 60, "subtype", "unknown"), ["val/vgg16.csv", "of train/0058.jpeg"]),

@@ -38,12 +38,9 @@ def decisions(path: Path, table: Table, name: str) -> None:
     with page(path, 1.6 * WIDTH, 1.15 * HEIGHT) as figure:
         panels = figure.subplots(-(-len(kinds) // COLUMNS), COLUMNS, sharey=True).ravel()
         for axes, kind in zip(panels, kinds, strict=False):
-            for metric, (colour, dashes) in DECISIONS.items():
-                _line(axes, table, kind, metric, color=colour, linestyle=dashes, linewidth=1.8, marker=".")
-        handles = [
-            Line2D([], [], color=colour, linestyle=dashes, label=metric)
-            for metric, (colour, dashes) in DECISIONS.items()
-        ]
+            for metric, drawn in DECISIONS.items():
+                _line(axes, table, kind, metric, linewidth=1.8, marker=".", **drawn)
+        handles = [Line2D([], [], label=metric, **drawn) for metric, drawn in DECISIONS.items()]
         _finish(figure, panels, kinds, handles, "share", f"{name} at its threshold, validation under perturbation")
 
 
