@@ -213,7 +213,7 @@ class Runtime(Section):
     """What fixes floating-point results on a CPU: thread count and instruction set."""
 
     threads: Positive
-    cpu_isa: Literal["sse4.1", "avx2", "avx512", "native"]
+    cpu_isa: Literal["sse4.1", "avx2", "avx512", "amx", "native"]
 
 
 class Params(Section):

@@ -10,6 +10,7 @@ _ISA = {  # name -> (ATen, oneDNN, MKL)
     "sse4.1": ("default", "SSE41", "COMPATIBLE"),
     "avx2": ("avx2", "AVX2", "AVX2"),
     "avx512": ("avx512", "AVX512_CORE", "AVX512"),
+    "amx": ("avx512", "AVX512_CORE_AMX", "AVX512"),  # for train.precision=bf16-mixed, which is slow without it
 }
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -133,6 +134,7 @@ def fit(
     """
     quieten()
     if settings["compile"]:
+        _require_compiler()
         module.network.compile()
     monitor, mode = f"val_{settings['monitor']}", MODES[settings["monitor"]]
     best = ModelCheckpoint(folder, "best", monitor=monitor, mode=mode, save_weights_only=True)
@@ -210,6 +212,13 @@ def _classifier(
 def _require_devices(accelerator: str, devices: int) -> None:
     if inference.device(accelerator).type == "cpu" and accelerator != "cpu" and devices > 1:
         raise TrainingError(f"train.devices is {devices}, and torch finds no GPU: use train.devices=1")
+
+
+def _require_compiler() -> None:
+    if not any(shutil.which(one) for one in ("c++", "g++", "clang++", os.environ.get("CXX", "c++"))):
+        raise TrainingError(
+            "train.compile is true, and there is no C++ compiler on the PATH: install g++, or set false"
+        )
 
 
 def _pos_weight(part: packed.Part, imbalance: str) -> float:
