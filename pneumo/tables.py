@@ -1,11 +1,12 @@
 """The tables of README.md and results/README.md, generated between two marker lines from metrics/ and scores/:
 
-    <!-- pneumo table: FOLDER [FOLDER ...] [columns=A,B] [models=A,B] [without=shortcut,published] -->
+    <!-- pneumo table: FOLDER [FOLDER ...] [columns=A,B] [models=A,B] [without=shortcut,published] [summary=mean] -->
     <!-- /pneumo table -->
 
 FOLDER has params.yaml, metrics/ and scores/; `.` is the project itself. Rows are the candidates, best on validation
 first, the chosen one in bold; then the shortcut baseline where there is one, and the published line where the test part
-is the official one. `models=best` keeps the chosen one alone. A column is a key of metrics/NAME.json, as `accuracy` or
+is the official one. `models=best` keeps the chosen one alone. With `summary=mean` there is a row more for each model of
+several folders: mean and standard deviation over these runs. A column is a key of metrics/NAME.json, as `accuracy` or
 `oracle.accuracy`, of the validation part as `val_accuracy`; `accuracy:ci` adds its 95 % interval. Also: run, model.
 """
 
@@ -16,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from pneumo import choice, markdown, published, record
 from pneumo.errors import VerifyError
@@ -36,6 +39,7 @@ PUBLISHED_ROW: Mapping[str, Any] = {
     **published.FIGURES,
 }
 WORDS = {"roc_auc": "ROC AUC", "f1": "F1", "ece": "ECE", "brier": "Brier", "ppv": "PPV", "npv": "NPV", "n": "images"}
+PLACES = {"at_half": "at 0.5", "oracle": "oracle", "uncalibrated": "uncalibrated", "stress": "perturbed validation"}
 EXTRA_ROWS = (BASELINE, "published")
 
 
@@ -47,6 +51,7 @@ class Spec:
     columns: tuple[str, ...] = COLUMNS
     models: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    summary: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,13 +152,15 @@ def parse(text: str, where: str) -> Spec:
         key, equals, value = word.partition("=")
         if not equals:
             folders.append(posixpath.normpath(word))
-        elif key not in ("columns", "models", "without"):
-            raise VerifyError(f"{where}: {key} is no option of a table; expected columns, models or without")
+        elif key not in ("columns", "models", "without", "summary"):
+            raise VerifyError(f"{where}: {key} is no option of a table; expected columns, models, without or summary")
         else:
             options[key] = tuple(value.split(","))
     for word in options.get("without", ()):
         if word not in EXTRA_ROWS:
             raise VerifyError(f"{where}: without={word}; expected {' or '.join(EXTRA_ROWS)}")
+    if options.get("summary", ("mean",)) != ("mean",):
+        raise VerifyError(f"{where}: summary={','.join(options['summary'])}; expected mean")
     outside = [folder for folder in folders if folder.startswith(("/", ".."))]
     if outside or not folders:
         raise VerifyError(f"{where}: expected folders of the project, as in results/NAME; found {outside or 'none'}")
@@ -165,13 +172,20 @@ def render(spec: Spec, page: Path, top: Path, where: str) -> list[str]:
     columns = spec.columns
     if len(spec.folders) > 1 and "run" not in columns:
         columns = ("run", *columns)
-    rows, official = [], False
+    rows: list[list[str]] = []
+    runs: dict[str, list[Mapping[str, Any]]] = {}
+    official = False
     for folder in spec.folders:
         read = record.read(top / folder)
         link = os.path.relpath(top / folder, page.parent).replace(os.sep, "/")
         run = {"run": f"[{Path(folder).name or 'this commit'}]({link})"}
-        rows += [[_cell(one | run, key, where) for key in columns] for one in _models(read, spec, where)]
+        models = _models(read, spec, where)
+        rows += [[_cell(one | run, key, where) for key in columns] for one in models]
+        for one in models:
+            runs.setdefault(one["model"].strip("*"), []).append(one)
         official |= read.data.get("source") != "phantom" and len(read.test) == published.TEST_IMAGES
+    if spec.summary:
+        rows += [[_mean(some, key, where) for key in columns] for some in runs.values() if len(some) > 1]
     if official and "published" not in spec.without:
         rows.append([_cell(PUBLISHED_ROW, key, where) if _name(key) in PUBLISHED_ROW else "" for key in columns])
     return markdown.table([_header(key) for key in columns], rows)
@@ -208,7 +222,7 @@ def _header(column: str) -> str:
     name = _name(column)
     key = name.removeprefix("val_").rpartition(".")[2]
     word = WORDS.get(key, key.replace("_", " "))
-    place = {"at_half": "at 0.5", "oracle": "oracle", "uncalibrated": "uncalibrated"}.get(name.partition(".")[0], "")
+    place = PLACES.get(name.partition(".")[0], "")
     part = "validation" if name.startswith("val_") else place
     header = HEADERS.get(name) or f"{part} {word}".strip()
     return f"{header} [95 %]" if column.endswith(":ci") else header
@@ -226,6 +240,21 @@ def _cell(one: Mapping[str, Any], column: str, where: str) -> str:
     if column.endswith(":ci"):
         return markdown.with_interval(value, one.get("ci95", {}).get(name))
     return _written(name, value, one)
+
+
+def _mean(some: Sequence[Mapping[str, Any]], column: str, where: str) -> str:
+    """A cell over several runs of one model; empty where it is no number."""
+    if column == "run":
+        return f"mean ± SD of {len(some)}"
+    if column == "model":
+        return str(some[0]["model"]).strip("*")
+    cells = [_cell(one, _name(column), where) for one in some]
+    if _name(column) in ("weights", "input_size"):
+        return cells[0] if len(set(cells)) == 1 else ""
+    values: list[Any] = list(some)
+    for key in _name(column).split("."):
+        values = [value[key] for value in values]
+    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
 
 
 def _written(name: str, value: Any, one: Mapping[str, Any]) -> str:
