@@ -40,7 +40,7 @@ IMAGES = {
     "test": {"normal": 100, "bacterial": 60, "viral": 40},
 }
 AREAS = {"none": (0.95, 1.0), "mild": (0.7, 1.0), "medium": (0.45, 1.0), "strong": (0.25, 1.0)}
-SEEDS, EPOCHS, TIGHT = (0, 1, 2), 14, 0.82
+SEEDS, EPOCHS, TIGHT = (0, 1), 14, 0.82
 POLICY = {"policy": "youden", "value": None}
 
 
