@@ -20,7 +20,17 @@ from pneumo.errors import BundleError, ManifestError
 from pneumo.figures import style
 
 SIX = ("cnn", "vgg16", "vgg19", "inceptionv3", "resnet50", "densenet121")
-FIGURES = ("roc", "roc_corner", "precision_recall", "decision_curve", "training", "scores", "feature_shift")
+FIGURES = (
+    "stress_ranking",
+    "stress_decisions",
+    "roc",
+    "roc_corner",
+    "precision_recall",
+    "decision_curve",
+    "training",
+    "scores",
+    "feature_shift",
+)
 SETTINGS = {"prevalence": 0.1, "resamples": 200, "seed": 0}
 
 
@@ -99,7 +109,7 @@ def _contract(name: str, threshold: float, known: dict[str, Any]) -> dict[str, A
     contract = dict.fromkeys(bundle.TRAINING_KEYS) | known
     contract |= {"name": name, "kind": "backbone", "architecture": f"{name}.a1_in1k", "temperature": 1.0}
     contract |= {"sha256": {"manifest": "m" * 64, "weights": "w" * 64, "starting_weights": ""}}
-    contract |= {"versions": {"torch": "2.13.0"}, "threshold": threshold}
+    contract |= {"versions": {"torch": "2.13.0"}, "threshold": threshold, "views": {"flip": False, "zooms": [1.0]}}
     return contract | {"threshold_policy": {"policy": "youden", "value": None}}
 
 
@@ -329,7 +339,7 @@ def test_plot_data_hold_the_curves_of_all_and_the_confusion_of_the_chosen(six: P
     plots = {path.stem: pd.read_csv(path) for path in (six / "reports/plots").iterdir()}
     assert list(plots["roc"]) == ["model", "fpr", "tpr", "threshold"]
     assert list(plots["precision_recall"]) == ["model", "recall", "precision", "threshold"]
-    assert list(plots["training"]) == ["model", "epoch", "train_loss", "val_loss", "val_roc_auc"]
+    assert list(plots["training"]) == ["model", "epoch", *results.HISTORY]
     assert all(set(plots[name]["model"]) == set(SIX) for name in ("roc", "precision_recall", "training"))
     for name, curve in plots["roc"].groupby("model"):
         expected = json.loads((six / f"metrics/{name}.json").read_text())
@@ -398,7 +408,7 @@ def test_a_choice_among_other_backbones_is_refused(pair: Path, names: list[str])
 
 
 def test_of_an_epoch_that_ran_again_the_last_row_counts(two: Path) -> None:
-    for name in ("train/loss", "val/loss", "val/roc_auc"):
+    for name in ("train/loss", "val/loss", "val/roc_auc", "val/stressed_loss", "val/stressed_roc_auc"):
         path = two / f"dvclive/resnet50/plots/metrics/{name}.tsv"
         path.write_text(f"step\t{path.stem}\n0\t0.5\n1\t0.7\n1\t0.75\n")
     history = results.read(two, ["cnn", "resnet50"]).history
