@@ -58,7 +58,7 @@ def test_tables_are_written_and_then_everything_is_verified(project: Path) -> No
     done = pneumo(project, "verify")
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     first, second, third, *rest = done.stdout.splitlines()
-    assert first == "., results/kept: 36 files verified"
+    assert first == "., results/kept: 44 files verified"
     assert second.startswith("recomputed and the same: 1,600 scores, ")
     assert second.endswith("cells of 3 tables")
     assert third == "not recomputable from scores, taken as they are: 18"
