@@ -59,7 +59,7 @@ def test_tables_are_written_and_then_everything_is_verified(project: Path) -> No
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     first, second, third, *rest = done.stdout.splitlines()
     assert first == "., results/kept: 44 files verified"
-    assert second.startswith("recomputed and the same: 1,600 scores, ")
+    assert second.startswith("recomputed and the same: 10,000 scores, ")
     assert second.endswith("cells of 3 tables")
     assert third == "not recomputable from scores, taken as they are: 18"
     assert [line.split()[0] for line in rest] == ["6", "6", "6"]
