@@ -176,7 +176,7 @@ def _model(folder: Path, name: str) -> Model:
         says = f"{there[0]} is there" if there else f"{folder / 'params.yaml'} names {name}"
         raise VerifyError(
             f"{missing[0]} is missing, and {says}: {_restore(missing[0])}; of a model that is no longer wanted, "
-            "take all three files away, its metrics and its scores on val and test"
+            "take all its files away: metrics, and scores on val, test and stress"
         )
     stressed = score_path(folder, "stress", name)
     found = _scores(stressed, stress.read) if stressed.is_file() else None
