@@ -1,7 +1,7 @@
 """Per-sample changes of a batch on whatever device it is on, and the plain resize that scoring uses.
 
 Rotation, crop, shift and mirror are one map and the pixels are sampled once. Of kornia come local contrast, blur and
-erasing; its own pipeline samples the pixels anew for each change, and takes twice as long (benchmarks/augment.py).
+erasing; its own pipeline samples the pixels anew for each change, which takes longer (benchmarks/augment.py).
 """
 
 import math

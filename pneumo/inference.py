@@ -55,9 +55,11 @@ def logits(
 
     `views`: flip and zooms, as for pneumo.augment.views; the mean of their logits is the output.
     """
-    return _outputs(network, part, lambda pixels, _: [augment.resize(pixels, input_size)], views, device, batch_size)[
-        :, 0
-    ]
+
+    def plain(pixels: Tensor, _: range) -> list[Tensor]:
+        return [augment.resize(pixels, input_size)]
+
+    return _outputs(network, part, plain, views, device, batch_size)[:, 0]
 
 
 @torch.inference_mode()
@@ -71,9 +73,11 @@ def stressed_logits(
     batch_size: int = 64,
 ) -> NDArray[np.float32]:
     """The same under each of pneumo.stress.PERTURBATIONS, in one pass over the pixels: float32 [n, K]."""
-    return _outputs(
-        network, part, lambda pixels, rows: perturb.each(pixels, rows, input_size), views, device, batch_size
-    )
+
+    def perturbed(pixels: Tensor, rows: range) -> Iterable[Tensor]:
+        return perturb.each(pixels, rows, input_size)
+
+    return _outputs(network, part, perturbed, views, device, batch_size)
 
 
 def _outputs(

@@ -251,6 +251,16 @@ class Params(Section):
                 raise ValueError(f"ensembles.{name} needs more backbones than {', '.join(self.model)}: -S model=all")
         return self
 
+    @model_validator(mode="after")
+    def _something_is_learnt(self) -> "Params":
+        for name, one in self.model.items():
+            if not one.epochs and (self.train.probe is None or one.weights == "none"):
+                raise ValueError(
+                    f"model.{name}.epochs is 0, which leaves the linear probe alone, and there is none: it needs "
+                    f"train.probe, which is {self.train.probe}, and weights, which are {one.weights}"
+                )
+        return self
+
     @property
     def candidates(self) -> list[str]:
         """Names of everything that is scored, calibrated and compared: backbones, then ensembles."""

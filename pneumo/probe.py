@@ -6,6 +6,7 @@ the head afterwards takes seconds.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -85,7 +86,7 @@ def features(network: Network, part: packed.Part, *, input_size: int, device: to
 
 def _keep(found: NDArray[np.float32], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
+    part = path.with_suffix(f".{os.getpid()}.part")  # of several processes each writes its own
     with part.open("wb") as file:
         np.save(file, found)
     part.replace(path)  # never half a file under this name

@@ -52,6 +52,7 @@ def test_a_shared_value_reaches_every_backbone_and_an_own_value_only_one(root):
     [
         ("train.epochs", "three", "train.epochs is 'three'; expected a valid integer"),
         ("train.epochs", -1, "train.epochs is -1; expected greater than or equal to 0"),
+        ("model.cnn.epochs", 0, "model.cnn.epochs is 0, which leaves the linear probe alone, and there is none"),
         ("train.epochs", 2.5, "train.epochs is 2.5; expected a valid integer"),
         ("train.gradient_clip", "1.0", "train.gradient_clip is '1.0'; expected a valid number"),
         ("model.cnn.lr", float("inf"), "model.cnn.lr is inf; expected a finite number"),

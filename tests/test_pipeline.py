@@ -140,7 +140,8 @@ def test_a_threshold_policy_trains_nothing_and_an_ensemble_leaves_its_members_al
     [
         ("model=vgg61", "Could not find 'model/vgg61'"),
         ("data=elsewhere", "Could not find 'data/elsewhere'"),
-        ("train.epochs=0", "train.epochs is 0; expected greater than or equal to 1"),
+        ("train.epochs=-1", "train.epochs is -1; expected greater than or equal to 0"),
+        ("train.epochs=0", "model.cnn.epochs is 0, which leaves the linear probe alone, and there is none"),
         ("train.epoch=3", "Could not override 'train.epoch'"),
         ("+train.epoch=3", "train.epoch is not a parameter; expected one of accelerator, batch_size"),
         ("data=archive", "data.path is null; data.source=archive needs it: -S data.path="),
