@@ -105,8 +105,9 @@ def main() -> None:
     table = pd.DataFrame(rows)
     print(_line(table.columns))
     for kind in ("plain", "perturbed"):
-        rank, first = spearmanr(table[kind], table["test"]).statistic, table.loc[table[kind].idxmax()]
-        print(f"{kind} validation: rank correlation with the shifted test part {rank:+.2f}; the network that it "
+        alike, first = table[kind].nunique() == 1, table.loc[table[kind].idxmax()]
+        rank = "none, all are alike" if alike else f"{spearmanr(table[kind], table['test']).statistic:+.2f}"
+        print(f"{kind} validation: rank correlation with the shifted test part {rank}; the (first) network that it "
               f"chooses has test ROC AUC {first['test']:.3f}, the best {table['test'].max():.3f}")  # fmt: skip
     for kind in ("plain", "stressed"):
         print(f"threshold from {kind} scores: mean test accuracy {table[f'accuracy, {kind}'].mean():.3f}")

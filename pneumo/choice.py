@@ -20,15 +20,16 @@ def choose(
     prefer_cheaper: bool,
     resamples: int,
     seed: int,
+    judged: str = "plain",
 ) -> dict[str, Any]:
     """What models/best/choice.json says: the winner by `metric`, and how far the others are from it.
 
     `validation`: name -> pneumo.scores.COLUMNS, all of the same images, plain or perturbed
-    (pneumo.decision.judged). `contracts`: name -> its model.json. All candidates are drawn together, with the same
-    patients in each of `resamples` draws: `p_best` is the share of draws that a candidate wins, `difference` its
-    metric minus the best one's. A candidate is within noise of the best where the 95 % interval of that difference
-    reaches zero; with `prefer_cheaper` the one with the fewest parameters, then operations, among these is the
-    winner.
+    (pneumo.decision.judged), which `judged` says. `contracts`: name -> its model.json. All candidates are drawn
+    together, with the same patients in each of `resamples` draws: `p_best` is the share of draws that a candidate
+    wins, `difference` its metric minus the best one's. A candidate is within noise of the best where the 95 %
+    interval of that difference reaches zero; with `prefer_cheaper` the one with the fewest parameters, then
+    operations, among these is the winner.
     """
     scores.same_images(dict(validation), "validation scores")
     candidates = ranked(validation, contracts, metric)
@@ -57,7 +58,8 @@ def choose(
     return {
         "model": winner["model"],
         "metric": metric,
-        "reason": _reason(winner, candidates, metric, prefer_cheaper),
+        "scores": judged,
+        "reason": _reason(winner, candidates, _words(metric, judged), prefer_cheaper, metric),
         "prefer_cheaper": prefer_cheaper,
         "resamples": resamples,
         "n": int(first["image"].nunique()),
@@ -94,8 +96,15 @@ def _wins(draws: Mapping[str, np.ndarray]) -> dict[str, float]:
     return dict(zip(draws, (best / best.sum(axis=0)).mean(axis=1), strict=True))
 
 
-def _reason(winner: Mapping[str, Any], candidates: list[dict[str, Any]], metric: str, prefer_cheaper: bool) -> str:
-    word, best = WORDS.get(metric, metric), candidates[0]
+def _words(metric: str, judged: str) -> str:
+    word = WORDS.get(metric, metric)
+    return f"{word} under perturbation" if judged == "stressed" else word
+
+
+def _reason(
+    winner: Mapping[str, Any], candidates: list[dict[str, Any]], word: str, prefer_cheaper: bool, metric: str
+) -> str:
+    best = candidates[0]
     if len(candidates) == 1:
         return f"{winner['model']} is the only candidate: validation {word} {winner[metric]:.4f}."
     near = [one["model"] for one in candidates[1:] if one["within_noise"]]

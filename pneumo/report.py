@@ -61,7 +61,8 @@ def short_form(results: Results) -> str:
             "threshold, fixed on validation. The shortcut baseline sees the frame of the image and no lungs."
         ),
         "",
-        "## Validation images, on which the choice was made",
+        f"## {'Perturbed validation' if results.choice['scores'] == 'stressed' else 'Validation'} images, on which the "
+        "choice was made",
         "",
         *_validation_table(results),
         "",

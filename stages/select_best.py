@@ -22,6 +22,7 @@ def main() -> None:
         prefer_cheaper=chosen.select.prefer_cheaper,
         resamples=chosen.bootstrap.resamples,
         seed=chosen.bootstrap.seed,
+        judged=chosen.select.scores,
     )
     winner = found["model"]
     shutil.rmtree(BEST, ignore_errors=True)  # of an earlier winner; DVC may have hard-linked it to its cache
