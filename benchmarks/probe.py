@@ -51,7 +51,8 @@ def main() -> None:
         "train.epochs=0",
     ]
     with tempfile.TemporaryDirectory() as folder:
-        top, seconds = Path(folder), []
+        top = Path(folder)
+        seconds: list[float] = []
         for strength in (0.1, 0.01):
             chosen = gate.compose(TOP, *overrides, f"train.probe={strength}")
             (top / "params.yaml").write_text(yaml.safe_dump(chosen))

@@ -1,0 +1,154 @@
+"""Does it help to cut every film to the chest first? The experiment behind "did not help" in results/README.md.
+
+    python -m benchmarks.framing frame RAW OUT      # RAW as in data/raw; OUT: the same images, cut, for data=archive
+    python -m benchmarks.framing score RAW MODEL    # MODEL: a network trained on OUT, with data/processed of that run
+
+No network finds the chest: for each film that box is taken whose content correlates best with the mean chest, the mean
+of 1,200 films outside the test part that were aligned with each other in the same way, which needs no labels.
+`score` perturbs the validation films of RAW before they are cut, as they would come from another hospital.
+"""
+
+import argparse
+import itertools
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from pneumo import augment, bundle, inference, manifest, perturb, stress
+from pneumo.preprocessing import received
+
+FILM, FIELD, FACE = 224, 48, 32  # pixels a side: of a film, of that in which the chest is sought, of the mean chest
+OUT_SIZE, MARGIN = 160, 1.06  # pixels; of the box on each side
+SMALLEST = 0.5  # box, of the film's side
+START = (0.85, 0.85, 0.0, 0.0)  # width, height and middle of the box; a film reaches from -1 to 1
+MEAN_SIDE, ALIGNED, ROUNDS = 0.78, 1200, 6
+COARSE, FINE = (0.12, 0.06, 0.03), (0.12, 0.12, 0.06, 0.06, 0.03, 0.03)  # steps of the search
+
+
+def read(raw: Path, names: list[str]) -> Tensor:
+    """uint8 [N, FILM, FILM]."""
+    films = []
+    for name in names:
+        with Image.open(raw / name) as image:
+            films.append(np.asarray(image.convert("L").resize((FILM, FILM), Image.Resampling.BILINEAR)))
+    return torch.from_numpy(np.stack(films))
+
+
+def fields(films: Tensor) -> Tensor:
+    """[N, FILM, FILM] in [0, 1] -> [N, 1, FIELD, FIELD], each place relative to its surroundings."""
+
+    def around(values: Tensor) -> Tensor:
+        return F.avg_pool2d(F.pad(values, (12,) * 4, mode="replicate"), 25, 1)
+
+    grey = F.interpolate(films.unsqueeze(1), (FIELD, FIELD), mode="bilinear", antialias=True)
+    grey = grey - around(grey)
+    return grey / (around(grey * grey).sqrt() + 0.03)
+
+
+def faces(found: Tensor, boxes: Tensor) -> Tensor:
+    """What the boxes [N, 4] hold, with mean 0 and length 1: [N, FACE * FACE]."""
+    zero = torch.zeros(len(boxes))
+    theta = torch.stack([boxes[:, 0], zero, boxes[:, 2], zero, boxes[:, 1], boxes[:, 3]], dim=1).view(-1, 2, 3)
+    grid = F.affine_grid(theta, [len(boxes), 1, FACE, FACE], align_corners=False)
+    flat = F.grid_sample(found, grid, padding_mode="border", align_corners=False).flatten(1)
+    return F.normalize(flat - flat.mean(dim=1, keepdim=True), dim=1)
+
+
+def inside(boxes: Tensor) -> Tensor:
+    sides = boxes[:, :2].clamp(SMALLEST, 1.0)
+    return torch.cat([sides, boxes[:, 2:].clamp(min=sides - 1, max=1 - sides)], dim=1)
+
+
+def search(found: Tensor, chest: Tensor, steps: tuple[float, ...]) -> Tensor:
+    """Boxes [N, 4]: from START on, at each step the best of all neighbours."""
+    best = torch.tensor([START]).repeat(len(found), 1)
+    score = faces(found, best) @ chest
+    for step in steps:
+        base = best.clone()
+        for way in itertools.product((-1, 0, 1), repeat=4):
+            tried = inside(base + step * torch.tensor(way))
+            value = faces(found, tried) @ chest
+            better = value > score + 1e-6
+            best[better], score = tried[better], torch.where(better, value, score)
+    return best
+
+
+def mean_chest(found: Tensor) -> Tensor:
+    boxes = torch.tensor([START]).repeat(len(found), 1)
+    for _ in range(ROUNDS):
+        chest = F.normalize(faces(found, boxes).mean(dim=0), dim=0)
+        boxes = search(found, chest, COARSE)
+        middle = boxes.mean(dim=0)  # the mean box stays what it is, or all would shrink together
+        boxes = inside(torch.cat([boxes[:, :2] * MEAN_SIDE / middle[:2], boxes[:, 2:] - middle[2:]], dim=1))
+    return F.normalize(faces(found, boxes).mean(dim=0), dim=0)
+
+
+def cut(films: Tensor, chest: Tensor, size: int) -> NDArray[np.uint8]:
+    """uint8 [N, size, size]: each of `films`, [N, FILM, FILM] in [0, 1], cut to its chest."""
+    pictures = []
+    for film, box in zip((films * 255).round().byte().numpy(), search(fields(films), chest, FINE).numpy(), strict=True):
+        sides, middle = box[:2] * MARGIN, box[2:]
+        low, high = ((middle - sides + 1) / 2 * FILM).clip(0), ((middle + sides + 1) / 2 * FILM).clip(max=FILM)
+        place = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+        pictures.append(np.asarray(Image.fromarray(film).resize((size, size), Image.Resampling.LANCZOS, box=place)))
+    return np.stack(pictures)
+
+
+def chest_of(raw: Path) -> Tensor:
+    names = [name for name in received(raw) if not name.startswith("test/")]
+    chosen = np.random.default_rng(0).choice(len(names), min(ALIGNED, len(names)), replace=False)
+    return mean_chest(fields(read(raw, [names[at] for at in sorted(chosen)]).float() / 255))
+
+
+def frame(raw: Path, out: Path) -> None:
+    chest, names = chest_of(raw), received(raw)
+    for start in range(0, len(names), 256):
+        some = names[start : start + 256]
+        for name, picture in zip(some, cut(read(raw, some).float() / 255, chest, OUT_SIZE), strict=True):
+            path = out / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(path, "JPEG", quality=98)
+
+
+@torch.inference_mode()
+def score(raw: Path, model: Path, store: Path = Path("data/processed")) -> None:
+    chest, contract = chest_of(raw), bundle.trained(model)
+    network = inference.load(model, contract)
+    rows = manifest.read(store / "manifest.csv").query("split == 'val'")
+    films, labels = read(raw, list(rows["image"])), rows["label"].to_numpy()
+
+    def logits(seen: Tensor) -> NDArray[np.float32]:
+        pixels = torch.from_numpy(cut(seen, chest, contract["image_size"]))
+        return network(augment.resize(pixels, contract["input_size"])).numpy()
+
+    outputs: list[list[NDArray[np.float32]]] = [[] for _ in stress.PERTURBATIONS]
+    for start in range(0, len(films), 128):
+        numbers = range(start, min(start + 128, len(films)))
+        for column, seen in zip(outputs, perturb.each(films[numbers.start : numbers.stop], numbers, FILM), strict=True):
+            column.append(logits(seen[:, 0]))
+    joined = [np.concatenate(column) for column in outputs]
+    for name, values in zip(stress.NAMES, joined, strict=True):
+        print(f"{name:<14}{roc_auc_score(labels, values):8.4f}")
+    print(f"{'all together':<14}{roc_auc_score(np.tile(labels, len(joined)), np.concatenate(joined)):8.4f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Films cut to the chest, and networks trained on them.")
+    parser.add_argument("what", choices=["frame", "score"])
+    parser.add_argument("raw", type=Path, metavar="RAW", help="train/, val/ and test/ with NORMAL/ and PNEUMONIA/")
+    parser.add_argument("other", type=Path, metavar="OUT or MODEL", help="a new folder, or models/trained/NAME")
+    arguments = parser.parse_args()
+    if arguments.what == "frame":
+        frame(arguments.raw, arguments.other)
+    else:
+        score(arguments.raw, arguments.other)
+
+
+if __name__ == "__main__":
+    main()
