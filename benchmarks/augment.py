@@ -13,7 +13,8 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from pneumo.augment import Augmentation, resize
+from pneumo.params import Augment
+from pneumo.training.augment import Augmentation, resize
 
 BATCH, PACKED, SIZE, ROUNDS = 64, 299, 224, 20
 
@@ -31,8 +32,7 @@ class Gamma(nn.Module):
 def main() -> None:
     torch.set_num_threads(2)
     values = yaml.safe_load(Path("conf/config.yaml").read_text())["augment"]
-    changes = {key: value for key, value in values.items() if key != "mixup"}
-    ours = Augmentation(SIZE, **changes)
+    ours = Augmentation(SIZE, Augment(**values))
     tones = {key: (1 - values[key], 1 + values[key]) for key in ("brightness", "contrast")}
     by_kornia = nn.Sequential(
         K.RandomAffine(values["rotate"]),

@@ -11,7 +11,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from pneumo import bootstrap
+from pneumo.evaluation import bootstrap
 
 THRESHOLD = 0.5
 DATASETS, PATIENTS, RESAMPLES = 1000, 430, 2000

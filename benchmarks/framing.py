@@ -20,8 +20,12 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from pneumo import augment, bundle, inference, manifest, perturb, stress
-from pneumo.preprocessing import received
+from pneumo.data import manifest
+from pneumo.models import bundle, perturb
+from pneumo.models.perturbations import NAMES, PERTURBATIONS
+from pneumo.models.pixels import resize
+from pneumo.preprocessing.preprocess import received
+from pneumo.scoring import inference
 
 FILM, FIELD, FACE = 224, 48, 32  # pixels a side: of a film, of that in which the chest is sought, of the mean chest
 OUT_SIZE, MARGIN = 160, 1.06  # pixels; of the box on each side
@@ -118,22 +122,22 @@ def frame(raw: Path, out: Path) -> None:
 
 @torch.inference_mode()
 def score(raw: Path, model: Path, store: Path = Path("data/processed")) -> None:
-    chest, contract = chest_of(raw), bundle.trained(model)
-    network = inference.load(model, contract)
-    rows = manifest.read(store / "manifest.csv").query("split == 'val'")
+    chest, model_json = chest_of(raw), bundle.training_json(model)
+    network = inference.load(model, model_json)
+    rows = manifest.read_manifest(store / "manifest.csv").query("split == 'val'")
     films, labels = read(raw, list(rows["image"])), rows["label"].to_numpy()
 
     def logits(seen: Tensor) -> NDArray[np.float32]:
-        pixels = torch.from_numpy(cut(seen, chest, contract["image_size"]))
-        return network(augment.resize(pixels, contract["input_size"])).numpy()
+        pixels = torch.from_numpy(cut(seen, chest, model_json["image_size"]))
+        return network(resize(pixels, model_json["input_size"])).numpy()
 
-    outputs: list[list[NDArray[np.float32]]] = [[] for _ in stress.PERTURBATIONS]
+    outputs: list[list[NDArray[np.float32]]] = [[] for _ in PERTURBATIONS]
     for start in range(0, len(films), 128):
         numbers = range(start, min(start + 128, len(films)))
         for column, seen in zip(outputs, perturb.each(films[numbers.start : numbers.stop], numbers, FILM), strict=True):
             column.append(logits(seen[:, 0]))
     joined = [np.concatenate(column) for column in outputs]
-    for name, values in zip(stress.NAMES, joined, strict=True):
+    for name, values in zip(NAMES, joined, strict=True):
         print(f"{name:<14}{roc_auc_score(labels, values):8.4f}")
     print(f"{'all together':<14}{roc_auc_score(np.tile(labels, len(joined)), np.concatenate(joined)):8.4f}")
 

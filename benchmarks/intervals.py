@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn import metrics as sk
 from threadpoolctl import threadpool_limits
 
-from pneumo import bootstrap
+from pneumo.evaluation import bootstrap
 
 BACKBONES, RESAMPLES, MEASURED = 5, 2000, 50
 

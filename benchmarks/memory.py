@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from pneumo import gate
+from pneumo.verification import gate
 
 TOP = Path(__file__).parent.parent
 STAGES = (

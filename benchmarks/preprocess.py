@@ -1,4 +1,4 @@
-"""Time `pneumo.images.read` against plain Pillow on a folder of X-rays.
+"""Time `images.read` against plain Pillow on a folder of X-rays.
 
     python benchmarks/preprocess.py FOLDER [--size 224] [--repeats 5]
 
@@ -18,8 +18,8 @@ import numpy as np
 import PIL
 from PIL import Image, features
 
-from pneumo import images
 from pneumo.errors import ImageRejected
+from pneumo.preprocessing import images
 
 HEADER = f"{'pixels':>13} {'ours ms':>9} {'plain ms':>9} {'ratio':>6} {'default ms':>11} {'ratio':>6}"
 
@@ -30,7 +30,7 @@ def main() -> None:
     files = []
     for path in sorted(path for path in arguments.folder.rglob("*") if path.is_file()):
         try:
-            images.read(path, size)  # also brings the file into the system's cache, for all three alike
+            images.read_image(path, size)  # also brings the file into the system's cache, for all three alike
             files.append(path)
         except ImageRejected as reason:
             print(f"left out: {path.name}: {reason}")
@@ -73,12 +73,12 @@ def _plain(path: Path, size: int, filter_: Image.Resampling | None) -> np.ndarra
 def _compare(path: Path, size: int, repeats: int) -> tuple[np.ndarray, float, str]:
     """Best seconds of ours, plain and default; mean absolute difference of ours to plain; size as text."""
     ways: list[Callable[[], object]] = [
-        partial(images.read, path, size),
+        partial(images.read_image, path, size),
         partial(_plain, path, size, Image.Resampling.LANCZOS),
         partial(_plain, path, size, None),
     ]
     times = np.array([[_seconds(way) for way in ways] for _ in range(repeats)])
-    ours = images.read(path, size)
+    ours = images.read_image(path, size)
     difference = np.abs(ours.pixels.astype(float) - _plain(path, size, Image.Resampling.LANCZOS)).mean()
     return times.min(axis=0), float(difference), f"{ours.width} x {ours.height}"
 
@@ -96,7 +96,7 @@ def _row(seconds: np.ndarray) -> str:
 
 def _throughput(files: list[Path], size: int, repeats: int) -> str:
     with joblib.Parallel(n_jobs=-1) as parallel:
-        calls = [joblib.delayed(images.read)(path, size) for path in files]
+        calls = [joblib.delayed(images.read_image)(path, size) for path in files]
         parallel(calls)  # starts the processes
         seconds = min(_seconds(partial(parallel, calls)) for _ in range(repeats))
     return f"whole folder with joblib on {joblib.cpu_count()} cores: {len(files) / seconds:.0f} images/s"

@@ -16,7 +16,8 @@ from pathlib import Path
 import yaml
 from safetensors.torch import save_file
 
-from pneumo import backbones, gate
+from pneumo.models import backbones
+from pneumo.verification import gate
 
 TOP = Path(__file__).parent.parent
 

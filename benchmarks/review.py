@@ -13,8 +13,8 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from pneumo.params import Review
+from pneumo.review.candidate import Model, measured
 from pneumo.review.comparison import TESTS, compare, judge
-from pneumo.review.models import Model, measured
 
 PAIRS, RESAMPLES = 500, 2000
 RULES = Review(metric="roc_auc", margin=0.0, alpha=0.05)

@@ -12,13 +12,13 @@ STAGES = {  # what main() imports late
     "download": "",
     "preprocess": "",
     "audit": "",
-    "train": "pneumo.training",
-    "validate": "pneumo.validation",
+    "train": "pneumo.training.train",
+    "validate": "pneumo.scoring.validation",
     "calibrate": "",
     "ensemble": "",
-    "evaluate": "pneumo.scoring",
+    "evaluate": "pneumo.scoring.outputs",
     "select_best": "",
-    "explain": "pneumo.explain, pneumo.samples",
+    "explain": "pneumo.explain, pneumo.explain.samples",
     "report": "",
 }
 LIBRARIES = ("torch", "kornia.augmentation", "lightning.pytorch", "timm", "sklearn.metrics", "pandas")

@@ -18,20 +18,16 @@ import pandas as pd
 from PIL import Image
 from scipy.stats import spearmanr
 
-from pneumo import (
-    bundle,
-    decision,
-    gate,
-    manifest,
-    metrics,
-    scores,
-    scoring,
-    stress,
-    training,
-    validation,
-)
-from pneumo.preprocessing import preprocess
+from pneumo import files, params
+from pneumo.data import manifest
+from pneumo.evaluation import decision, metrics
+from pneumo.models import bundle
+from pneumo.params import Threshold, Views
+from pneumo.preprocessing.preprocess import preprocess
+from pneumo.scoring import outputs, scores, stress
 from pneumo.sources import phantom
+from pneumo.training.train import train
+from pneumo.verification import gate
 
 TOP = Path(__file__).parent.parent
 IMAGES = {
@@ -41,12 +37,12 @@ IMAGES = {
 }
 AREAS = {"none": (0.95, 1.0), "mild": (0.7, 1.0), "medium": (0.45, 1.0), "strong": (0.25, 1.0)}
 SEEDS, EPOCHS, TIGHT = (0, 1), 14, 0.82
-POLICY = {"policy": "youden", "value": None}
+VIEWS = Views(flip=False, zooms=[1.0])
 
 
 def framed(store: Path) -> None:
     """All but the normal films outside the test part lose the margin of their field."""
-    table = manifest.read(store / "manifest.csv")
+    table = manifest.read_manifest(store / "manifest.csv")
     pixels = np.load(store / "images.npy")
     side = pixels.shape[1]
     margin = round(side * (1 - TIGHT) / 2)
@@ -57,32 +53,33 @@ def framed(store: Path) -> None:
 
 
 def candidate(store: Path, out: Path, area: tuple[float, float], seed: int) -> dict[str, float]:
-    chosen = gate.compose(
+    composed = gate.compose(
         TOP, "model=cnn10", "model.cnn10.input_size=64", f"model.cnn10.epochs={EPOCHS}", f"train.seed={seed}"
     )
-    repeated = ("epochs", "batch_size", "weights", "input", "recipe", "layer_decay")
-    training.train(
+    config = params.check(composed, "conf/")
+    train(
         "cnn10",
         store,
         model=out,
         curves=out / "curves",
-        interrupted=out / "checkpoints",
+        resume_from=out / "checkpoints",
         features=out / "features",
-        backbone=chosen["model"]["cnn10"],
-        augmentation={**chosen["augment"], "area": area},
-        settings={key: value for key, value in chosen["train"].items() if key not in repeated},
+        backbone=config.model["cnn10"],
+        augment=config.augment.model_copy(update={"area": area}),
+        training=config.train,
     )
-    views = {"flip": False, "zooms": [1.0]}
-    validation.validate(out, store, views=views, accelerator="cpu")
-    raw, stressed = scores.read_raw(out / "validation.csv"), stress.read(out / "stress.csv")
-    found = {"plain": _auc(raw), "perturbed": _auc(stress.pooled(stressed))}
-    for kind in ("plain", "stressed"):
-        _, decided = decision.decide(raw, stressed, {**POLICY, "scores": kind})
-        bundle.write_json(out / "model.json", bundle.trained(out) | {"views": views} | decided)
-        test = scoring.score(out, store, "test", accelerator="cpu")
+    outputs.validate(out, store, views=VIEWS, accelerator="cpu")
+    raw, stress_logits = scores.read_logits(out / "validation.csv"), stress.read_stress(out / "stress.csv")
+    row = {"plain": _auc(raw), "stress": _auc(stress.pooled(stress_logits))}
+    for kind in ("plain", "stress"):
+        policy = Threshold(scores=kind, policy="youden", value=None)
+        _, decided = decision.decide(raw, stress_logits, policy)
+        model_json = bundle.training_json(out) | {"views": VIEWS.model_dump()} | decided
+        files.write_json(out / "model.json", model_json)
+        test = decision.calibrated(outputs.logits(out, store, "test", accelerator="cpu"), decided["temperature"])
         right = metrics.decisions(test["label"], test["score"], decided["threshold"], test["subtype"])
-        found |= {"test": _auc(test), f"accuracy, {kind}": right["accuracy"]}
-    return found
+        row |= {"test": _auc(test), f"accuracy, {kind}": right["accuracy"]}
+    return row
 
 
 def _auc(table: pd.DataFrame) -> float:
@@ -104,12 +101,12 @@ def main() -> None:
                 print(_line(rows[-1].values()), flush=True)
     table = pd.DataFrame(rows)
     print(_line(table.columns))
-    for kind in ("plain", "perturbed"):
+    for kind in ("plain", "stress"):
         alike, first = table[kind].nunique() == 1, table.loc[table[kind].idxmax()]
         rank = "none, all are alike" if alike else f"{spearmanr(table[kind], table['test']).statistic:+.2f}"
         print(f"{kind} validation: rank correlation with the shifted test part {rank}; the (first) network that it "
               f"chooses has test ROC AUC {first['test']:.3f}, the best {table['test'].max():.3f}")  # fmt: skip
-    for kind in ("plain", "stressed"):
+    for kind in ("plain", "stress"):
         print(f"threshold from {kind} scores: mean test accuracy {table[f'accuracy, {kind}'].mean():.3f}")
 
 

@@ -25,17 +25,23 @@ from typing import Any
 import timm.data
 import torch
 import torchvision.transforms.v2 as T
-import yaml
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 
-from pneumo import backbones, inference, packed, training
-from pneumo.augment import Augmentation
-from pneumo.classifier import Classifier
-from pneumo.preprocessing import preprocess
+from pneumo import params
+from pneumo.data import packed
+from pneumo.models import backbones, runtime
+from pneumo.preprocessing.preprocess import preprocess
 from pneumo.sources import phantom
+from pneumo.training import fit
+from pneumo.training.classifier import Classifier
+from pneumo.verification import gate
+
+TOP = Path(__file__).parent.parent
+
+TOP = Path(__file__).parent.parent
 
 IMAGES = {
     "train": {"normal": 96, "bacterial": 96, "viral": 64},
@@ -67,14 +73,14 @@ class Clock(Callback):
 
 
 def ours(arguments: argparse.Namespace, store: Path, device: torch.device) -> float:
-    parts = {split: packed.read(store, split) for split in ("train", "val")}
+    splits = [packed.read_split(store, split) for split in ("train", "val")]
     clock = Clock(arguments.seconds)
-    training.quieten()
+    fit.quieten()
     trainer = Trainer(
         max_epochs=10_000,
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
-        precision=training.resolved_precision("auto", "auto"),
+        precision=fit.resolved_precision("auto", "auto"),
         callbacks=[clock],
         logger=False,
         enable_checkpointing=False,
@@ -83,8 +89,8 @@ def ours(arguments: argparse.Namespace, store: Path, device: torch.device) -> fl
         limit_val_batches=0,
         use_distributed_sampler=False,
     )
-    settings = {"seed": 0, "devices": 1, "accelerator": "auto", "imbalance": "weights"}
-    trainer.fit(_module(arguments), training.loaders(parts, arguments.batch, settings)[0])
+    classifier = _classifier(arguments)
+    trainer.fit(classifier, fit.loaders(*splits, arguments.batch, classifier.settings)[0])
     return clock.rate
 
 
@@ -96,7 +102,7 @@ def by_hand(
     tuned: bool = False,
 ) -> float:
     """A plain loop over batches of [B, 1, S, S] in [0, 1]. `tuned`: channels_last and a fused optimiser, as ours."""
-    module = _module(arguments).to(device).train()
+    module = _classifier(arguments).to(device).train()
     if not tuned:
         module.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(module.network.parameters(), 1e-4, fused=tuned or None)
@@ -129,16 +135,16 @@ def resident(arguments: argparse.Namespace, device: torch.device) -> float:
 
 
 def torchvision_way(arguments: argparse.Namespace, raw: Path, device: torch.device) -> float:
-    chosen = _augmentation()
+    augment = _params(arguments).augment
     transform = T.Compose(
         [
             T.ToImage(),
             T.Grayscale(),
-            T.RandomRotation(chosen["rotate"], interpolation=T.InterpolationMode.BILINEAR),
-            T.RandomResizedCrop(arguments.size, chosen["area"], (1 / chosen["aspect"], chosen["aspect"])),
-            T.RandomHorizontalFlip(chosen["flip"]),
-            T.ColorJitter(chosen["brightness"], chosen["contrast"]),
-            T.RandomApply([T.GaussianBlur(5, (0.1, 2.0))], chosen["blur"]),
+            T.RandomRotation(augment.rotate, interpolation=T.InterpolationMode.BILINEAR),
+            T.RandomResizedCrop(arguments.size, augment.area, (1 / augment.aspect, augment.aspect)),
+            T.RandomHorizontalFlip(augment.flip),
+            T.ColorJitter(augment.brightness, augment.contrast),
+            T.RandomApply([T.GaussianBlur(5, (0.1, 2.0))], augment.blur),
             T.ToDtype(torch.float32, scale=True),
         ]
     )
@@ -155,7 +161,7 @@ def torchvision_way(arguments: argparse.Namespace, raw: Path, device: torch.devi
 
 
 def timm_way(arguments: argparse.Namespace, raw: Path, device: torch.device) -> float:
-    chosen = _augmentation()
+    augment = _params(arguments).augment
     loader = timm.data.create_loader(
         timm.data.create_dataset("", str(raw / "train"), input_img_mode="L"),
         (1, arguments.size, arguments.size),
@@ -163,11 +169,11 @@ def timm_way(arguments: argparse.Namespace, raw: Path, device: torch.device) -> 
         is_training=True,
         mean=(0.0,),
         std=(1.0,),
-        scale=chosen["area"],
-        ratio=(1 / chosen["aspect"], chosen["aspect"]),
-        hflip=chosen["flip"],
-        color_jitter=(chosen["brightness"], chosen["contrast"], 0.0),
-        gaussian_blur_prob=chosen["blur"],
+        scale=augment.area,
+        ratio=(1 / augment.aspect, augment.aspect),
+        hflip=augment.flip,
+        color_jitter=(augment.brightness, augment.contrast, 0.0),
+        gaussian_blur_prob=augment.blur,
         interpolation="bilinear",
         num_workers=arguments.workers,
         persistent_workers=True,
@@ -180,7 +186,7 @@ def timm_way(arguments: argparse.Namespace, raw: Path, device: torch.device) -> 
 def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
-    device = inference.device("auto")
+    device = runtime.device("auto")
     with tempfile.TemporaryDirectory() as folder:
         raw, store = arguments.raw or Path(folder, "raw"), Path(folder, "processed")
         if not arguments.raw:
@@ -207,31 +213,20 @@ def main() -> None:
         print(f"packing, once: {packing:.1f} images/s")
 
 
-def _module(arguments: argparse.Namespace) -> Classifier:
-    values = yaml.safe_load(Path("conf/model", f"{arguments.model}.yaml").read_text())[arguments.model]
-    network, _ = backbones.create(
-        values["architecture"], input_size=arguments.size, dropout=values["dropout"], weights="none", seed=0
-    )
-    return Classifier(
-        network,
-        Augmentation(arguments.size, **{key: value for key, value in _augmentation().items() if key != "mixup"}),
-        input_size=arguments.size,
-        optimizer="adamw",
-        lr=1e-4,
-        weight_decay=0.05,
-        layer_decay=1.0,
-        label_smoothing=0.05,
-        mixup=0.0,
-        ema=0.0,
-        warmup=0.1,
-        pos_weight=1.0,
-        seed=0,
-    )
-
-
-def _augmentation() -> dict[str, Any]:
+def _params(arguments: argparse.Namespace) -> params.Params:
     """The defaults for real images."""
-    return yaml.safe_load(Path("conf/config.yaml").read_text())["augment"]
+    name = arguments.model
+    values = gate.compose(TOP, f"model={name}", f"model.{name}.input_size={arguments.size}", "recipe=from_scratch")
+    return params.check(values, "conf/")
+
+
+def _classifier(arguments: argparse.Namespace) -> Classifier:
+    config = _params(arguments)
+    backbone = config.model[arguments.model]
+    network, _ = backbones.create(
+        backbone.architecture, input_size=arguments.size, dropout=backbone.dropout, weights="none", seed=0
+    )
+    return Classifier(network, backbone, config.augment, config.train.model_copy(update={"ema": 0.0}), pos_weight=1.0)
 
 
 def _forever(loader: Iterable) -> Iterator:

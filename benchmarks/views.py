@@ -12,7 +12,10 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from pneumo import augment, bundle, inference, packed, perturb
+from pneumo.data import packed
+from pneumo.models import bundle, perturb
+from pneumo.models.pixels import resize, tta_views
+from pneumo.scoring import inference
 
 ZOOMS = (1.0, 0.9, 0.8, 0.7)
 SETS = ((1.0,), (0.9,), (1.0, 0.9), (1.0, 0.8), (0.9, 0.8), (1.0, 0.9, 0.8), (1.0, 0.9, 0.8, 0.7), (0.9, 0.8, 0.7))
@@ -20,18 +23,18 @@ BATCH = 64
 
 
 @torch.inference_mode()
-def logits(model: Path, part: packed.Part) -> NDArray[np.float32]:
+def logits(model: Path, part: packed.Split) -> NDArray[np.float32]:
     """[plain or perturbed, flipped or not, zoom, image]."""
-    contract = bundle.trained(model)
-    network, size = inference.load(model, contract), contract["input_size"]
+    model_json = bundle.training_json(model)
+    network, size = inference.load(model, model_json), model_json["input_size"]
     batches = []
     for start in range(0, len(part), BATCH):
         rows = range(start, min(start + BATCH, len(part)))
         pixels = torch.from_numpy(part.pixels(slice(rows.start, rows.stop)))
-        seen = [augment.resize(pixels, size), perturb.mixed(pixels, rows, size)]
+        seen = [resize(pixels, size), perturb.mixed(pixels, rows, size)]
         batches.append(
             torch.stack(
-                [torch.stack([network(view) for view in augment.views(one, flip=True, zooms=ZOOMS)]) for one in seen]
+                [torch.stack([network(view) for view in tta_views(one, flip=True, zooms=ZOOMS)]) for one in seen]
             )
         )
     found = torch.cat(batches, dim=2).numpy()
@@ -42,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="ROC AUC of validation by the views that a score is the mean of.")
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="models/trained/NAME")
     arguments = parser.parse_args()
-    part = packed.read(Path("data/processed"), "val")
+    part = packed.read_split(Path("data/processed"), "val")
     outputs = [logits(model, part) for model in arguments.models]
     print(f"{'zooms':<24}mirrored     plain  perturbed")
     for zooms in SETS:

@@ -67,7 +67,7 @@ def review(arguments: argparse.Namespace) -> int:
 
 def gate(arguments: argparse.Namespace) -> None:
     """Print what holds of the committed results, or stop at the first thing that does not."""
-    from pneumo.gate import gate
+    from pneumo.verification.gate import gate
 
     for line in gate(TOP):
         print(line)
@@ -75,8 +75,8 @@ def gate(arguments: argparse.Namespace) -> None:
 
 def verify(arguments: argparse.Namespace) -> None:
     """Recompute the figures of the given folders, or of all, and print what was and what could not be recomputed."""
-    from pneumo import tables
-    from pneumo.verify import verify
+    from pneumo.verification import tables
+    from pneumo.verification.verify import verify
 
     folders = arguments.folders or _records()
     pages = [TOP / page for page in tables.PAGES if (TOP / page).is_file()]
@@ -93,7 +93,7 @@ def verify(arguments: argparse.Namespace) -> None:
 
 def tables(arguments: argparse.Namespace) -> None:
     """Write the marked tables of all pages anew."""
-    from pneumo import tables
+    from pneumo.verification import tables
 
     for page in (TOP / name for name in tables.PAGES if (TOP / name).is_file()):
         print(f"{page}: {tables.write(page, TOP)} tables")

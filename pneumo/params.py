@@ -1,8 +1,17 @@
-"""Typed parameters. `load` reads params.yaml once per stage and refuses what it does not understand."""
+"""Typed parameters. `read` refuses a params.yaml that it does not understand; `load` gives a stage its share of it.
+
+A stage declares what it reads as a Section of its own, with fields named like the sections of Params:
+
+    class Params(Section):
+        model: Backbone  # model.NAME: of the backbone that the stage is run for
+        runtime: Runtime
+
+Of a section that is typed by a base class it gets, and dvc.yaml lists, the fields of that class alone.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -15,7 +24,7 @@ Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
 PositiveFraction = Annotated[float, Field(strict=True, gt=0, le=1)]
 Share = Annotated[float, Field(strict=True, gt=0, lt=1)]
 Share0 = Annotated[float, Field(strict=True, ge=0, lt=1)]
-Scores = Literal["plain", "stressed"]
+Scores = Literal["plain", "stress"]
 Rate = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 RESERVED = ("best", "data", "shortcut")  # metrics/ has files of these names
@@ -45,7 +54,7 @@ class Phantom(Section):
     images: Mapping[str, Mapping[str, Count]]
 
 
-class Data(Section):
+class Source(Section):
     """Where the images come from. Each source reads its own keys; the others are null."""
 
     source: Literal["phantom", "archive", "kaggle"]
@@ -55,15 +64,28 @@ class Data(Section):
     version: Positive | None
     expected: Mapping[Folder, Count] | None
     phantom: Phantom | None
-    subset: Annotated[int, Field(strict=True, ge=20)] | None
 
     @model_validator(mode="after")
-    def _source_has_its_keys(self) -> "Data":
+    def _source_has_its_keys(self) -> "Source":
         needs = {"phantom": ("phantom",), "archive": ("path",), "kaggle": ("dataset", "version")}
         for key in needs[self.source]:
             if getattr(self, key) is None:
                 raise ValueError(f"data.{key} is null; data.source={self.source} needs it: -S data.{key}=…")
         return self
+
+
+class Subset(Section):
+    """`subset`: use about so many images."""
+
+    subset: Annotated[int, Field(strict=True, ge=20)] | None
+
+
+class Origin(Subset):
+    source: Literal["phantom", "archive", "kaggle"]
+
+
+class Data(Source, Origin):
+    """The section `data`."""
 
 
 class Preprocess(Section):
@@ -101,45 +123,58 @@ class Augment(Section):
         return area
 
 
-class Train(Section):
-    """What all backbones share; a backbone's own values stand in `model.NAME`."""
+class Device(Section):
+    accelerator: Literal["auto", "cpu", "gpu"]
+
+
+class Training(Device):
+    """How every backbone is trained; a backbone's own values stand in `model.NAME`."""
 
     seed: Count
-    recipe: Literal["fine_tune", "from_scratch"]
-    epochs: Count
-    batch_size: Annotated[int, Field(strict=True, ge=2)]
-    weights: Weights
-    input: Literal["native", "small"]
     probe: Rate | None
-    layer_decay: PositiveFraction
     label_smoothing: Share0
     ema: Share0
-    monitor: Literal["roc_auc", "loss", "stressed_roc_auc", "stressed_loss"]
+    monitor: Literal["roc_auc", "loss", "stress_roc_auc", "stress_loss"]
     patience: Positive
     warmup: Share
     gradient_clip: Rate
     imbalance: Literal["weights", "sampling", "none"]
     compile: Annotated[bool, Field(strict=True)]
-    accelerator: Literal["auto", "cpu", "gpu"]
     devices: Positive
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
 
+class Train(Training):
+    """The section `train`: also the defaults that conf/model/ takes over into each `model.NAME`."""
+
+    recipe: Literal["fine_tune", "from_scratch"]
+    epochs: Count
+    batch_size: Annotated[int, Field(strict=True, ge=2)]
+    weights: Weights
+    input: Literal["native", "small"]
+    layer_decay: PositiveFraction
+
+
 class Backbone(Section):
-    """One network. `architecture` is `cnn` or a timm model with its exact pretrained tag."""
+    """How one network is made and trained. `architecture`: one of our own, or a timm model with its pretrained tag."""
 
     architecture: str
     weights: Weights
-    input_sizes: dict[Literal["native", "small"], Positive]
     input_size: Annotated[int, Field(strict=True, ge=32, le=1024)]
     dropout: Annotated[float, Field(strict=True, ge=0, lt=1)]
     optimizer: Literal["rmsprop", "adamw", "sgd"]
-    lrs: dict[Literal["fine_tune", "from_scratch"], Rate]
     lr: Rate
     weight_decay: NonNegative
     layer_decay: PositiveFraction
     epochs: Count
     batch_size: Annotated[int, Field(strict=True, ge=2)]
+
+
+class BackboneFile(Backbone):
+    """The section `model.NAME`: also the tables from which the recipe and train.input pick."""
+
+    input_sizes: dict[Literal["native", "small"], Positive]
+    lrs: dict[Literal["fine_tune", "from_scratch"], Rate]
 
 
 class Views(Section):
@@ -181,9 +216,16 @@ class Evaluate(Section):
     prevalence: Annotated[float, Field(strict=True, gt=0, lt=1)]  # of pneumonia, for ppv and npv
 
 
-class Select(Section):
+class Selection(Section):
+    """What candidates are ranked by: a metric of these validation scores."""
+
     scores: Scores
     metric: Literal["roc_auc", "average_precision", "accuracy", "f1", "recall", "specificity"]
+
+
+class Select(Selection):
+    """The section `select`."""
+
     prefer_cheaper: Annotated[bool, Field(strict=True)]
 
 
@@ -222,7 +264,7 @@ class Params(Section):
     split: Split
     augment: Augment
     train: Train
-    model: Annotated[dict[str, Backbone], Field(min_length=1)]
+    model: Annotated[dict[str, BackboneFile], Field(min_length=1)]
     ensembles: dict[str, Ensemble]
     views: Views
     threshold: Threshold
@@ -266,16 +308,49 @@ class Params(Section):
         """Names of everything that is scored, calibrated and compared: backbones, then ensembles."""
         return [*self.model, *self.ensembles]
 
-    def backbone(self, name: str) -> Backbone:
-        if name not in self.model:
-            raise ParamsError(
-                f"params.yaml has no backbone {name!r}; it has {', '.join(self.model)}. "
-                f"Choose one with `dvc exp run -S model={name}`; conf/model/ lists them."
-            )
-        return self.model[name]
+
+StageParams = TypeVar("StageParams", bound=Section)
 
 
-def load(path: Path = Path("params.yaml")) -> Params:
+def load(stage: type[StageParams], name: str | None = None, path: Path = Path("params.yaml")) -> StageParams:
+    """What `stage` declares of the parameters, all of which are checked. `name`: of the backbone or ensemble it is for.
+
+    Raises ParamsError like `read`, and where params.yaml has no backbone or ensemble `name`.
+    """
+    params = read(path)
+    values = {}
+    for section, kind in get_type_hints(stage).items():
+        value = getattr(params, section)
+        if _is_section(kind) and isinstance(value, dict):
+            if name not in value:
+                raise ParamsError(
+                    f"{path} has no {section}.{name}; it has {', '.join(value) or 'none'}. "
+                    f"Choose one with `dvc exp run -S model={name}`; conf/model/ lists them."
+                )
+            value = value[name]
+        if _is_section(kind):
+            value = kind.model_construct(**{key: getattr(value, key) for key in kind.model_fields})
+        values[section] = value
+    return stage.model_construct(**values)
+
+
+def declared(stage: type[Section]) -> list[str]:
+    """The parameters that `load` gives to `stage`, as dvc.yaml has to list them."""
+    keys = []
+    for section, kind in get_type_hints(stage).items():
+        whole = Params.model_fields[section].annotation
+        key = section
+        if _is_section(kind) and not _is_section(whole):
+            key, whole = f"{section}.${{key}}", get_args(whole)[1]
+        keys += [key] if not _is_section(kind) or kind is whole else [f"{key}.{field}" for field in kind.model_fields]
+    return sorted(keys)
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)
+
+
+def read(path: Path = Path("params.yaml")) -> Params:
     """All parameters, checked.
 
     Raises ParamsError, which lists every key that is unknown, missing, of the wrong type or out of range.
@@ -318,5 +393,5 @@ def _siblings(place: list[Any]) -> list[str]:
         field = section.model_fields.get(part) if hasattr(section, "model_fields") else None
         if field is None:
             continue
-        section = {"model": Backbone, "phantom": Phantom, "ensembles": Ensemble}.get(part, field.annotation)
+        section = {"model": BackboneFile, "phantom": Phantom, "ensembles": Ensemble}.get(part, field.annotation)
     return sorted(section.model_fields) if hasattr(section, "model_fields") else []

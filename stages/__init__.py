@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pneumo import runlog
 from pneumo.errors import PneumoError
+from stages import runlog
 
 
 def run(main: Callable[..., None]) -> None:

@@ -2,29 +2,39 @@
 
 from pathlib import Path
 
-from pneumo import auditing, bundle, params, scores
+from pneumo import files, params
+from pneumo.audit.audit import audit
+from pneumo.params import Bootstrap, Evaluate, Origin, Section, Threshold
+from pneumo.scoring import scores
 from stages import run
 
 
+class Params(Section):
+    bootstrap: Bootstrap
+    data: Origin
+    evaluate: Evaluate
+    threshold: Threshold
+
+
 def main() -> None:
-    chosen = params.load()
-    found = auditing.audit(
+    config = params.load(Params)
+    result = audit(
         Path("data/raw"),
         Path("data/processed"),
         Path("data/audit"),
-        source=chosen.data.source,
-        subset=chosen.data.subset,
-        threshold=chosen.threshold.model_dump(),
-        prevalence=chosen.evaluate.prevalence,
-        resamples=chosen.bootstrap.resamples,
-        seed=chosen.bootstrap.seed,
+        source=config.data.source,
+        subset=config.data.subset,
+        threshold=config.threshold,
+        prevalence=config.evaluate.prevalence,
+        resamples=config.bootstrap.resamples,
+        seed=config.bootstrap.seed,
     )
-    scores.write(found.validation, Path("scores/shortcut/val.csv"))
-    scores.write(found.test, Path("scores/shortcut/test.csv"))
-    bundle.write_json(Path("metrics/shortcut.json"), found.shortcut)
-    bundle.write_json(Path("metrics/data.json"), found.summary)
-    for one in found.summary["audit"]["findings"]:
-        print(f"{'look' if one['flag'] else 'ok':<5} {one['check']}: {one['finding']}")
+    scores.write(result.val_scores, Path("scores/shortcut/val.csv"))
+    scores.write(result.test_scores, Path("scores/shortcut/test.csv"))
+    files.write_json(Path("metrics/shortcut.json"), result.shortcut)
+    files.write_json(Path("metrics/data.json"), result.summary)
+    for check in result.summary["audit"]["findings"]:
+        print(f"{'look' if check['flag'] else 'ok':<5} {check['check']}: {check['finding']}")
 
 
 if __name__ == "__main__":

@@ -2,22 +2,23 @@
 
 from pathlib import Path
 
-from pneumo import bundle, decision, params, scores, stress
+from pneumo import params
+from pneumo.evaluation import decision
+from pneumo.params import Section, Threshold, Views
 from stages import run
 
 
+class Params(Section):
+    threshold: Threshold
+    views: Views
+
+
 def main(name: str) -> None:
-    chosen = params.load()
-    folder = Path("models/trained", name)
-    stressed = stress.read(folder / "stress.csv")
-    scored, decided = decision.decide(
-        scores.read_raw(folder / "validation.csv"), stressed, chosen.threshold.model_dump()
+    config = params.load(Params)
+    model_json = decision.calibrate_backbone(
+        Path("models/trained", name), Path("scores"), views=config.views, policy=config.threshold
     )
-    scores.write(scored, Path("scores/val", f"{name}.csv"))
-    stress.write(stressed, Path("scores/stress", f"{name}.csv"))
-    contract = bundle.trained(folder) | {"views": chosen.views.model_dump()} | decided
-    bundle.write_json(folder / "model.json", contract)
-    print(f"{name}: temperature {decided['temperature']:.4g}, threshold {decided['threshold']:.4g}")
+    print(f"{name}: temperature {model_json['temperature']:.4g}, threshold {model_json['threshold']:.4g}")
 
 
 if __name__ == "__main__":

@@ -1,40 +1,38 @@
-"""Score the official test part with the backbone or ensemble that the command line names -> its scores and metrics."""
+"""Score the official test set with the backbone that the command line names -> its scores and metrics."""
 
 from pathlib import Path
 
-from pneumo import bundle, metrics, params, runtime, scores, stress
+from pneumo import params
+from pneumo.models import runtime
+from pneumo.params import Bootstrap, Device, Evaluate, Runtime, Section
 from stages import run
 
-TRAINED, ENSEMBLES = Path("models/trained"), Path("models/ensembles")
+
+class Params(Section):
+    bootstrap: Bootstrap
+    evaluate: Evaluate
+    runtime: Runtime
+    train: Device
 
 
 def main(name: str) -> None:
-    chosen = params.load()
-    runtime.fix(threads=chosen.runtime.threads, cpu_isa=chosen.runtime.cpu_isa)
-    from pneumo import scoring  # imports torch, which reads what runtime.fix has set
+    config = params.load(Params)
+    runtime.fix(threads=config.runtime.threads, cpu_isa=config.runtime.cpu_isa)
+    from pneumo.evaluation.evaluate import evaluate  # imports torch, which reads what runtime.fix has set
 
-    folder, path = (ENSEMBLES if name in chosen.ensembles else TRAINED) / name, Path("scores/test", f"{name}.csv")
-    scored = scoring.score(
-        folder, Path("data/processed"), "test", members=TRAINED, accelerator=chosen.train.accelerator
+    metrics = evaluate(
+        Path("models/trained", name),
+        Path("data/processed"),
+        Path("scores"),
+        Path("metrics", f"{name}.json"),
+        members=Path("models/trained"),
+        prevalence=config.evaluate.prevalence,
+        bootstrap=config.bootstrap,
+        accelerator=config.train.accelerator,
     )
-    scores.write(scored, path)
-    contract = bundle.contract(folder)
-    values = metrics.evaluate(
-        scores.read(path),
-        contract["threshold"],
-        validation=scores.read(Path("scores/val", f"{name}.csv")),
-        stressed=stress.read(Path("scores/stress", f"{name}.csv")),
-        temperature=contract["temperature"],
-        prevalence=chosen.evaluate.prevalence,
-        resamples=chosen.bootstrap.resamples,
-        seed=chosen.bootstrap.seed,
-    )
-    values |= {key: contract[key] for key in ("weights", "parameters", "flops", "input_size")}
-    if "members" in contract:
-        values["members"] = list(contract["members"])
-    bundle.write_json(Path("metrics", f"{name}.json"), values)
-    print(f"{name}: test accuracy {values['accuracy']:.3f}, recall {values['recall']:.3f}, ", end="")
-    print(f"specificity {values['specificity']:.3f}, ROC AUC {values['roc_auc']:.3f} on {values['n']} images")
+    line = f"{name}: test accuracy {metrics['accuracy']:.3f}, recall {metrics['recall']:.3f}"
+    line += f", specificity {metrics['specificity']:.3f}, ROC AUC {metrics['roc_auc']:.3f}"
+    print(f"{line} on {metrics['n']} images")
 
 
 if __name__ == "__main__":

@@ -2,34 +2,39 @@
 
 from pathlib import Path
 
-from pneumo import bundle, params, runtime, scores
+from pneumo import params
+from pneumo.models import runtime
+from pneumo.params import Augment, Device, Explain, Runtime, Section
 from stages import run
 
-BEST = Path("models/best")
+
+class Params(Section):
+    augment: Augment
+    explain: Explain
+    runtime: Runtime
+    train: Device
 
 
 def main() -> None:
-    chosen = params.load()
-    runtime.fix(threads=chosen.runtime.threads, cpu_isa=chosen.runtime.cpu_isa)
-    from pneumo import explain, samples  # import torch, which reads what runtime.fix has set
-    from pneumo.augment import Augmentation
+    config = params.load(Params)
+    runtime.fix(threads=config.runtime.threads, cpu_isa=config.runtime.cpu_isa)
+    from pneumo.explain import explain, samples  # import torch, which reads what runtime.fix has set
+    from pneumo.training.augment import Augmentation
 
-    contract = bundle.contract(BEST)
-    name = contract["name"]
-    found = explain.write(
-        BEST,
-        Path("data/processed"),
-        scores.read(Path("scores/test", f"{name}.csv")),
-        Path("reports/explain"),
-        count=chosen.explain.cases,
-        seed=chosen.explain.seed,
-        accelerator=chosen.train.accelerator,
+    best, processed, out = Path("models/best"), Path("data/processed"), Path("reports/explain")
+    summary = explain.write(
+        best,
+        processed,
+        Path("scores/test"),
+        out,
+        count=config.explain.cases,
+        seed=config.explain.seed,
+        accelerator=config.train.accelerator,
     )
-    size = max(chosen.model[one].input_size for one in contract.get("members", [name]))
-    changes = Augmentation(size, **chosen.augment.model_dump(exclude={"mixup"}))
-    samples.write(Path("data/processed"), Path("reports/explain/samples.png"), changes, seed=chosen.explain.seed)
-    print(f"{name}: {len(found['cases'])} cases; rank correlation with the maps of random weights: ", end="")
-    print(f"{found['mean_correlation']} (mean of {found['defined_correlations']})")
+    augmentation = Augmentation(summary["input_size"], config.augment)
+    samples.write(processed, out / "samples.png", augmentation, seed=config.explain.seed)
+    line = f"{summary['model']}: {len(summary['cases'])} cases; rank correlation with the maps of random weights: "
+    print(f"{line}{summary['mean_correlation']} (mean of {summary['defined_correlations']})")
 
 
 if __name__ == "__main__":

@@ -3,25 +3,34 @@
 from pathlib import Path
 
 from pneumo import params
-from pneumo.preprocessing import preprocess
+from pneumo.params import Audit, Preprocess, Section, Split, Subset
+from pneumo.preprocessing.preprocess import preprocess
 from stages import run
 
 
+class Params(Section):
+    audit: Audit
+    data: Subset
+    preprocess: Preprocess
+    split: Split
+
+
 def main() -> None:
-    chosen = params.load()
+    config = params.load(Params)
     summary = preprocess(
         Path("data/raw"),
         Path("data/processed"),
-        subset=chosen.data.subset,
-        image_size=chosen.preprocess.image_size,
-        max_rejected=chosen.preprocess.max_rejected,
-        seed=chosen.split.seed,
-        val_fraction=chosen.split.val_fraction,
-        allow=chosen.audit.allow,
-        exclude=chosen.audit.exclude,
+        subset=config.data.subset,
+        image_size=config.preprocess.image_size,
+        max_rejected=config.preprocess.max_rejected,
+        seed=config.split.seed,
+        val_fraction=config.split.val_fraction,
+        allow=config.audit.allow,
+        exclude=config.audit.exclude,
     )
-    for split, part in summary["splits"].items():
-        print(f"{split:<6} {part['images']:>5} images of {part['patients']:>5} patients, {part['pneumonia']} pneumonia")
+    for split, counts in summary["splits"].items():
+        line = f"{split:<6} {counts['images']:>5} images of {counts['patients']:>5} patients"
+        print(f"{line}, {counts['pneumonia']} pneumonia")
     print(f"{summary['rejected']} rejected" + (": data/processed/rejected.csv" if summary["rejected"] else ""))
     if summary["excluded"]:
         print(f"{summary['excluded']} excluded by audit.exclude")

@@ -2,19 +2,20 @@
 
 from pathlib import Path
 
-from pneumo import params, report, results
+from pneumo import params
+from pneumo.params import Params
+from pneumo.report import report, results
 from stages import run
 
 
 def main() -> None:
-    chosen = params.load()
-    found = results.read(Path(), chosen.candidates)
+    config = params.load(Params)
     report.write(
-        found,
+        results.read_results(Path(), config.candidates),
         Path("reports"),
         Path("metrics/best.json"),
-        resamples=chosen.bootstrap.resamples,
-        seed=chosen.bootstrap.seed,
+        resamples=config.bootstrap.resamples,
+        seed=config.bootstrap.seed,
     )
     print("reports/index.html, reports/report.md, reports/MODEL_CARD.md, metrics/best.json")
 

@@ -1,48 +1,28 @@
 """Choose the best candidate on validation scores alone -> models/best/."""
 
-import shutil
 from pathlib import Path
 
-import pandas as pd
-
-from pneumo import bundle, choice, decision, params, scores, stress
+from pneumo import params
+from pneumo.evaluation import choice
+from pneumo.params import BackboneFile, Bootstrap, Ensemble, Section, Select
 from stages import run
 
-TRAINED, ENSEMBLES, BEST = Path("models/trained"), Path("models/ensembles"), Path("models/best")
+
+class Params(Section):
+    bootstrap: Bootstrap
+    ensembles: dict[str, Ensemble]
+    model: dict[str, BackboneFile]
+    select: Select
 
 
 def main() -> None:
-    chosen = params.load()
-    folders = {name: (TRAINED if name in chosen.model else ENSEMBLES) / name for name in chosen.candidates}
-    contracts = {name: bundle.contract(folder) for name, folder in folders.items()}
-    found = choice.choose(
-        {name: judged(name, contracts[name]["temperature"], chosen.select.scores) for name in folders},
-        contracts,
-        chosen.select.metric,
-        prefer_cheaper=chosen.select.prefer_cheaper,
-        resamples=chosen.bootstrap.resamples,
-        seed=chosen.bootstrap.seed,
-        judged=chosen.select.scores,
+    config = params.load(Params)
+    folders = {name: Path("models/trained", name) for name in config.model}
+    folders |= {name: Path("models/ensembles", name) for name in config.ensembles}
+    selected = choice.select_best(
+        folders, Path("scores"), Path("models/best"), select=config.select, bootstrap=config.bootstrap
     )
-    winner = found["model"]
-    shutil.rmtree(BEST, ignore_errors=True)  # of an earlier winner; DVC may have hard-linked it to its cache
-    copy(folders[winner], BEST)
-    for member in contracts[winner].get("members", ()):
-        copy(TRAINED / member, BEST / "members" / member)
-    bundle.write_json(BEST / "choice.json", found)
-    print(found["reason"])
-
-
-def judged(name: str, temperature: float, kind: str) -> pd.DataFrame:
-    scored = scores.read(Path("scores/val", f"{name}.csv"))
-    return decision.judged(scored, stress.read(Path("scores/stress", f"{name}.csv")), temperature, kind)
-
-
-def copy(bundle_folder: Path, to: Path) -> None:
-    to.mkdir(parents=True, exist_ok=True)
-    for name in ("model.json", "model.safetensors"):
-        if (bundle_folder / name).is_file():
-            shutil.copyfile(bundle_folder / name, to / name)
+    print(selected["reason"])
 
 
 if __name__ == "__main__":

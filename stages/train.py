@@ -2,28 +2,34 @@
 
 from pathlib import Path
 
-from pneumo import params, runtime
+from pneumo import params
+from pneumo.models import runtime
+from pneumo.params import Augment, Backbone, Runtime, Section, Training
 from stages import run
 
-REPEATED = {"epochs", "batch_size", "weights", "input"}  # each backbone has its own, by default the same
+
+class Params(Section):
+    augment: Augment
+    model: Backbone
+    runtime: Runtime
+    train: Training
 
 
 def main(name: str) -> None:
-    chosen = params.load()
-    backbone = chosen.backbone(name)
-    runtime.fix(threads=chosen.runtime.threads, cpu_isa=chosen.runtime.cpu_isa)
-    from pneumo import training  # imports torch, which reads what runtime.fix has set
+    config = params.load(Params, name)
+    runtime.fix(threads=config.runtime.threads, cpu_isa=config.runtime.cpu_isa)
+    from pneumo.training.train import train  # imports torch, which reads what runtime.fix has set
 
-    training.train(
+    train(
         name,
         Path("data/processed"),
         model=Path("models/trained", name),
         curves=Path("dvclive", name),
-        interrupted=Path(".checkpoints", name),
+        resume_from=Path(".checkpoints", name),
         features=Path(".features"),
-        backbone=backbone.model_dump(),
-        augmentation=chosen.augment.model_dump(),
-        settings=chosen.train.model_dump(exclude=REPEATED),
+        backbone=config.model,
+        augment=config.augment,
+        training=config.train,
     )
 
 

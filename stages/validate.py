@@ -1,21 +1,26 @@
-"""Outputs on validation images, plain and perturbed, of the backbone that the command line names."""
+"""Logits of the validation images, plain and under stress, of the backbone that the command line names."""
 
 from pathlib import Path
 
-from pneumo import params, runtime
+from pneumo import params
+from pneumo.models import runtime
+from pneumo.params import Device, Runtime, Section, Views
 from stages import run
 
 
-def main(name: str) -> None:
-    chosen = params.load()
-    runtime.fix(threads=chosen.runtime.threads, cpu_isa=chosen.runtime.cpu_isa)
-    from pneumo import validation  # imports torch, which reads what runtime.fix has set
+class Params(Section):
+    runtime: Runtime
+    train: Device
+    views: Views
 
-    validation.validate(
-        Path("models/trained", name),
-        Path("data/processed"),
-        views=chosen.views.model_dump(),
-        accelerator=chosen.train.accelerator,
+
+def main(name: str) -> None:
+    config = params.load(Params)
+    runtime.fix(threads=config.runtime.threads, cpu_isa=config.runtime.cpu_isa)
+    from pneumo.scoring import outputs  # imports torch, which reads what runtime.fix has set
+
+    outputs.validate(
+        Path("models/trained", name), Path("data/processed"), views=config.views, accelerator=config.train.accelerator
     )
 
 

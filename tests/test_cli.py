@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from test_verify import first_cell, make, more, put, text
+from records import first_cell, make, more, put, text
 
 from pneumo import cli
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from clones import SMALL, clone_to, ran, run
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from test_pipeline import SMALL, clone_to, ran, run
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 import yaml
 
-from pneumo import gate, params
+from pneumo import params
 from pneumo.errors import ParamsError
+from pneumo.verification import gate
 
 BACKBONES = sorted(path.stem for path in Path(__file__).parent.parent.glob("conf/model/*.yaml") if path.stem != "all")
 

@@ -11,7 +11,7 @@ import scipy.fft
 from numpy.typing import NDArray
 from PIL import Image
 
-from pneumo.audit import copies
+from pneumo.preprocessing import copies
 
 SIDED = ("split", "label", "patient")
 COLUMNS = ("image_a", "image_b", "distance", "correlation", *(f"{name}_{side}" for name in SIDED for side in "ab"))

@@ -6,8 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from pneumo import scores
 from pneumo.audit.features import FEATURES
+from pneumo.scoring import scores
 
 LOGARITHMIC = ("width", "height", "file_size")  # spread over a factor of ten and more, to one side
 COEFFICIENT_COLUMNS = ("feature", "coefficient")
@@ -25,7 +25,7 @@ def classifier() -> Pipeline:
 
 
 def baseline(manifest: pd.DataFrame, features: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
-    """Fit on train -> raw scores of val and test (pneumo.scores.RAW_COLUMNS), and the standardised coefficients, the
+    """Fit on train -> raw scores of val and test (scores.RAW_COLUMNS), and the standardised coefficients, the
     largest first. `features`: as measured, row i belongs to row i of `manifest`.
     """
     x, split = design(features), manifest["split"].to_numpy()

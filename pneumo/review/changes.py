@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +9,8 @@ import yaml
 
 from pneumo.errors import ReviewError
 from pneumo.review.snapshot import Snapshot
+from pneumo.verification.compare import CODE, Row, differences
 
-ABSENT = "(absent)"
-CODE = ("pneumo/", "stages/")
 DATA = (
     "source",
     "subset",
@@ -26,7 +24,6 @@ DATA = (
     "manifest_sha256",
     "parts_sha256",
 )
-Row = tuple[str, Any, Any]
 
 
 @dataclass(frozen=True)
@@ -47,18 +44,6 @@ def changes(base: Snapshot, head: Snapshot) -> Changes:
         _code(base, head),
         differences(_versions(base), _versions(head)),
     )
-
-
-def differences(base: Any, head: Any, key: str = "") -> list[Row]:
-    """Rows of dotted key, base, head where two nested mappings differ; ABSENT where only one has the key."""
-    if not (isinstance(base, Mapping) and isinstance(head, Mapping)):
-        return [] if base == head and type(base) is type(head) else [(key, base, head)]
-    names = [*base, *(name for name in head if name not in base)]
-    return [
-        row
-        for name in names
-        for row in differences(base.get(name, ABSENT), head.get(name, ABSENT), f"{key}.{name}".strip("."))
-    ]
 
 
 def mapping(snapshot: Snapshot, path: str) -> dict[str, Any]:

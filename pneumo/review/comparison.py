@@ -7,10 +7,10 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from pneumo import bootstrap
+from pneumo.evaluation import bootstrap
 from pneumo.params import Review
 from pneumo.review import paired
-from pneumo.review.models import METRICS, Model, measured
+from pneumo.review.candidate import METRICS, Model, measured
 
 Verdict = Literal["better", "worse", "within noise", "not comparable"]
 NAMED = 3  # images that a reason names

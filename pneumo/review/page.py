@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pneumo import markdown as md
-from pneumo import results
+from pneumo.evaluation.metrics import WORDS
+from pneumo.report import markdown as md
 from pneumo.review.cells import cell, code, interval, number, p_value, prose, signed, value_of
-from pneumo.review.changes import Row as Change
 from pneumo.review.comparison import Comparison
 from pneumo.review.result import EXIT, Result
+from pneumo.verification.compare import Row as Change
 
-WORDS = results.WORDS | {"average_precision": "average precision"}
+WORDS = WORDS | {"average_precision": "average precision"}
 LIMIT = 64_000  # characters; a comment on GitHub holds 65,536
 FOLDED = 12  # rows of changes or flips from which on they are folded
 SHOWN = 12  # models with all metrics

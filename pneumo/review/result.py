@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from pneumo.errors import ReviewError
 from pneumo.params import Bootstrap, Review
-from pneumo.review import models, paired
+from pneumo.review import candidate, paired
 from pneumo.review.changes import Changes, changes, mapping
 from pneumo.review.comparison import Comparison, Verdict, compare, judge
 from pneumo.review.snapshot import Snapshot
@@ -72,7 +72,7 @@ def _chosen(base: Snapshot, head: Snapshot, rules: Review, settings: dict[str, A
     names, reasons = [], []
     for snapshot in (base, head):
         try:
-            names.append(models.chosen(snapshot))
+            names.append(candidate.chosen(snapshot))
         except ReviewError as error:
             names.append("")
             reasons.append(str(error))
@@ -87,7 +87,7 @@ def _compared(
     read, reasons = [], []
     for snapshot, name in ((base, before), (head, after)):
         try:
-            read.append(models.read(snapshot, name))
+            read.append(candidate.read_candidate(snapshot, name))
         except ReviewError as error:
             reasons.append(str(error))
     if reasons:
@@ -106,7 +106,7 @@ def _corrected(one: Comparison, rules: Review, p: float | None) -> Comparison:
 
 def _pairs(base: Snapshot, head: Snapshot) -> tuple[list[tuple[str, str]], list[str], list[str]]:
     """Candidates of both commits, and those of one alone. Another name with the same parameters makes a pair, too."""
-    before, after = models.candidates(base), models.candidates(head)
+    before, after = candidate.candidates(base), candidate.candidates(head)
     pairs = [(name, name) for name in before if name in after]
     only_base = [name for name in before if name not in after]
     only_head = [name for name in after if name not in before]

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from phantoms import AUDITED, IMAGES, PREPARED
 
-from pneumo import auditing, manifest
-from pneumo.preprocessing import preprocess
+from pneumo.audit import audit
+from pneumo.data import manifest
+from pneumo.preprocessing.preprocess import preprocess
 from pneumo.sources import phantom
 
 
@@ -22,14 +23,14 @@ def clean(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def audited(clean) -> auditing.Audit:
+def audited(clean) -> audit.Audit:
     """The audit of the clean phantoms; its tables are in clean/audit."""
-    return auditing.audit(clean / "raw", clean / "processed", clean / "audit", **AUDITED)
+    return audit.audit(clean / "raw", clean / "processed", clean / "audit", **AUDITED)
 
 
 @pytest.fixture(scope="session")
 def table(clean) -> pd.DataFrame:
-    return manifest.read(clean / "processed/manifest.csv")
+    return manifest.read_manifest(clean / "processed/manifest.csv")
 
 
 @pytest.fixture(scope="session")

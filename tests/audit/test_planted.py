@@ -9,10 +9,10 @@ import pytest
 from phantoms import AUDITED, PREPARED
 from PIL import Image, ImageEnhance
 
-from pneumo import auditing, manifest
-from pneumo.audit import patients
+from pneumo.audit import audit, patients
+from pneumo.data import manifest
 from pneumo.errors import AuditError, SplitError
-from pneumo.preprocessing import preprocess
+from pneumo.preprocessing.preprocess import preprocess
 
 COPIED, COPY = "test/PNEUMONIA/person1_bacteria_1.jpeg", "train/PNEUMONIA/person901_bacteria_1.jpeg"
 SWAPPED = 9  # of each class
@@ -84,25 +84,25 @@ CASES: dict[Callable[[Path], None], set[str]] = {
 
 
 @pytest.fixture(scope="module")
-def planted(clean, tmp_path_factory) -> Callable[[Callable], tuple[auditing.Audit, Path]]:
+def planted(clean, tmp_path_factory) -> Callable[[Callable], tuple[audit.Audit, Path]]:
     """The audit of the phantoms with a defect, and the folder that it is in; each is done once."""
     done = {}
 
-    def audited(plant: Callable[[Path], None]) -> tuple[auditing.Audit, Path]:
+    def audited(plant: Callable[[Path], None]) -> tuple[audit.Audit, Path]:
         if plant not in done:
             folder = tmp_path_factory.mktemp(plant.__name__)
             shutil.copytree(clean / "raw", folder / "raw")
             plant(folder / "raw")
             allow = [COPIED] if (folder / "raw" / COPY).exists() else []
             preprocess(folder / "raw", folder / "processed", allow=allow, **PREPARED)
-            found = auditing.audit(folder / "raw", folder / "processed", folder / "audit", **AUDITED)
+            found = audit.audit(folder / "raw", folder / "processed", folder / "audit", **AUDITED)
             done[plant] = found, folder
         return done[plant]
 
     return audited
 
 
-def flagged(found: auditing.Audit) -> set[str]:
+def flagged(found: audit.Audit) -> set[str]:
     return {one["check"] for one in found.summary["audit"]["findings"] if one["flag"]}
 
 

@@ -5,7 +5,7 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 
 from benchmarks.review import pair
-from pneumo import bootstrap
+from pneumo.evaluation import bootstrap
 from pneumo.params import Review
 from pneumo.review import comparison
 from pneumo.review.comparison import Row, compare, judge

@@ -7,8 +7,9 @@ import pytest
 import yaml
 from project import Project, git, review, table
 
-from pneumo import metrics, scores
+from pneumo.evaluation import metrics
 from pneumo.review import result
+from pneumo.scoring import scores
 
 
 def test_identical_commits_are_within_noise_with_no_difference(project):
@@ -49,7 +50,7 @@ def test_figures_are_those_of_metrics_to_the_last_digit(project):
             committed = json.loads(git(project.root, "show", f"{commit}:metrics/cnn.json"))
             assert getattr(row, side) == committed[row.metric]
         assert row.difference == pytest.approx(row.head - row.base, abs=1e-9)
-    written = scores.read(project.root / "scores/test/cnn.csv")
+    written = scores.read_scores(project.root / "scores/test/cnn.csv")
     assert chosen.row("roc_auc").head == metrics.ranking(written["label"], written["score"])["roc_auc"]
 
 

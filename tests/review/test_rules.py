@@ -4,9 +4,9 @@ import pytest
 from project import Project, figures, review, table
 from statsmodels.stats.multitest import multipletests
 
-from pneumo import scores
 from pneumo.errors import ReviewError
 from pneumo.review import comparison
+from pneumo.scoring import scores
 
 
 def test_other_models_are_corrected_for_their_number_and_unchanged_ones_do_not_count(tmp_path):
@@ -87,7 +87,7 @@ def test_a_threshold_alone_is_a_change_too(tmp_path):
     project.params["review"]["metric"] = "recall"
     project.commit()
     for name in ("cnn", "vgg16", "resnet50"):
-        test = scores.read(project.root / f"scores/test/{name}.csv")
+        test = scores.read_scores(project.root / f"scores/test/{name}.csv")
         project.write(f"metrics/{name}.json", figures(test, 0.95))
     project.choose("cnn")
     project.commit()

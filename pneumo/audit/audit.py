@@ -1,0 +1,147 @@
+"""All checks of the data in one pass -> tables for people, metrics/data.json and the shortcut baseline's scores."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from pneumo import files
+from pneumo.audit import features, labels, near_duplicates, patients, shift, shortcut
+from pneumo.audit.findings import findings
+from pneumo.data import manifest, packed
+from pneumo.evaluation import decision, metrics
+from pneumo.preprocessing import copies, counts
+
+if TYPE_CHECKING:
+    from pneumo.params import Threshold
+
+NAMED = 5  # images or pairs that metrics/data.json names; the tables have all
+
+
+@dataclass(frozen=True)
+class Audit:
+    """summary: for metrics/data.json; val_scores, test_scores: the shortcut baseline's scores (scores.COLUMNS);
+    shortcut: its metrics on test, as for a backbone."""
+
+    summary: dict[str, Any]
+    val_scores: pd.DataFrame
+    test_scores: pd.DataFrame
+    shortcut: dict[str, Any]
+
+
+def audit(
+    raw: Path,
+    processed: Path,
+    out: Path,
+    *,
+    source: str,
+    subset: int | None,
+    threshold: "Threshold",
+    prevalence: float,
+    resamples: int,
+    seed: int,
+) -> Audit:
+    """Check `processed`, made from `raw`, and write what is found into `out` as CSV tables, each with a header.
+
+    source, subset: as in data; threshold: the policy of that section; prevalence, resamples, seed: for the intervals of
+    the shortcut baseline's metrics. Changes nothing and refuses nothing: that is preprocess's to do.
+    """
+    table = manifest.read_manifest(processed / "manifest.csv")
+    pixels = packed.read_split(processed, "train").images
+    rejected = pd.read_csv(processed / "rejected.csv", keep_default_na=False, dtype=str)
+    with threadpool_limits(1):  # sums of several threads differ in the last digits
+        measured = features.measure(table, pixels, raw)
+        raw_scores, coefficients = shortcut.baseline(table, measured)
+        tables = {
+            "features": measured,
+            "copies": copies.find(table, pixels),
+            "near_duplicates": near_duplicates.find(table, pixels),
+            "shift": shift.table(table, measured),
+            "suspected_labels": labels.suspected(table, pixels),
+            "shortcut_coefficients": coefficients,
+        }
+        separability = shift.separability(table, measured)
+    validation, decided = decision.decide(
+        raw_scores["val"],
+        None,
+        threshold.model_copy(update={"scores": "plain"}),  # it sees no pixels
+    )
+    test = decision.calibrated(raw_scores["test"], decided["temperature"])
+    values = metrics.evaluate(
+        test,
+        decided["threshold"],
+        validation=validation,
+        stress_logits=None,
+        temperature=decided["temperature"],
+        prevalence=prevalence,
+        resamples=resamples,
+        seed=seed,
+    )
+    values["parameters"] = len(coefficients) + 1
+    _write(tables, out)
+    summary = {
+        "source": source,
+        **counts.received(table, rejected, subset),
+        **counts.parts(table),
+        "exact_duplicates": copies.summary(tables["copies"]),
+        "manifest_sha256": manifest.digest(processed / "manifest.csv"),
+        "parts_sha256": {split: _digest(rows) for split, rows in table.groupby("split")},
+        "audit": {
+            "near_duplicates": _near_duplicates(tables["near_duplicates"]),
+            "patient_rule": {str(name): row for name, row in patients.sensitivity(table).to_dict("index").items()},
+            "shortcut": _shortcut(values, coefficients),
+            "shift": {"separability": separability, "largest": _largest(tables["shift"])},
+            "suspected_labels": _suspected(tables["suspected_labels"]),
+        },
+    }
+    summary["audit"]["findings"] = findings(summary)
+    return Audit(summary, validation, test, values)
+
+
+def _digest(rows: pd.DataFrame) -> str:
+    """SHA-256 of the names and contents of one part's images: whoever has no pixels sees whether they are the same."""
+    lines = [f"{row.sha256}  {row.image}\n" for row in rows.sort_values("image").itertuples()]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _write(tables: Mapping[str, pd.DataFrame], out: Path) -> None:
+    for name, table in tables.items():
+        table.to_csv(files.fresh(out / f"{name}.csv"), index=False, float_format="%.6g", lineterminator="\n")
+
+
+def _near_duplicates(pairs: pd.DataFrame) -> dict[str, Any]:
+    return near_duplicates.summary(pairs) | {"first": pairs[["image_a", "image_b"]].head(NAMED).values.tolist()}
+
+
+def _shortcut(values: Mapping[str, Any], coefficients: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "roc_auc": values["roc_auc"],
+        "roc_auc_ci95": values["ci95"]["roc_auc"],
+        "accuracy": values["accuracy"],
+        "strongest": coefficients["feature"].head(3).tolist(),
+    }
+
+
+def _largest(shifts: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """The feature that moved most from train to test, by class."""
+    found = {}
+    for name in shift.CLASSES:
+        rows = shifts[shifts["class"] == name].sort_values("smd_test_train", key=lambda one: -one.abs(), kind="stable")
+        row = rows.iloc[0]
+        measures = {key: metrics.rounded(row[key]) for key in ("smd_test_train", "smd_test_val", "smd_val_train")}
+        found[name] = {"feature": row["feature"], **measures}
+    return found
+
+
+def _suspected(suspects: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "images": len(suspects),
+        "normal": int((suspects["label"] == 0).sum()),
+        "pneumonia": int((suspects["label"] == 1).sum()),
+        "in_test": int((suspects["split"] == "test").sum()),
+        "first": suspects["image"].head(NAMED).tolist(),
+    }

@@ -1,0 +1,1 @@
+"""The table of images and their packed pixels: what every later step reads."""

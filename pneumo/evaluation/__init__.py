@@ -1,0 +1,1 @@
+"""Scores -> calibration, thresholds, metrics, intervals and the choice."""

@@ -1,0 +1,96 @@
+"""Several trained backbones as one model: the mean of their calibrated logits."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from pneumo import files
+from pneumo.errors import ParamsError
+from pneumo.evaluation import choice, decision
+from pneumo.models import bundle
+from pneumo.scoring import scores, stress
+
+if TYPE_CHECKING:
+    from pneumo.params import Selection, Threshold
+
+
+def build(
+    name: str,
+    backbones: Mapping[str, Path],
+    folder: Path,
+    scores_folder: Path,
+    *,
+    top: int | str,
+    selection: "Selection",
+    policy: "Threshold",
+) -> dict[str, Any]:
+    """Write the ensemble's model.json into `folder`, and val/NAME.csv and stress/NAME.csv below `scores_folder`.
+
+    `backbones`: name -> folder of the calibrated network. `top`: how many of them, ranked by `selection`; or `all`.
+    Returns model.json.
+    """
+    model_jsons = {backbone: bundle.model_json(home) for backbone, home in backbones.items()}
+    val_logits = {backbone: scores.read_logits(home / "validation.csv") for backbone, home in backbones.items()}
+    stress_logits = {backbone: stress.read_stress(home / "stress.csv") for backbone, home in backbones.items()}
+    temperatures = {backbone: model_json["temperature"] for backbone, model_json in model_jsons.items()}
+    ranked_by = {
+        backbone: decision.selection_scores(
+            decision.calibrated(val_logits[backbone], temperature),
+            stress_logits[backbone],
+            temperature,
+            selection.scores,
+        )
+        for backbone, temperature in temperatures.items()
+    }
+    chosen = members(ranked_by, model_jsons, top, selection.metric)
+    mean = scores.mean_logit({member: val_logits[member] for member in chosen}, temperatures)
+    mean_under_stress = stress.mean_logit({member: stress_logits[member] for member in chosen}, temperatures)
+    val_scores, decided = decision.decide(mean, mean_under_stress, policy)
+    scores.write(val_scores, scores_folder / "val" / f"{name}.csv")
+    stress.write(mean_under_stress, scores_folder / "stress" / f"{name}.csv")
+    result = model_json_of(name, {member: model_jsons[member] for member in chosen}, decided)
+    files.write_json(folder / "model.json", result)
+    return result
+
+
+def members(
+    validation: Mapping[str, pd.DataFrame], model_jsons: Mapping[str, Mapping[str, Any]], top: int | str, metric: str
+) -> list[str]:
+    """The backbones that form the ensemble: `all`, or the `top` best by `metric` on validation; in order of name.
+
+    `validation`: name -> scores.COLUMNS. `model_jsons`: name -> model.json.
+    Raises ParamsError where fewer than two are left or more are asked for than there are.
+    """
+    if len(validation) < 2:
+        raise ParamsError(f"an ensemble needs two backbones, and params.yaml has {', '.join(validation)} alone")
+    if top == "all":
+        return sorted(validation)
+    if int(top) > len(validation):
+        raise ParamsError(f"ensembles: top is {top}, and params.yaml has {len(validation)} backbones")
+    ranked = choice.ranked(validation, model_jsons, metric)
+    return sorted(one["model"] for one in ranked[: int(top)])
+
+
+def model_json_of(name: str, chosen: Mapping[str, Mapping[str, Any]], decided: Mapping[str, Any]) -> dict[str, Any]:
+    """model.json of an ensemble. `chosen`: member -> its model.json. `decided`: of decision.decide."""
+    first = next(iter(chosen.values()))
+    return {
+        "name": name,
+        "kind": "ensemble",
+        "members": {member: one["sha256"]["weights"] for member, one in chosen.items()},
+        "labels": first["labels"],
+        "weights": _common([one["weights"] for one in chosen.values()]),
+        "input_size": _common([one["input_size"] for one in chosen.values()]),
+        "parameters": sum(one["parameters"] for one in chosen.values()),
+        "flops": sum(one["flops"] for one in chosen.values()),
+        **decided,
+        "sha256": {"manifest": first["sha256"]["manifest"]},
+        "versions": first["versions"],
+    }
+
+
+def _common(values: list[Any]) -> Any:
+    """The value that all have, else null."""
+    return values[0] if len(set(values)) == 1 else None

@@ -1,0 +1,1 @@
+"""Where in the image a network finds its evidence."""

@@ -1,0 +1,148 @@
+"""Where in the image a model finds its evidence for pneumonia: Grad-CAM, checked against random weights.
+
+Grad-CAM (Selvaraju et al. 2017): the feature maps of a late convolutional layer, each weighted by the mean gradient of
+the logit with respect to it, summed, negative values cut off. It is always evidence for pneumonia, also for images that
+were called normal. It has the few cells of that layer and says where the network looked, not whether it was right to.
+
+The check (Adebayo et al. 2018, "Sanity checks for saliency maps"): the same images through the same architecture with
+random weights. A map that stays the same shows the image, not what was learnt.
+
+Limits. The mean of the gradient forgets where in the map it was: a network whose head weighs places differently, as
+cnn's does, can light up where it did not look (Draelos and Carin 2020). And a map is laid over the whole image, whereas
+the cells of a network without padding at the border, such as Inception, leave out a margin.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from captum.attr import LayerGradCam
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from torch import Tensor, nn
+
+from pneumo.data import packed
+from pneumo.errors import BundleError
+from pneumo.models import backbones, bundle
+from pneumo.models.backbones import Network
+from pneumo.models.pixels import resize
+from pneumo.scoring import inference
+
+Maps = NDArray[np.float64]  # [n, S, S] in [0, 1]
+
+SMALLEST_SIDE = 4  # cells of a map: with fewer, the upper and the lower zone of one lung have no cell of their own
+BATCH_SIZE = 8
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network of the model: the whole of a backbone, or one of an ensemble."""
+
+    network: Network
+    model_json: Mapping[str, Any]
+    layer: str
+    side: int  # cells of the layer's feature map
+
+
+def member(folder: Path, device: torch.device) -> Member:
+    """The backbone in `folder`."""
+    model_json = bundle.model_json(folder)
+    network = inference.load(folder, model_json)
+    return Member(_frozen(network, device), model_json, *last_map(network, model_json["input_size"]))
+
+
+def randomised(member: Member, seed: int, device: torch.device) -> Member:
+    """The same architecture with random weights."""
+    network = backbones.from_json(member.model_json, weights="none", seed=seed)
+    return Member(_frozen(network, device), member.model_json, member.layer, member.side)
+
+
+def maps(member: Member, images: packed.Split, device: torch.device) -> Maps:
+    """Grad-CAM of each of `images` for the logit of pneumonia, at the size of the packed pixels.
+
+    Each map is divided by its own maximum; one without positive evidence is zero throughout.
+    """
+    grad_cam = LayerGradCam(member.network, member.network.get_submodule(member.layer))
+    size = images.images.shape[1]
+    heat = [np.empty((0, size, size))]
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        for start in range(0, len(images), BATCH_SIZE):
+            pixels = torch.from_numpy(images.pixels(slice(start, start + BATCH_SIZE))).to(device)
+            # The weights are frozen, so the gradient has to be asked for by the input.
+            grey = resize(pixels, member.model_json["input_size"]).requires_grad_()
+            cells = grad_cam.attribute(grey, relu_attributions=True).detach().double().cpu()
+            heat.append(F.interpolate(cells, (size, size), mode="bilinear").squeeze(1).numpy())
+    return _scaled(np.concatenate(heat))
+
+
+def mean_map(of_members: list[Maps]) -> Maps:
+    """The map of a model with these members, whose maps have a maximum of 1 and so the same say."""
+    return _scaled(np.mean(of_members, axis=0))
+
+
+def correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float | None:
+    """Spearman's rank correlation of two maps, pixel by pixel; None where one of them is constant."""
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return None
+    return round(float(spearmanr(first, second, axis=None).statistic), 4)
+
+
+def last_map(network: Network, size: int) -> tuple[str, int]:
+    """Name and side of the deepest layer whose output is a feature map, [B, C, side, side], that all evidence passes.
+
+    All: no path from the pixels (`size` a side) to the logit goes round it, as a shortcut goes round the layers of its
+    residual block. A layer whose map has SMALLEST_SIDE or more is preferred to a deeper one that has less. Found by
+    trial, so that it holds for every architecture. Raises BundleError where there is none.
+    """
+    sides = _sides(network, size)
+    deepest_first = list(reversed(sides))
+    for name in sorted(deepest_first, key=lambda name: sides[name] < SMALLEST_SIDE):
+        if _all_passes(network, name, size):
+            return name, sides[name]
+    raise BundleError("this architecture has no feature map that Grad-CAM could use")
+
+
+def _frozen(network: Network, device: torch.device) -> Network:
+    return network.requires_grad_(False).eval().to(device)
+
+
+def _sides(network: Network, size: int) -> dict[str, int]:
+    """Layer -> side of its square feature map, in the order in which a forward pass completes them."""
+    sides: dict[str, int] = {}
+
+    def note(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and output.dim() == 4 and output.shape[2] == output.shape[3]:
+                sides[name] = output.shape[3]
+
+        return hook
+
+    handles = [module.register_forward_hook(note(name)) for name, module in network.named_modules()]
+    try:
+        _logit(network, size)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return sides
+
+
+def _all_passes(network: Network, layer: str, size: int) -> bool:
+    """Whether the logit no longer depends on the pixels once the gradient is cut at `layer`. Needs frozen weights."""
+    handle = network.get_submodule(layer).register_forward_hook(lambda module, inputs, output: output.detach())
+    try:
+        return not _logit(network, size).requires_grad
+    finally:
+        handle.remove()
+
+
+def _logit(network: Network, size: int) -> Tensor:
+    return network(torch.zeros(1, 1, size, size, device=network.mean.device, requires_grad=True))
+
+
+def _scaled(values: Maps) -> Maps:
+    largest = values.max(axis=(1, 2), keepdims=True, initial=0)
+    return np.divide(values, largest, out=np.zeros_like(values), where=largest > 0)

@@ -1,0 +1,33 @@
+"""The contact sheet: training images as the network is shown them."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pneumo import files
+from pneumo.data import packed
+from pneumo.models.pixels import resize
+from pneumo.training import augment
+
+ROWS, COLUMNS, GAP = 4, 9, 3  # images, the original and its changes, pixels between
+SIDE = 96  # pixels of a tile
+
+
+def write(processed: Path, out: Path, augmentation: augment.Augmentation, *, seed: int) -> None:
+    """A PNG: some training images of both classes, each unchanged and in eight of its changes; without mixup."""
+    part = packed.read_split(processed, "train")
+    rng = np.random.default_rng(seed)
+    half = [rng.permutation(np.flatnonzero(part.labels == label))[: ROWS // 2] for label in (0, 1)]
+    rows = np.sort(np.concatenate(half))
+    torch.manual_seed(seed)
+    pixels = torch.from_numpy(part.pixels(rows.tolist()))
+    columns = [resize(pixels, augmentation.size), *(augmentation(pixels) for _ in range(COLUMNS - 1))]
+    step = SIDE + GAP
+    sheet = Image.new("L", (COLUMNS * step - GAP, len(rows) * step - GAP), 255)
+    for x, column in enumerate(columns):
+        for y, grey in enumerate(column):
+            tile = Image.fromarray((grey[0].numpy() * 255).round().astype(np.uint8))
+            sheet.paste(tile.resize((SIDE, SIDE), Image.Resampling.BICUBIC), (x * step, y * step))
+    sheet.save(files.fresh(out), optimize=True)

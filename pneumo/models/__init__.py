@@ -1,0 +1,1 @@
+"""Networks, their folders, pixels as a network takes them, perturbations, and the runtime that fixes results."""

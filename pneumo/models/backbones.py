@@ -1,0 +1,247 @@
+"""Name -> network with a one-logit head. Input: grey pixels in [0, 1], [B, 1, H, W]; output: logits [B].
+
+`cnn` and `cnn10` are the project's own; every other architecture is a timm model. `create` is the one place that
+resolves a name.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from pneumo.errors import ParamsError, WeightsError
+
+CHANNELS = (32, 64, 128, 128, 256)  # of the five blocks of cnn
+CHANNELS_10 = (16, 32, 64, 128, 256)  # of those of cnn10
+LEFT_OUT = ("fc.", "head.", "classifier.", "pre_logits.", "AuxLogits.")  # classifiers of published weights
+FEATURES = 256  # of the fully connected layer of cnn
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Per-channel mean and standard deviation of the input in [0, 1]; the network repeats grey over its channels."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class Network(nn.Module):
+    """A backbone with its normalisation and head: grey pixels [B, 1, H, W] in [0, 1] -> logits of pneumonia [B]."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, body: nn.Module, features: int, dropout: float, normalisation: Normalisation) -> None:
+        super().__init__()
+        self.body = body
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, 1))
+        self.normalise_with(normalisation)
+
+    def normalise_with(self, normalisation: Normalisation) -> None:
+        self.normalisation = normalisation
+        for name, values in (("mean", normalisation.mean), ("std", normalisation.std)):
+            self.register_buffer(name, torch.tensor(values).view(1, -1, 1, 1), persistent=False)
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """What the head is given: [B, F]."""
+        return self.body((pixels - self.mean) / self.std)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.head(self.features(pixels)).squeeze(1)
+
+
+def create(architecture: str, *, input_size: int, dropout: float, weights: str, seed: int) -> tuple[Network, str]:
+    """The network and the SHA-256 of its starting weights (empty when it starts from scratch).
+
+    `weights`: `imagenet` (the pretrained tag of `architecture`, downloaded by timm), `none` (from scratch, from
+    `seed`) or a .safetensors file with all weights of the backbone in timm's layout, or of a whole trained bundle.
+    Raises WeightsError where they cannot be had or do not fit, and ParamsError for an unknown architecture.
+    """
+    torch.manual_seed(seed)
+    build = _own if architecture in OWN else _timm
+    network = build(architecture, input_size, dropout, weights == "imagenet")
+    # Convolutions of this layout are faster on CPUs, and on GPUs in mixed precision.
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if weights.endswith(".safetensors"):
+        _load(network, architecture, Path(weights))
+        return network, _file_sha256(Path(weights))
+    return network, _state_sha256(network.body) if weights == "imagenet" else ""
+
+
+def from_json(model_json: Mapping[str, Any], *, weights: str, seed: int = 0) -> Network:
+    """The network that a model.json (or training.json) describes, as `create` makes it."""
+    network, _ = create(
+        model_json["architecture"],
+        input_size=model_json["input_size"],
+        dropout=model_json["dropout"],
+        weights=weights,
+        seed=seed,
+    )
+    network.normalise_with(Normalisation(**model_json["normalisation"]))
+    return network
+
+
+class Cnn(nn.Sequential):
+    """Five blocks of convolution, ReLU and max-pooling, flattened into a fully connected layer.
+
+    [B, 1, S, S] -> [B, 256]. Without the batch normalisation before each ReLU, RMSprop learns far more slowly.
+    """
+
+    def __init__(self, input_size: int, dropout: float) -> None:
+        blocks: list[nn.Module] = []
+        for entering, leaving in zip((1, *CHANNELS), CHANNELS, strict=False):
+            blocks += [nn.Conv2d(entering, leaving, 3, padding=1), nn.BatchNorm2d(leaving), nn.ReLU(), nn.MaxPool2d(2)]
+        side = input_size // 2 ** len(CHANNELS)
+        super().__init__(
+            *blocks,
+            nn.Flatten(),
+            nn.Dropout(dropout),
+            nn.Linear(CHANNELS[-1] * side**2, FEATURES),
+            nn.ReLU(),
+        )
+
+
+class Cnn10(nn.Sequential):
+    """Five blocks of two convolutions, each with batch normalisation and ReLU, and max-pooling; then the global mean.
+
+    [B, 1, S, S] -> [B, 256]. A mean over all places depends less on framing than what is flattened.
+    """
+
+    def __init__(self) -> None:
+        layers: list[nn.Module] = []
+        entering = 1
+        for leaving in CHANNELS_10:
+            for _ in range(2):
+                layers += [nn.Conv2d(entering, leaving, 3, padding=1, bias=False), nn.BatchNorm2d(leaving), nn.ReLU()]
+                entering = leaving
+            layers.append(nn.MaxPool2d(2))
+        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+OWN: dict[str, Any] = {  # name -> (body of an input size and dropout, its features)
+    "cnn": (Cnn, FEATURES),
+    "cnn10": (lambda input_size, dropout: Cnn10(), CHANNELS_10[-1]),
+}
+
+
+def _own(architecture: str, input_size: int, dropout: float, imagenet: bool) -> Network:
+    if imagenet:
+        raise WeightsError(
+            f"no ImageNet weights exist for {architecture}: set model.{architecture}.weights to none or to a "
+            ".safetensors file"
+        )
+    body, features = OWN[architecture]
+    return Network(body(input_size, dropout), features, dropout, Normalisation((0.5,), (0.25,)))
+
+
+def _timm(architecture: str, input_size: int, dropout: float, imagenet: bool) -> Network:
+    import timm  # as late as possible: it takes seconds, and cnn does without
+
+    _require_known(architecture)
+    config: Any = timm.get_pretrained_cfg(architecture)
+    sized: dict[str, Any] = (
+        {"img_size": input_size} if config.fixed_input_size else {}
+    )  # transformers: positions are interpolated
+    try:
+        body: Any = timm.create_model(architecture, pretrained=imagenet, **sized)
+    except Exception as error:
+        if not imagenet:
+            raise
+        raise WeightsError(
+            f"the ImageNet weights of {architecture} cannot be fetched ({_first_line(error)}). Either train from "
+            "scratch with train.weights=none, or name a copy of its model.safetensors with model.NAME.weights=FILE."
+        ) from error
+    body.reset_classifier(0)
+    if hasattr(body, "pre_logits"):  # VGG's 7x7 convolution to 4096 channels: 100 M weights that a pooled head replaces
+        body.pre_logits = nn.Identity()
+    features = _require_input_fits(body, architecture, input_size)
+    return Network(body, features, dropout, Normalisation(config.mean, config.std))
+
+
+def _require_known(architecture: str) -> None:
+    import timm
+
+    name, _, tag = architecture.partition(".")
+    known = timm.list_models(pretrained=True)
+    if not timm.is_model(name) or (tag and architecture not in known):
+        near = [one for one in known if one.split(".")[0] == name] or timm.list_models(f"*{name[:5]}*", pretrained=True)
+        raise ParamsError(
+            f"architecture {architecture!r} is neither {' nor '.join(OWN)} nor a timm model; "
+            f"near it: {', '.join(near[:8]) or 'none'}"
+        )
+
+
+def _require_input_fits(body: Any, architecture: str, size: int) -> int:
+    """Number of features that `body` gives for an input of `size`, found by a trial."""
+    try:
+        with torch.no_grad():
+            features = body.eval()(torch.zeros(1, 3, size, size)).shape[1]
+    except (RuntimeError, AssertionError) as error:
+        raise ParamsError(
+            f"{architecture} cannot take an input of {size} pixels ({_first_line(error)}): set model.NAME.input_size"
+        ) from error
+    body.train()
+    return features
+
+
+def _load(network: Network, architecture: str, path: Path) -> None:
+    if not path.is_file():
+        raise WeightsError(f"{path} is missing: give a .safetensors file, or weights none to train from scratch")
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is not a safetensors file: {_first_line(error)}") from error
+    whole = "head.1.weight" in state and any(key.startswith("body.") for key in state)
+    target = network if whole else network.body
+    wanted = target.state_dict()
+    for key, tensor in wanted.items():
+        if key not in state:
+            raise WeightsError(
+                f"{path} has no {key}, which {architecture} needs: are these weights of another network?"
+            )
+        if state[key].shape != tensor.shape:
+            raise WeightsError(
+                f"{path}: {key} is {tuple(state[key].shape)}; {architecture} needs {tuple(tensor.shape)}"
+            )
+    extra = [key for key in state if key not in wanted and not key.startswith(LEFT_OUT)]
+    if extra:
+        raise WeightsError(f"{path} has {extra[0]}, which {architecture} lacks: are these weights of another network?")
+    target.load_state_dict({key: state[key] for key in wanted})
+
+
+def parameters(network: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(weight.numel() for weight in network.parameters())
+
+
+def flops(network: nn.Module, size: int) -> int:
+    """Floating-point operations of one image of `size` pixels a side, forwards, as torch counts them: two for each
+    multiply-add. Stands for the time that an image takes, which no two runs agree on.
+    """
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.cpu().eval()(torch.zeros(1, 1, size, size))
+    return counter.get_total_flops()
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _state_sha256(module: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]

@@ -1,0 +1,41 @@
+"""What fixes floating-point results, and the device. `fix` has to run before torch is imported."""
+
+import os
+import platform
+import sys
+from typing import TYPE_CHECKING
+
+from pneumo.errors import TrainingError
+
+if TYPE_CHECKING:
+    import torch
+
+_ISA = {  # name -> (ATen, oneDNN, MKL)
+    "sse4.1": ("default", "SSE41", "COMPATIBLE"),
+    "avx2": ("avx2", "AVX2", "AVX2"),
+    "avx512": ("avx512", "AVX512_CORE", "AVX512"),
+    "amx": ("avx512", "AVX512_CORE_AMX", "AVX512"),  # for train.precision=bf16-mixed, which is slow without it
+}
+
+
+def fix(*, threads: int, cpu_isa: str) -> None:
+    """Pin thread count and instruction set of this process, so that a second run computes the same bytes.
+
+    On processors that are not x86-64 the instruction set is left alone. Raises TrainingError once torch is loaded.
+    """
+    if "torch" in sys.modules:
+        raise TrainingError("runtime.fix must run before torch is imported: the libraries read it when they load")
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    if cpu_isa in _ISA and platform.machine() in ("x86_64", "AMD64"):
+        names = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR")
+        os.environ.update(zip(names, _ISA[cpu_isa], strict=True))
+
+
+def device(accelerator: str) -> "torch.device":
+    """`auto`: a GPU where there is one. Raises TrainingError where a GPU was asked for and there is none."""
+    import torch  # not before `fix`
+
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise TrainingError("train.accelerator is gpu, and torch finds none: check the driver, or use auto or cpu")
+    return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")

@@ -1,0 +1,1 @@
+"""Bytes -> checked pixels, patients and splits."""

@@ -1,0 +1,47 @@
+"""How many images there are, in which part and of which class, and what became of the files received."""
+
+from typing import Any
+
+import pandas as pd
+
+from pneumo.data.manifest import SPLITS
+
+EXCLUDED = "excluded by audit.exclude"  # the reason in rejected.csv
+UNSAMPLED = "not in the sample of data.subset="
+
+
+def received(manifest: pd.DataFrame, rejected: pd.DataFrame, subset: int | None) -> dict[str, Any]:
+    """What became of the files received. `rejected`: what rejected.csv says; `subset`: data.subset."""
+    excluded = rejected["reason"] == EXCLUDED
+    unsampled = rejected["reason"].str.startswith(UNSAMPLED)
+    unreadable = int((~excluded & ~unsampled).sum())
+    asked = len(manifest) + unreadable
+    return {
+        "subset": {"asked": subset, "images": asked, "of": asked + int(unsampled.sum())} if subset else None,
+        "received": len(manifest) + len(rejected),
+        "excluded": int(excluded.sum()),
+        "rejected": unreadable,
+    }
+
+
+def parts(manifest: pd.DataFrame) -> dict[str, Any]:
+    """Images and patients by split, class and subtype; patients whose file names no rule could parse."""
+    return {
+        "images": len(manifest),
+        "patients": int(manifest["patient"].nunique()),
+        "unknown_patients": int(manifest["patient"].str.startswith("unknown-").sum()),
+        "splits": {split: _part(manifest[manifest["split"] == split]) for split in SPLITS},
+    }
+
+
+def _part(table: pd.DataFrame) -> dict[str, int]:
+    pneumonia = int(table["label"].sum())
+    return {
+        "images": len(table),
+        "patients": int(table["patient"].nunique()),
+        "normal": len(table) - pneumonia,
+        "pneumonia": pneumonia,
+        "bacterial": int((table["subtype"] == "bacterial").sum()),
+        "viral": int((table["subtype"] == "viral").sum()),
+        "unknown_subtype": int((table["subtype"] == "unknown").sum()),
+    }

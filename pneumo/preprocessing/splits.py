@@ -1,0 +1,94 @@
+"""Patient-grouped assignment to train, val and test, and patient-grouped samples.
+
+The official test part stays as it came. The other patients go to val or train by a hash of the seed and the patient
+alone, so that adding images to the dataset never moves anybody across the border.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from pneumo.data.manifest import Identity
+from pneumo.errors import SplitError
+
+
+def position(patient: str, seed: int) -> float:
+    """A number in [0, 1), uniform over patients, that depends on `seed` and `patient` alone."""
+    digest = hashlib.sha256(f"{seed}:{patient}".encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:7], "big") / 2**56
+
+
+def side(identity: Identity, *, seed: int, val_fraction: float) -> str:
+    """`train`, `val` or `test` for one image."""
+    if identity.source_split == "test":
+        return "test"
+    return "val" if position(identity.patient, seed) < val_fraction else "train"
+
+
+def assign(identities: Sequence[Identity], *, seed: int, val_fraction: float) -> list[str]:
+    """The split of each image, in order.
+
+    Raises SplitError where a patient has images both in the official test part and outside it, or where a split would
+    lack one of the two classes.
+    """
+    refuse_leak(identities)
+    splits = [side(one, seed=seed, val_fraction=val_fraction) for one in identities]
+    found = {(split, one.label) for split, one in zip(splits, identities, strict=True)}
+    for split in ("train", "val", "test"):
+        for label, word in enumerate(("NORMAL", "PNEUMONIA")):
+            if (split, label) not in found:
+                raise SplitError(
+                    f"the {split} part has no {word} image among {len(identities)}: use more images, or change "
+                    f"split.val_fraction ({val_fraction}) or split.seed ({seed})"
+                )
+    return splits
+
+
+def refuse_leak(identities: Iterable[Identity]) -> None:
+    """Raise SplitError where a patient of the official test part also has images outside it."""
+    sides: dict[str, dict[bool, str]] = defaultdict(dict)
+    for one in identities:
+        sides[one.patient].setdefault(one.source_split == "test", one.image)
+    leaks = sorted(patient for patient, images in sides.items() if len(images) > 1)
+    if leaks:
+        example = sides[leaks[0]]
+        raise SplitError(
+            f"{len(leaks)} patients are in the test part and outside it, first {leaks[0]}: {example[True]} and "
+            f"{example[False]}. Move or remove the images of one side, or rename the files if these are two patients."
+        )
+
+
+def sample(identities: Sequence[Identity], size: int, *, seed: int) -> set[str]:
+    """Names of at most `size` images: whole patients, in the proportions of test part and subtype.
+
+    Patients are taken in an order that depends on the seed and the patient alone. A patient who no longer fits into
+    the share of its stratum is passed over, so the sample can fall a few images short of `size`.
+    """
+    strata: dict[tuple[bool, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for one in identities:
+        strata[one.source_split == "test", one.subtype][one.patient].append(one.image)
+    chosen: set[str] = set()
+    for key, patients in sorted(strata.items()):
+        room = _share(size, strata, key, len(identities))
+        # Not the order that decides between val and train: the first patients would all be on one side.
+        for patient in sorted(patients, key=lambda name: position(f"sample:{name}", seed)):
+            if len(patients[patient]) <= room:
+                chosen.update(patients[patient])
+                room -= len(patients[patient])
+    return chosen
+
+
+def _share(
+    size: int,
+    strata: dict[tuple[bool, str], dict[str, list[str]]],
+    key: tuple[bool, str],
+    total: int,
+) -> int:
+    """Images that stratum `key` may have: cumulative rounding, so that the shares add up to `size` exactly."""
+    before = sum(_count(strata[other]) for other in strata if other < key)
+    upto = before + _count(strata[key])
+    return round(size * upto / total) - round(size * before / total)
+
+
+def _count(patients: dict[str, list[str]]) -> int:
+    return sum(len(images) for images in patients.values())

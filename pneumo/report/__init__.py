@@ -1,0 +1,1 @@
+"""What people read: page, figures, model card."""

@@ -1,0 +1,39 @@
+"""reports/MODEL_CARD.md, after Mitchell et al. 2019 (doi:10.1145/3287560.3287596), filled from real values."""
+
+from pneumo.report import templates, verdict
+from pneumo.report.results import WORDS, Results
+
+ROWS = {
+    **WORDS,
+    "recall_bacterial": "recall, bacterial",
+    "recall_viral": "recall, viral",
+    "ppv": "positive predictive value",
+    "npv": "negative predictive value",
+    "brier": "Brier score",
+    "ece": "expected calibration error",
+}
+
+
+def render(results: Results) -> str:
+    """The card of the chosen model, in Markdown."""
+    model_json = results.model_json
+    ensemble = model_json["kind"] == "ensemble"
+    return templates.render(
+        "model_card.md.j2",
+        html=False,
+        results=results,
+        headline=verdict.headline(results),
+        line_to_beat=verdict.line_to_beat(results),
+        findings=results.data["audit"]["findings"],
+        official=verdict.official(results),
+        rows=ROWS,
+        architecture=f"mean logit of {', '.join(model_json['members'])}" if ensemble else model_json["architecture"],
+        input=_input(model_json["input_size"]),
+    )
+
+
+def _input(size: int | None) -> str:
+    """`size`: pixels a side; None for an ensemble whose members differ."""
+    if size is None:
+        return "grey, the whole field stretched to a square; each member at its own size"
+    return f"grey, {size} x {size} pixels, the whole field stretched to a square"

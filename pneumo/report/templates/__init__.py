@@ -1,0 +1,27 @@
+"""The texts of the report's pages, for Jinja."""
+
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from pneumo.report.markdown import interval, number, weights
+
+
+def render(name: str, *, html: bool, **values: Any) -> str:
+    """The template `name` of this folder filled with `values`. A name that has no value is an error."""
+    environment = Environment(
+        autoescape=html, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters |= {"number": number, "interval": interval, "weights": weights, "percent": _percent}
+    return environment.from_string(text(name)).render(**values)
+
+
+def text(name: str) -> Markup:
+    """The file `name` of this folder as it is."""
+    return Markup((files(__name__) / name).read_text(encoding="utf-8"))
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f} %"

@@ -1,0 +1,1 @@
+"""Outputs of a network, and the tables of scores."""

@@ -1,0 +1,61 @@
+"""What a trained network says of a split: logits, before calibration."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from pneumo.errors import BundleError
+from pneumo.models import bundle, runtime
+from pneumo.scoring import inference, scores, stress
+
+if TYPE_CHECKING:
+    from pneumo.params import Views
+
+
+def validate(folder: Path, processed: Path, *, views: "Views", accelerator: str) -> None:
+    """Write validation.csv and stress.csv, logits of the validation images, beside the network in `folder`.
+
+    An output is the mean over `views`.
+    """
+    training_json = bundle.training_json(folder)
+    split = inference.read_split(folder, training_json, processed, "val")
+    scorer = _scorer(folder, training_json, views.model_dump(), accelerator)
+    scores.write(scores.table(split.rows, scorer.logits(split)), folder / "validation.csv")
+    stress.write(stress.table(split.rows, scorer.stress_logits(split)), folder / "stress.csv")
+
+
+def logits(
+    folder: Path, processed: Path, split: str, *, members: Path | None = None, accelerator: str = "auto"
+) -> pd.DataFrame:
+    """The outputs of the model in `folder` on one split: scores.RAW_COLUMNS.
+
+    The members of an ensemble are read from `members`/NAME, by default the members folder of its own. Its logit is the
+    mean of theirs, each divided by its temperature.
+    """
+    model_json = bundle.model_json(folder)
+    if model_json["kind"] != "ensemble":
+        return _of_backbone(folder, processed, split, accelerator)
+    home = members or folder / "members"
+    of_members = {}
+    for name, sha256 in model_json["members"].items():
+        if bundle.model_json(home / name)["sha256"]["weights"] != sha256:
+            raise BundleError(f"{home / name} is not the network that the ensemble was built from: run `dvc repro`")
+        of_members[name] = _of_backbone(home / name, processed, split, accelerator)
+    temperatures = {name: bundle.model_json(home / name)["temperature"] for name in of_members}
+    return scores.mean_logit(of_members, temperatures)
+
+
+def _of_backbone(folder: Path, processed: Path, split: str, accelerator: str) -> pd.DataFrame:
+    model_json = bundle.model_json(folder)
+    images = inference.read_split(folder, model_json, processed, split)
+    scorer = _scorer(folder, model_json, model_json["views"], accelerator)
+    return scores.table(images.rows, scorer.logits(images))
+
+
+def _scorer(
+    folder: Path, model_json: Mapping[str, Any], views: Mapping[str, Any], accelerator: str
+) -> inference.Scorer:
+    network, device = inference.load(folder, model_json), runtime.device(accelerator)
+    return inference.Scorer(network, model_json["input_size"], views, device)

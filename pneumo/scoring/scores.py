@@ -1,0 +1,91 @@
+"""The scores table: what a model says of each image, in a form that is small, exact and kept in git."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from pneumo import files
+from pneumo.data.manifest import require_columns
+from pneumo.errors import ManifestError
+
+KEY_COLUMNS = ("image", "patient", "label", "subtype")
+COLUMNS = (*KEY_COLUMNS, "score", "logit")
+RAW_COLUMNS = (*KEY_COLUMNS, "logit")
+
+
+def table(rows: pd.DataFrame, logits: ArrayLike) -> pd.DataFrame:
+    """Rows of a manifest and the model's output for each -> RAW_COLUMNS, with the digits that `write` keeps, so that
+    whoever reads them back computes the same numbers.
+    """
+    return rows.loc[:, list(KEY_COLUMNS)].assign(logit=six_digits(logits))
+
+
+def six_digits(values: ArrayLike) -> NDArray[np.float64]:
+    """`values` rounded to six significant digits, as they are written."""
+    return np.array([float(f"{value:.6g}") for value in np.asarray(values, dtype=float)])
+
+
+def write(scored: pd.DataFrame, path: Path) -> None:
+    """Write image, patient, label, subtype, score (calibrated probability of pneumonia, where there is one) and logit
+    (the model's output before calibration): sorted by image, six significant digits.
+    """
+    columns = [column for column in COLUMNS if column in scored.columns]
+    ordered = scored.sort_values("image").loc[:, columns]
+    ordered.to_csv(files.fresh(path), index=False, float_format="%.6g", lineterminator="\n")
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """The scores at `path`, COLUMNS. Raises ManifestError where they are missing or break the contract."""
+    return _read(path, COLUMNS)
+
+
+def read_logits(path: Path) -> pd.DataFrame:
+    """The uncalibrated outputs at `path`, RAW_COLUMNS. Raises ManifestError like `read`."""
+    return _read(path, RAW_COLUMNS)
+
+
+def same_images(tables: dict[str, pd.DataFrame], where: str) -> None:
+    """Raise ManifestError unless all tables have the same images, patients and labels in the same order."""
+    first = next(iter(tables))
+    for name, one in tables.items():
+        if not one[list(KEY_COLUMNS)].equals(tables[first][list(KEY_COLUMNS)]):
+            raise ManifestError(f"{where}: {name} and {first} are not of the same images: run `dvc repro`")
+
+
+def mean_logit(raw: Mapping[str, pd.DataFrame], temperatures: Mapping[str, float]) -> pd.DataFrame:
+    """RAW_COLUMNS of the ensemble: the mean over `raw` of each logit divided by its temperature."""
+    same_images(dict(raw), "the members of the ensemble")
+    calibrated = [outputs["logit"].to_numpy() / temperatures[name] for name, outputs in raw.items()]
+    first = next(iter(raw.values()))
+    return table(first, np.mean(calibrated, axis=0))
+
+
+def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    if not path.is_file():
+        raise ManifestError(f"{path} is missing: run `dvc repro`")
+    with path.open(encoding="utf-8", newline="") as text:
+        return parse(text, str(path), columns)
+
+
+def parse(text: TextIO, where: str, columns: Sequence[str]) -> pd.DataFrame:
+    """`columns` of a scores table. Raises ManifestError, which names `where`, if it breaks the contract."""
+    found = pd.read_csv(text, dtype={"image": str, "patient": str}, keep_default_na=False)
+    require_columns(found, columns, where)
+    if not found["image"].is_unique:
+        raise ManifestError(f"{where}: {found['image'][found['image'].duplicated()].iloc[0]} has two scores")
+    odd = found.loc[~found["label"].isin([0, 1]), "image"]
+    if len(odd):
+        raise ManifestError(f"{where}: the label of {odd.iloc[0]} is neither 0 nor 1")
+    numbers = {column: pd.to_numeric(found[column], errors="coerce") for column in columns if column not in KEY_COLUMNS}
+    for column, values in numbers.items():
+        odd = found.loc[~np.isfinite(values), "image"]
+        if len(odd):
+            raise ManifestError(f"{where}: the {column} of {odd.iloc[0]} is not a number")
+    if "score" in numbers and not numbers["score"].between(0, 1).all():
+        odd = found.loc[~numbers["score"].between(0, 1), "image"]
+        raise ManifestError(f"{where}: the score of {odd.iloc[0]} is not a probability in [0, 1]")
+    return found.assign(**numbers).loc[:, list(columns)]

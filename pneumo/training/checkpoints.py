@@ -1,0 +1,63 @@
+"""What an interrupted training left, picked up again only by the very same one.
+
+A run is named by a hash of everything that its result depends on: parameters, data, code, libraries, starting weights,
+device and the settings of runtime. Its checkpoints lie in a folder of that name, which git and DVC ignore, and
+which is deleted when the run is done.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from pneumo.training.fingerprint import digest
+
+LAST = "last.ckpt"
+RUNTIME = ("OMP_NUM_THREADS", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", "CUBLAS_WORKSPACE_CONFIG")
+
+
+def folder(home: Path, depends_on: Mapping[str, Any], *, cleans_up: bool = True) -> Path:
+    """The folder below `home` of the run that `depends_on` names. Those of other runs are deleted, for only a run
+    with all that they depended on could resume them. Of several processes one `cleans_up`.
+    """
+    about = {
+        **depends_on,
+        "runtime": {name: os.environ.get(name) for name in RUNTIME},
+        "threads": torch.get_num_threads(),
+        "place": str(home.resolve()),  # checkpoints name each other by their full path
+    }
+    name = digest(about)[:16]
+    for other in home.iterdir() if cleans_up and home.is_dir() else []:
+        if other.name != name:
+            shutil.rmtree(other) if other.is_dir() else other.unlink()
+    return home / name
+
+
+def last(folder: Path) -> Path | None:
+    """The checkpoint of the last completed epoch, if there is one."""
+    return folder / LAST if (folder / LAST).is_file() else None
+
+
+class WholeFiles(TorchCheckpointIO):
+    """A checkpoint takes its name only when all of it is written, so that a process may be killed while it writes."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        part = Path(f"{path}.part")
+        part.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(checkpoint, part)
+        part.replace(path)
+
+
+class StayStopped(Callback):
+    """A run that stopped early and was killed before it was written out does not train on when it is resumed."""
+
+    def on_fit_start(self, trainer: Trainer, _: Any) -> None:
+        stops = [one for one in trainer.callbacks if isinstance(one, EarlyStopping)]  # type: ignore[attr-defined]
+        if any(one.wait_count >= one.patience for one in stops):
+            trainer.should_stop = True

@@ -1,0 +1,1 @@
+"""Every committed figure recomputed from the committed scores; the gate; marked tables."""

@@ -1,0 +1,55 @@
+"""Clones of this project as it stands in the working tree, and experiments in them with smaller numbers."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+IMAGES = (
+    "{train:{normal:24,bacterial:16,viral:16},val:{normal:2,bacterial:2,viral:2},test:{normal:8,bacterial:6,viral:6}}"
+)
+SMALL = [
+    "data.phantom.size=96",
+    f"data.phantom.images={IMAGES}",
+    "preprocess.image_size=80",
+    "split.val_fraction=0.3",
+    "train.epochs=1",
+    "train.batch_size=8",
+    "model.cnn.input_size=32",
+    "model.inceptionv3.input_size=75",
+]
+
+
+def run(clone: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run `command` in `clone` with this Python first on the path, as after `source .venv/bin/activate`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_"))}
+    names = {f"GIT_{who}_{what}": "a@b.example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(command, cwd=clone, env={**inherited, **names, "PATH": path}, capture_output=True, text=True)
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def clone_to(folder: Path) -> Path:
+    """A clone of this project as it stands in the working tree, committed, with an empty DVC cache."""
+    run(ROOT, "git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(folder))
+    listed = run(ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout
+    run(folder, "git", "rm", "-rq", ".")
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-qm", "as in the working tree", "--allow-empty")
+    return folder
+
+
+def experiment(clone: Path, *overrides: str) -> str:
+    named = " ".join(one for one in overrides if not one.startswith("~"))
+    settings = [one for one in SMALL if not one.startswith("model.") or one.split(".")[1] in named]
+    return run(clone, "dvc", "exp", "run", *(f"-S{one}" for one in (*overrides, *settings))).stdout
+
+
+def ran(output: str) -> list[str]:
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]

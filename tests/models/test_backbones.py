@@ -1,0 +1,163 @@
+import pytest
+import timm
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from pneumo.errors import ParamsError, WeightsError
+from pneumo.models import backbones
+
+LINE_UP = [
+    ("cnn", 64),
+    ("vgg16.tv_in1k", 48),
+    ("vgg19.tv_in1k", 48),
+    ("inception_v3.tv_in1k", 75),
+    ("resnet50.a1_in1k", 64),
+]
+OTHERS = [
+    ("cnn10", 64),
+    ("densenet121.ra_in1k", 64),
+    ("efficientnet_b0.ra_in1k", 64),
+    ("convnext_tiny.in12k_ft_in1k", 64),
+    ("mobilenetv3_small_100.lamb_in1k", 64),
+    ("vit_small_patch16_224.augreg_in21k_ft_in1k", 64),
+]
+
+
+def create(architecture, weights="none", input_size=64, seed=0):
+    return backbones.create(architecture, input_size=input_size, dropout=0.2, weights=weights, seed=seed)
+
+
+@pytest.mark.parametrize(("architecture", "size"), [*LINE_UP, *OTHERS])
+def test_grey_pixels_become_one_logit_each(architecture, size):
+    network, digest = create(architecture, input_size=size)
+    with torch.inference_mode():
+        logits = network.eval()(torch.rand(3, 1, size, size))
+    assert logits.shape == (3,)
+    assert logits.isfinite().all()
+    assert digest == ""
+
+
+def test_cnn_is_five_blocks_of_convolution_relu_and_pooling():
+    body = create("cnn")[0].body
+    kinds = [type(layer).__name__ for layer in body]
+    assert kinds == ["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"] * 5 + ["Flatten", "Dropout", "Linear", "ReLU"]
+
+
+def test_cnn10_is_five_blocks_of_two_convolutions_and_a_global_mean():
+    network, _ = create("cnn10")
+    kinds = [type(layer).__name__ for layer in network.body]
+    block = [*["Conv2d", "BatchNorm2d", "ReLU"] * 2, "MaxPool2d"]
+    assert kinds == [*block * 5, "AdaptiveAvgPool2d", "Flatten"]
+    assert backbones.parameters(network) == backbones.parameters(create("cnn10", input_size=96)[0])
+
+
+def test_every_file_of_conf_model_names_an_architecture_that_can_be_made(root):
+    for path in sorted((root / "conf/model").glob("*.yaml")):
+        for name, one in (yaml.safe_load(path.read_text()) if path.stem != "all" else {}).items():
+            assert name == path.stem
+            assert one["architecture"] in {architecture for architecture, _ in LINE_UP + OTHERS}, path
+
+
+def test_vgg_is_pooled_and_has_no_hundred_million_weights():
+    network, _ = create("vgg16.tv_in1k", input_size=48)
+    assert backbones.parameters(network) < 15_000_000
+    assert network.head[1].in_features == 512
+
+
+@pytest.mark.parametrize(
+    ("architecture", "mean", "std"),
+    [
+        ("resnet50.a1_in1k", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ("inception_v3.tv_in1k", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    ],
+)
+def test_each_network_normalises_as_it_was_pretrained(architecture, mean, std):
+    network, _ = create(architecture, input_size=75)
+    seen = []
+    network.body.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with torch.inference_mode():
+        network.eval()(torch.full((1, 1, 75, 75), 0.7))
+    expected = [(0.7 - m) / s for m, s in zip(mean, std, strict=True)]
+    torch.testing.assert_close(seen[0][0, :, 3, 3], torch.tensor(expected))
+
+
+def test_the_seed_decides_the_start():
+    first, again, other = (create("cnn", seed=seed)[0].state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not torch.equal(first["body.0.weight"], other["body.0.weight"])
+
+
+@pytest.mark.parametrize("architecture", ["vgg16.tv_in1k", "resnet50.a1_in1k"])
+def test_weights_of_a_timm_model_are_loaded_from_a_file(tmp_path, architecture):
+    torch.manual_seed(7)
+    published = timm.create_model(architecture, num_classes=10).state_dict()
+    save_file(published, tmp_path / "weights.safetensors")
+    network, digest = create(architecture, str(tmp_path / "weights.safetensors"))
+    loaded = network.body.state_dict()
+    assert len(digest) == 64
+    assert set(loaded) < set(published)
+    assert all(torch.equal(loaded[key], published[key]) for key in loaded)
+
+
+def test_weights_of_a_trained_bundle_are_loaded_with_the_head(tmp_path):
+    trained, _ = create("cnn", seed=3)
+    save_file({name: one.contiguous() for name, one in trained.state_dict().items()}, tmp_path / "model.safetensors")
+    network, _ = create("cnn", str(tmp_path / "model.safetensors"))
+    assert torch.equal(network.head[1].weight, trained.head[1].weight)
+
+
+def _other_network(path):
+    save_file(timm.create_model("mobilenetv3_small_050").state_dict(), path)
+
+
+def _larger_network(path):
+    save_file(timm.create_model("resnet101").state_dict(), path)
+
+
+def _wrong_shape(path):
+    state = timm.create_model("resnet50").state_dict()
+    save_file(state | {"conv1.weight": torch.zeros(64, 1, 7, 7)}, path)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: None, "is missing"),
+        (lambda path: path.write_bytes(b"no weights"), "is not a safetensors file"),
+        (_other_network, "which resnet50.a1_in1k needs: are these weights of another network"),
+        (_larger_network, r"has layer3\.\d+\..*, which resnet50.a1_in1k lacks"),
+        (_wrong_shape, r"conv1.weight is \(64, 1, 7, 7\); resnet50.a1_in1k needs \(64, 3, 7, 7\)"),
+    ],
+)
+def test_a_bad_weights_file_is_refused(tmp_path, make, says):
+    make(tmp_path / "weights.safetensors")
+    with pytest.raises(WeightsError, match=says):
+        create("resnet50.a1_in1k", str(tmp_path / "weights.safetensors"))
+
+
+def test_imagenet_weights_that_cannot_be_fetched_name_both_remedies(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(WeightsError, match=r"train.weights=none.*model.NAME.weights=FILE"):
+        create("resnet50.a1_in1k", "imagenet")
+
+
+def test_cnn_has_no_imagenet_weights():
+    with pytest.raises(WeightsError, match="no ImageNet weights exist for cnn"):
+        create("cnn", "imagenet")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "near"),
+    [("resnet51", "resnet50"), ("resnet50.a9_in1k", r"resnet50\.a1_in1k"), ("zzz", "none")],
+)
+def test_an_unknown_architecture_names_what_is_near(architecture, near):
+    with pytest.raises(ParamsError, match=rf"neither cnn nor cnn10 nor a timm model; near it: .*{near}"):
+        create(architecture)
+
+
+def test_an_input_that_is_too_small_is_refused():
+    with pytest.raises(ParamsError, match="cannot take an input of 40 pixels"):
+        create("inception_v3.tv_in1k", input_size=40)

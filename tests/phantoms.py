@@ -1,0 +1,30 @@
+"""What the tests of the audit share: how phantoms are prepared and audited, and made-up manifests."""
+
+import numpy as np
+import pandas as pd
+
+from pneumo.params import Threshold
+
+# As many as by default in params.yaml, so that "nothing is flagged" holds there too.
+IMAGES = {
+    "train": {"normal": 110, "bacterial": 100, "viral": 80},
+    "val": {"normal": 4, "bacterial": 4, "viral": 2},
+    "test": {"normal": 40, "bacterial": 35, "viral": 25},
+}
+PREPARED = {"image_size": 96, "max_rejected": 0.05, "seed": 0, "val_fraction": 0.15, "jobs": 1}
+AUDITED = {
+    "source": "phantom",
+    "subset": None,
+    "threshold": Threshold(scores="plain", policy="youden", value=None),
+    "prevalence": 0.1,
+    "resamples": 500,
+    "seed": 0,
+}
+
+
+def rows(*described: tuple) -> pd.DataFrame:
+    """A manifest of (image, label, patient, split) with a SHA-256 for each that nobody else has."""
+    table = pd.DataFrame(described, columns=["image", "label", "patient", "split"])
+    source = np.where(table["split"] == "test", "test", "train")
+    subtype = np.where(table["label"] == 0, "normal", "viral")
+    return table.assign(source_split=source, subtype=subtype, width=64, height=64, sha256=table["image"])

@@ -1,0 +1,161 @@
+import struct
+import zlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from pneumo.data import manifest, packed
+from pneumo.errors import AuditError, SourceError, SplitError, TooManyRejected
+from pneumo.preprocessing import images
+from pneumo.preprocessing.preprocess import preprocess, received
+
+SETTINGS = {"image_size": 16, "max_rejected": 0.5, "seed": 0, "val_fraction": 0.3, "jobs": 1}
+
+
+def image(path, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (40, 50), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def raw(tmp_path):
+    folder = tmp_path / "raw"
+    for k in range(12):
+        image(folder / f"train/NORMAL/IM-{k:04}-0001.jpeg", k)
+        image(folder / f"train/PNEUMONIA/person{k}_virus_1.png", 100 + k)
+    for k in range(3):
+        image(folder / f"test/NORMAL/IM-{50 + k:04}-0001.jpeg", 200 + k)
+        image(folder / f"test/PNEUMONIA/person{50 + k}_bacteria_1.jpeg", 300 + k)
+    return folder
+
+
+def claiming(width, height):
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    end = b"\0\0\0\0IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + end
+
+
+def test_every_received_file_is_in_the_manifest_or_in_rejected(raw, tmp_path):
+    bad = {
+        "train/NORMAL/IM-0900-0001.jpeg": (raw / "train/NORMAL/IM-0000-0001.jpeg").read_bytes()[:300],
+        "train/NORMAL/IM-0901-0001.jpeg": b"not an image at all",
+        "train/NORMAL/IM-0902-0001.jpeg": b"",
+        "train/PNEUMONIA/person900_virus_1.png": claiming(30_000, 30_000),
+        "train/PNEUMONIA/person901_virus_1.png": claiming(1, 1),
+    }
+    for name, data in bad.items():
+        (raw / name).write_bytes(data)
+    summary = preprocess(raw, tmp_path / "out", **SETTINGS)
+    kept, rejected = manifest.read_manifest(tmp_path / "out/manifest.csv"), pd.read_csv(tmp_path / "out/rejected.csv")
+    assert sorted([*kept["image"], *rejected["image"]]) == received(raw)
+    assert list(rejected["image"]) == sorted(bad)
+    reasons = dict(zip(rejected["image"], rejected["reason"], strict=True))
+    for (name, _), says in zip(bad.items(), ["Truncated", "text", "0 bytes", "30000 x 30000", "1 x 1"], strict=True):
+        assert says in reasons[name]
+    assert (summary["received"], summary["rejected"], summary["images"]) == (35, 5, 30)
+
+
+def test_pixels_belong_to_their_rows(raw, tmp_path):
+    (raw / "train/NORMAL/IM-0003-0001.jpeg").write_bytes(b"broken")
+    preprocess(raw, tmp_path / "out", **SETTINGS)
+    part = packed.read_split(tmp_path / "out", "test")
+    for row, pixels in zip(part.rows["image"], part.pixels(slice(None)), strict=True):
+        np.testing.assert_array_equal(images.read_image(raw / row, 16).pixels, pixels)
+
+
+def test_too_many_unreadable_files_stop_with_the_first_five(raw, tmp_path):
+    for k in range(8):
+        (raw / f"train/NORMAL/IM-{k:04}-0001.jpeg").write_bytes(b"broken")
+    with pytest.raises(TooManyRejected) as caught:
+        preprocess(raw, tmp_path / "out", **(SETTINGS | {"max_rejected": 0.2}))
+    assert "8 of 30 images cannot be read" in str(caught.value)
+    assert str(caught.value).count("train/NORMAL/IM-000") == 5
+
+
+def test_names_that_no_rule_can_parse_are_counted(raw, tmp_path):
+    image(raw / "train/NORMAL/scan one.png", 900)
+    image(raw / "train/PNEUMONIA/scan one.png", 901)
+    summary = preprocess(raw, tmp_path / "out", **SETTINGS)
+    assert summary["unknown_patients"] == 2
+    assert sum(part["unknown_subtype"] for part in summary["splits"].values()) == 1
+
+
+def test_train_and_val_folders_are_pooled_and_test_stays(raw, tmp_path):
+    (raw / "val/NORMAL").mkdir(parents=True)
+    (raw / "train/NORMAL/IM-0001-0001.jpeg").rename(raw / "val/NORMAL/IM-0001-0001.jpeg")
+    preprocess(raw, tmp_path / "moved", **SETTINGS)
+    table = manifest.read_manifest(tmp_path / "moved/manifest.csv")
+    assert set(table.loc[table["source_split"] != "test", "split"]) == {"train", "val"}
+    assert set(table.loc[table["source_split"] == "test", "split"]) == {"test"}
+
+
+@pytest.fixture
+def copied(raw):
+    """A training image that is also a test image, under the name of another patient."""
+    (raw / "test/NORMAL/IM-0800-0001.jpeg").write_bytes((raw / "train/NORMAL/IM-0001-0001.jpeg").read_bytes())
+    return "train/NORMAL/IM-0001-0001.jpeg", "test/NORMAL/IM-0800-0001.jpeg"
+
+
+def test_one_image_in_two_splits_is_refused_and_leaves_no_manifest(raw, copied, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/manifest.csv").write_text("of an earlier run")
+    with pytest.raises(AuditError) as caught:
+        preprocess(raw, tmp_path / "out", **SETTINGS)
+    assert all(name in str(caught.value) for name in copied)
+    assert not (tmp_path / "out/manifest.csv").exists()
+
+
+def test_one_image_in_two_splits_can_be_allowed(raw, copied, tmp_path):
+    preprocess(raw, tmp_path / "out", allow=copied[1:], **SETTINGS)
+    assert set(copied) <= set(manifest.read_manifest(tmp_path / "out/manifest.csv")["image"])
+
+
+def test_an_excluded_image_is_left_out_and_listed(raw, copied, tmp_path):
+    summary = preprocess(raw, tmp_path / "out", exclude=copied[1:], **SETTINGS)
+    rejected = pd.read_csv(tmp_path / "out/rejected.csv")
+    assert rejected.values.tolist() == [[copied[1], "excluded by audit.exclude"]]
+    assert copied[1] not in set(manifest.read_manifest(tmp_path / "out/manifest.csv")["image"])
+    assert (summary["received"], summary["excluded"], summary["rejected"], summary["images"]) == (31, 1, 0, 30)
+
+
+@pytest.mark.parametrize("key", ["allow", "exclude"])
+def test_an_exception_for_an_unknown_image_is_refused(raw, key, tmp_path):
+    with pytest.raises(AuditError, match=f"audit.{key} names 'train/NORMAL/IM-9.jpeg'"):
+        preprocess(raw, tmp_path / "out", **SETTINGS, **{key: ["train/NORMAL/IM-9.jpeg"]})
+    assert not (tmp_path / "out").exists()
+
+
+def test_leaving_out_one_side_mends_a_leak(raw, tmp_path):
+    image(raw / "test/PNEUMONIA/person5_virus_9.jpeg", 400)
+    preprocess(raw, tmp_path / "out", exclude=["test/PNEUMONIA/person5_virus_9.jpeg"], **SETTINGS)
+
+
+def test_a_subset_says_that_it_is_one_and_accounts_for_the_rest(raw, tmp_path):
+    summary = preprocess(raw, tmp_path / "out", subset=24, **(SETTINGS | {"val_fraction": 0.5}))
+    assert summary["subset"] == {"asked": 24, "images": 24, "of": 30}
+    assert summary["rejected"] == 0
+    rejected = pd.read_csv(tmp_path / "out/rejected.csv")
+    assert set(rejected["reason"]) == {"not in the sample of data.subset=24"}
+    assert len(rejected) == 6
+
+
+def test_cores_do_not_change_a_byte(raw, tmp_path):
+    for jobs in (1, 2):
+        preprocess(raw, tmp_path / str(jobs), **(SETTINGS | {"jobs": jobs}))
+    for name in ("images.npy", "manifest.csv", "rejected.csv"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+def test_a_leak_is_refused_before_any_image_is_decoded(raw, tmp_path):
+    image(raw / "test/PNEUMONIA/person5_virus_9.jpeg")
+    with pytest.raises(SplitError, match="virus-5"):
+        preprocess(raw, tmp_path / "out", **SETTINGS)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(SourceError, match="dvc repro download"):
+        preprocess(tmp_path, tmp_path / "out", **SETTINGS)

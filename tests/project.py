@@ -1,0 +1,106 @@
+"""Projects in real git repositories: parameters, metrics, scores and locks made by hand, as small as they can be."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from pneumo.evaluation import metrics
+from pneumo.review import result, snapshot
+from pneumo.scoring import scores
+
+PATIENTS = 120
+RESAMPLES = 200
+
+
+SETTINGS = ("user.name=a", "user.email=a@b.example", "commit.gpgsign=false", "init.defaultBranch=main")
+
+
+def git(root: Path, *words: str) -> str:
+    settings = [word for one in SETTINGS for word in ("-c", one)]
+    done = subprocess.run(["git", *settings, *words], cwd=root, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def table(noise: float, part: str = "test", seed: int = 0) -> pd.DataFrame:
+    """Scores of a model that errs more with more `noise`; the images of a part are always the same."""
+    rng = np.random.default_rng(7 if part == "test" else 8)
+    of = np.repeat(np.arange(PATIENTS), rng.choice([1, 2], PATIENTS))
+    label = of % 2
+    logit = 3.0 * label - 1.5 + noise * np.random.default_rng(seed).normal(0, 1, len(of))
+    rows = {
+        "image": [f"{part}/{'PNEUMONIA' if one else 'NORMAL'}/{place:03}.jpeg" for place, one in enumerate(label)],
+        "patient": [f"{part}-{one}" for one in of],
+        "label": label,
+        "subtype": np.where(label == 1, "bacterial", "normal"),
+        "logit": scores.six_digits(logit),
+    }
+    return pd.DataFrame(rows).assign(score=scores.six_digits(1 / (1 + np.exp(-logit))))
+
+
+def figures(test: pd.DataFrame, threshold: float = 0.5) -> dict[str, Any]:
+    y, s, subtypes = test["label"], test["score"], test["subtype"]
+    return {
+        "n": len(test),
+        **metrics.decisions(y, s, threshold, subtypes),
+        **metrics.ranking(y, s),
+        "threshold": threshold,
+    }
+
+
+class Project:
+    """`models`: name -> noise. What a test spoils, it spoils in `root` and commits again."""
+
+    def __init__(self, root: Path, models: dict[str, float] | None = None, best: str = "cnn", seed: int = 0) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+        git(root, "init", "-q")
+        models = models or {"cnn": 1.0, "vgg16": 1.3}
+        self.params: dict[str, Any] = {
+            "model": {name: {"lr": 0.001, "architecture": name} for name in models},
+            "ensembles": {},
+            "bootstrap": {"resamples": RESAMPLES, "seed": 0},
+            "review": {"metric": "roc_auc", "margin": 0.0, "alpha": 0.05},
+        }
+        self.data: dict[str, Any] = {
+            "source": "phantom",
+            "splits": {"train": {"images": 300}},
+            "manifest_sha256": "0" * 64,
+            "parts_sha256": {"train": "1" * 64, "val": "2" * 64, "test": "3" * 64},
+        }
+        dep = {"path": "pneumo/augment.py", "hash": "md5", "md5": "1" * 32, "size": 1}
+        lock = {"schema": "2.0", "stages": {"train@cnn": {"cmd": "x", "deps": [dep]}}}
+        (root / "dvc.lock").write_text(yaml.safe_dump(lock))
+        (root / "requirements.lock").write_text("torch==2.13.0 \\\n    --hash=sha256:1\n    # via timm\n")
+        for place, (name, noise) in enumerate(models.items()):
+            self.score(name, table(noise, seed=seed + place))
+        self.choose(best)
+
+    def score(self, name: str, test: pd.DataFrame, validation: pd.DataFrame | None = None) -> None:
+        """Write the scores of a model and the metrics that follow from them."""
+        scores.write(test, self.root / f"scores/test/{name}.csv")
+        scores.write(table(1.0, "val") if validation is None else validation, self.root / f"scores/val/{name}.csv")
+        self.write(f"metrics/{name}.json", figures(test))
+
+    def choose(self, name: str) -> None:
+        self.write("metrics/best.json", {"model": name, **json.loads((self.root / f"metrics/{name}.json").read_text())})
+
+    def write(self, path: str, content: Any) -> None:
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(json.dumps(content, indent=2) + "\n")
+
+    def commit(self, says: str = "results") -> str:
+        self.write("metrics/data.json", self.data)
+        (self.root / "params.yaml").write_text(yaml.safe_dump(self.params))
+        git(self.root, "add", "-A")
+        git(self.root, "commit", "-qm", says, "--allow-empty")
+        return git(self.root, "rev-parse", "HEAD")
+
+
+def review(project: Project, base: str = "main~1", head: str = "main") -> result.Result:
+    """As the command compares two commits."""
+    return result.review(snapshot.commit(project.root, base), snapshot.commit(project.root, head))

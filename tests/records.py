@@ -1,0 +1,196 @@
+"""A record made by the stages' own functions, and ways to spoil it in one place."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from pneumo import files
+from pneumo.evaluation import decision, metrics
+from pneumo.models import bundle
+from pneumo.models.perturbations import NAMES
+from pneumo.params import Threshold
+from pneumo.scoring import scores, stress
+from pneumo.verification import record, tables, verify
+from stages import calibrate, select_best
+from stages import ensemble as ensemble_stage
+
+ROOT = Path(__file__).parent.parent
+BACKBONES = {"cnn": 0.8, "vgg16": 0.9, "resnet50": 2.5}
+RESAMPLES = 200
+PAGE = """# Results
+
+<!-- pneumo table: . -->
+old
+<!-- /pneumo table -->
+
+Words.
+
+<!-- pneumo table: . columns=model,oracle.accuracy,n,recall:ci without=shortcut models=best,resnet50 -->
+<!-- /pneumo table -->
+
+| where | what |
+| --- | --- |
+| `metrics/` | figures |
+"""
+
+
+def make(
+    root: Path, *, top: int | str = 2, source: str = "archive", n: int = 90, selection_scores: str = "plain"
+) -> Path:
+    """params.yaml, metrics/ and scores/ of three backbones, an ensemble and the baseline, with a README of tables."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["model"] = {name: params["model"][name] for name in BACKBONES}
+    params["ensembles"] = {"ensemble": {"top": top}}
+    params["bootstrap"]["resamples"] = RESAMPLES
+    params["threshold"]["scores"] = params["select"]["scores"] = selection_scores
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    raw = {name: {"val": outputs("train", 70, noise), "test": outputs("test", n, 1.5 * noise)}
+           for name, noise in {**BACKBONES, "shortcut": 4.0}.items()}  # fmt: skip
+    for name in BACKBONES:
+        folder = root / "models/trained" / name
+        model_json = dict.fromkeys(bundle.TRAINING_KEYS) | {"kind": "backbone", "weights": "none", "labels": ["n", "p"]}
+        model_json |= {"input_size": params["model"][name]["input_size"], "parameters": 1000 + len(name), "flops": 5}
+        files.write_json(folder / "training.json", model_json | {"sha256": {"weights": name, "manifest": ""}})
+        scores.write(raw[name]["val"], folder / "validation.csv")
+        stress.write(perturbed(raw[name]["val"]), folder / "stress.csv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        for name in BACKBONES:
+            calibrate.main(name)
+        ensemble_stage.main("ensemble")
+        select_best.main()
+    model_jsons = {name: bundle.model_json(root / "models/trained" / name) for name in BACKBONES}
+    model_jsons["ensemble"] = bundle.model_json(root / "models/ensembles/ensemble")
+    members = model_jsons["ensemble"]["members"]
+    raw["ensemble"] = {
+        "test": scores.mean_logit(
+            {name: raw[name]["test"] for name in members}, {name: model_jsons[name]["temperature"] for name in members}
+        )
+    }
+    plain = Threshold(**params["threshold"] | {"scores": "plain"})
+    scored, model_jsons["shortcut"] = decision.decide(raw["shortcut"]["val"], None, plain)
+    scores.write(scored, root / "scores/shortcut/val.csv")
+    for name, model_json in model_jsons.items():
+        path = record.score_path(root, "test", name)
+        scores.write(decision.calibrated(raw[name]["test"], model_json["temperature"]), path)
+        values = metrics.evaluate(
+            scores.read_scores(path),
+            model_json["threshold"],
+            validation=scores.read_scores(record.score_path(root, "val", name)),
+            stress_logits=None if name == "shortcut" else stress.read_stress(record.score_path(root, "stress", name)),
+            temperature=model_json["temperature"],
+            prevalence=params["evaluate"]["prevalence"],
+            **params["bootstrap"],
+        )
+        values |= {
+            key: model_json[key] for key in ("weights", "parameters", "flops", "input_size") if key in model_json
+        }
+        values |= {"members": list(model_json["members"])} if "members" in model_json else {}
+        files.write_json(root / f"metrics/{name}.json", values)
+    chosen = json.loads((root / "models/best/choice.json").read_text())["model"]
+    best = json.loads((root / f"metrics/{chosen}.json").read_text())
+    files.write_json(root / "metrics/best.json", {"model": chosen, **best})
+    parts = {split: verify.counts(raw["cnn"][split]) for split in ("val", "test")}
+    data = {"source": source, "rejected": 0, "splits": {"train": {"images": 300, "patients": 150}, **parts}}
+    files.write_json(root / "metrics/data.json", data)
+    shutil.rmtree(root / "models")
+    (root / "README.md").write_text(PAGE)
+    tables.write(root / "README.md", root)
+    return root
+
+
+def perturbed(table: pd.DataFrame) -> pd.DataFrame:
+    """Outputs under perturbations: noisier ones."""
+    noise = np.random.default_rng(3).normal(0, 0.5, (len(table), len(NAMES)))
+    return stress.table(table, table["logit"].to_numpy()[:, None] + noise)
+
+
+def outputs(folder: str, n: int, noise: float) -> pd.DataFrame:
+    """Logits of `n` images, two of each patient."""
+    rng = np.random.default_rng(int(10 * noise))
+    label = (np.arange(n) >= 0.4 * n).astype(int)
+    subtype = np.where(label == 0, "normal", np.where(np.arange(n) % 3 == 0, "viral", "bacterial"))
+    rows = {
+        "image": [f"{folder}/{i:04}.jpeg" for i in range(n)],
+        "patient": [f"{folder}-{i // 2}" for i in range(n)],
+        "label": label,
+        "subtype": subtype,
+    }
+    return scores.table(pd.DataFrame(rows), 2.0 * label - 1 + rng.normal(0, noise, n))
+
+
+def run(root: Path) -> verify.Tally:
+    return verify.verify([root], [root / "README.md"], root)
+
+
+def put(file: str, key: str, value: Any) -> Callable[[Path], None]:
+    """Set a key like ci95.accuracy.0 in a JSON or YAML file; `value` may be a function of the old one."""
+
+    def spoil(root: Path) -> None:
+        path = root / file
+        text = path.read_text()
+        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        place = content
+        *outer, last = (int(part) if part.isdigit() else part for part in key.split("."))
+        for part in outer:
+            place = place[part]
+        place[last] = value(place[last]) if callable(value) else value
+        path.write_text(json.dumps(content) if path.suffix == ".json" else yaml.safe_dump(content))
+
+    return spoil
+
+
+def drop(file: str, key: str) -> Callable[[Path], None]:
+    def spoil(root: Path) -> None:
+        content = json.loads((root / file).read_text())
+        *outer, last = key.split(".")
+        place = content
+        for part in outer:
+            place = place[part]
+        del place[last]
+        (root / file).write_text(json.dumps(content))
+
+    return spoil
+
+
+def cell(file: str, line: int, column: str, value: str) -> Callable[[Path], None]:
+    def spoil(root: Path) -> None:
+        lines = (root / file).read_text().split("\n")
+        cells = lines[line - 1].split(",")
+        cells[lines[0].split(",").index(column)] = value
+        lines[line - 1] = ",".join(cells)
+        (root / file).write_text("\n".join(lines))
+
+    return spoil
+
+
+def text(file: str, change: Callable[[str], str]) -> Callable[[Path], None]:
+    return lambda root: (root / file).write_text(change((root / file).read_text())) and None
+
+
+def everywhere(part: str, line: int, column: str, value: str) -> Callable[[Path], None]:
+    """The same cell in the scores of all models."""
+
+    def spoil(root: Path) -> None:
+        for path in [*(root / "scores" / part).iterdir(), root / f"scores/shortcut/{part}.csv"]:
+            cell(str(path.relative_to(root)), line, column, value)(root)
+
+    return spoil
+
+
+def more(by: float) -> Callable[[float], float]:
+    return lambda old: old + by
+
+
+def first_cell(page: str) -> str:
+    """The page with one digit of its first ROC AUC changed."""
+    head, dot, rest = page.partition("0.")
+    return head + dot + ("1" if rest[0] != "1" else "2") + rest[1:]
