@@ -11,7 +11,8 @@ import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from pneumo.evaluation import bootstrap
+from pneumo.evaluation import bootstrap, metrics
+from pneumo.evaluation.drawn import Drawn
 
 THRESHOLD = 0.5
 DATASETS, PATIENTS, RESAMPLES = 1000, 430, 2000
@@ -37,10 +38,8 @@ def second_model(table: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 def drawn(table: pd.DataFrame, weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """NAMES under each row of `weights` [b, n] -> [b] each."""
-    y, s = table["label"].to_numpy(float), table["score"].to_numpy()
-    found = bootstrap.ranking(y, s, weights)
-    found |= bootstrap.decisions(y, s, THRESHOLD, table["subtype"].to_numpy(), weights)
-    return {name: found[name] for name in NAMES}
+    images = Drawn.of(table, THRESHOLD, weights=weights)
+    return {name: metrics.BY_KEY[name].of(images) for name in NAMES}
 
 
 def holds(seed: int, patient: str, truth: dict[str, float], difference: dict[str, float]) -> NDArray[np.bool_]:

@@ -12,13 +12,14 @@ STAGES = {  # what main() imports late
     "download": "",
     "preprocess": "",
     "audit": "",
-    "train": "pneumo.training.train",
-    "validate": "pneumo.scoring.validation",
+    "train": "pneumo.training.train, timm",
+    "predict": "pneumo.scoring.outputs, timm",
     "calibrate": "",
     "ensemble": "",
-    "evaluate": "pneumo.scoring.outputs",
+    "evaluate": "",
+    "evaluate_ensemble": "",
     "select_best": "",
-    "explain": "pneumo.explain, pneumo.explain.samples",
+    "explain": "pneumo.explain.explain, pneumo.explain.samples, timm",
     "report": "",
 }
 LIBRARIES = ("torch", "kornia.augmentation", "lightning.pytorch", "timm", "sklearn.metrics", "pandas")

@@ -68,8 +68,11 @@ def candidate(store: Path, out: Path, area: tuple[float, float], seed: int) -> d
         augment=config.augment.model_copy(update={"area": area}),
         training=config.train,
     )
-    outputs.validate(out, store, views=VIEWS, accelerator="cpu")
-    raw, stress_logits = scores.read_logits(out / "validation.csv"), stress.read_stress(out / "stress.csv")
+    outputs.predict(out, store, out / "outputs", views=VIEWS, accelerator="cpu")
+    raw, stress_logits = (
+        scores.read_logits(out / "outputs/val/cnn10.csv"),
+        stress.read_stress(out / "outputs/stress/cnn10.csv"),
+    )
     row = {"plain": _auc(raw), "stress": _auc(stress.pooled(stress_logits))}
     for kind in ("plain", "stress"):
         policy = Threshold(scores=kind, policy="youden", value=None)

@@ -16,7 +16,7 @@ class Params(Section):
 def main(name: str) -> None:
     config = params.load(Params)
     model_json = decision.calibrate_backbone(
-        Path("models/trained", name), Path("scores"), views=config.views, policy=config.threshold
+        Path("models/trained", name), Path("outputs"), Path("scores"), views=config.views, policy=config.threshold
     )
     print(f"{name}: temperature {model_json['temperature']:.4g}, threshold {model_json['threshold']:.4g}")
 

@@ -21,6 +21,7 @@ def main(name: str) -> None:
         name,
         {backbone: Path("models/trained", backbone) for backbone in config.model},
         Path("models/ensembles", name),
+        Path("outputs"),
         Path("scores"),
         top=config.ensembles.top,
         selection=config.select,

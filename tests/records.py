@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from pneumo import files
-from pneumo.evaluation import decision, metrics
+from pneumo.evaluation import decision
+from pneumo.evaluation.evaluate import measure
 from pneumo.models import bundle
 from pneumo.models.perturbations import NAMES
 from pneumo.params import Threshold
@@ -56,11 +57,16 @@ def make(
            for name, noise in {**BACKBONES, "shortcut": 4.0}.items()}  # fmt: skip
     for name in BACKBONES:
         folder = root / "models/trained" / name
-        model_json = dict.fromkeys(bundle.TRAINING_KEYS) | {"kind": "backbone", "weights": "none", "labels": ["n", "p"]}
+        model_json = dict.fromkeys(bundle.TRAINING_KEYS) | {
+            "name": name,
+            "kind": "backbone",
+            "weights": "none",
+            "labels": ["n", "p"],
+        }
         model_json |= {"input_size": params["model"][name]["input_size"], "parameters": 1000 + len(name), "flops": 5}
         files.write_json(folder / "training.json", model_json | {"sha256": {"weights": name, "manifest": ""}})
-        scores.write(raw[name]["val"], folder / "validation.csv")
-        stress.write(perturbed(raw[name]["val"]), folder / "stress.csv")
+        scores.write(raw[name]["val"], root / f"outputs/val/{name}.csv")
+        stress.write(perturbed(raw[name]["val"]), root / f"outputs/stress/{name}.csv")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         for name in BACKBONES:
@@ -81,7 +87,7 @@ def make(
     for name, model_json in model_jsons.items():
         path = record.score_path(root, "test", name)
         scores.write(decision.calibrated(raw[name]["test"], model_json["temperature"]), path)
-        values = metrics.evaluate(
+        values = measure(
             scores.read_scores(path),
             model_json["threshold"],
             validation=scores.read_scores(record.score_path(root, "val", name)),
@@ -102,6 +108,7 @@ def make(
     data = {"source": source, "rejected": 0, "splits": {"train": {"images": 300, "patients": 150}, **parts}}
     files.write_json(root / "metrics/data.json", data)
     shutil.rmtree(root / "models")
+    shutil.rmtree(root / "outputs")
     (root / "README.md").write_text(PAGE)
     tables.write(root / "README.md", root)
     return root

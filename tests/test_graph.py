@@ -138,9 +138,9 @@ EDITS = {  # file -> the stages that an edit of it runs, before what follows fro
         "evaluate",
         "evaluate_ensemble",
         "explain",
+        "predict",
         "report",
         "select_best",
-        "validate",
     ],
     "pneumo/params.py": [],
     "pneumo/verification/gate.py": [],
@@ -177,12 +177,7 @@ def edited(clone: Path) -> set[str]:
 def upstream(name: str) -> set[str]:
     """All stages whose outputs reach `name`."""
     needed = paths(body(name)["deps"])
-    makers = {
-        other
-        for other in STAGES
-        for made in produced(other)
-        if any(made == dep or made.startswith(dep + "/") or dep.startswith(made + "/") for dep in needed)
-    }
+    makers = {other for other in STAGES for made in produced(other) if any(overlap(made, dep) for dep in needed)}
     return makers | {further for maker in makers for further in upstream(maker)}
 
 
@@ -190,14 +185,30 @@ def produced(name: str) -> set[str]:
     return set().union(*(paths(body(name).get(kind, [])) for kind in ("outs", "metrics", "plots")))
 
 
-def test_the_choice_cannot_reach_test_scores():
-    assert upstream("select_best") == {"ensemble", "calibrate", "validate", "train", "preprocess", "download"}
-    assert not any(dep.startswith(("scores/test", "metrics")) for dep in paths(body("select_best")["deps"]))
+def sources(name: str, file: str | None = None) -> set[str]:
+    """All files and folders that what `name` writes depends on, traced file by file."""
+    needed = paths(body(name)["deps"])
+    makers = {
+        other: [made for made in produced(other) if any(overlap(made, dep) for dep in needed)] for other in STAGES
+    }
+    return needed.union(*(sources(other) for other, made in makers.items() if made and other != name))
 
 
-def test_only_explain_and_report_see_the_test_results():
-    readers = {name for name in STAGES if {"evaluate", "evaluate_ensemble"} & upstream(name)}
-    assert readers == {"explain", "report"}
+def overlap(made: str, dep: str) -> bool:
+    return made == dep or made.startswith(dep + "/") or dep.startswith(made + "/")
+
+
+TEST_RESULTS = ("outputs/test", "scores/test", "metrics")
+
+
+@pytest.mark.parametrize("name", ["train", "predict", "calibrate", "ensemble", "select_best"])
+def test_what_trains_calibrates_or_chooses_cannot_reach_test_results(name):
+    assert not [file for file in sources(name) if file.startswith(TEST_RESULTS)]
+
+
+def test_only_evaluate_explain_and_report_see_test_results():
+    readers = {name for name in STAGES if any(file.startswith(TEST_RESULTS) for file in sources(name))}
+    assert readers == {"evaluate", "evaluate_ensemble", "explain", "report"}
 
 
 def test_only_the_report_sees_the_audit():
@@ -206,7 +217,7 @@ def test_only_the_report_sees_the_audit():
 
 
 def test_data_moves_one_way():
-    order = ["download", "preprocess", "audit", "train", "validate", "calibrate", "ensemble"]
+    order = ["download", "preprocess", "audit", "train", "predict", "calibrate", "ensemble"]
     order += ["evaluate", "evaluate_ensemble", "select_best", "explain", "report"]
     assert list(STAGES) == order
     for position, name in enumerate(order):

@@ -14,6 +14,7 @@ from pneumo.audit import features, labels, near_duplicates, patients, shift, sho
 from pneumo.audit.findings import findings
 from pneumo.data import manifest, packed
 from pneumo.evaluation import decision, metrics
+from pneumo.evaluation.evaluate import measure
 from pneumo.preprocessing import copies, counts
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def audit(
         threshold.model_copy(update={"scores": "plain"}),  # it sees no pixels
     )
     test = decision.calibrated(raw_scores["test"], decided["temperature"])
-    values = metrics.evaluate(
+    values = measure(
         test,
         decided["threshold"],
         validation=validation,

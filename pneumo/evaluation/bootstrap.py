@@ -6,17 +6,16 @@ less changes no number of another.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest
 
-from pneumo.evaluation import calibration
+from pneumo.evaluation import calibration, metrics
+from pneumo.evaluation.drawn import Drawn, ratio
 
 Array = NDArray[np.float64]
-PROPORTIONS = ("accuracy", "recall", "specificity", "precision", "recall_bacterial", "recall_viral")
 UNDEFINED = 0.025  # share of the resamples that may lack a metric; with more of them there is no 95 % interval
 CHUNK = 4_000_000  # weights held at once
 
@@ -31,52 +30,6 @@ def patient_weights(patients: ArrayLike, *, resamples: int, seed: int) -> Iterat
         yield drawn[:, place].astype(float)
 
 
-def replicates(table: pd.DataFrame, threshold: float, temperature: float, prevalence: float, weights: Array) -> Mapping:
-    """Metrics of metrics/NAME.json under each row of `weights` [b, n] -> name -> [b]; NaN where undefined.
-
-    Not the expected calibration error: it counts the noise that drawing adds as error, so its resamples lie too high.
-    """
-    y, s = table["label"].to_numpy(float), table["score"].to_numpy(float)
-    logits = table["logit"].to_numpy(float) / temperature
-    found = decisions(y, s, threshold, table["subtype"].to_numpy(), weights)
-    found["ppv"] = _bayes(found["recall"], found["specificity"], prevalence)
-    found["npv"] = _bayes(found["specificity"], found["recall"], 1 - prevalence)
-    found |= ranking(y, s, weights)
-    found["brier"] = weights @ (s - y) ** 2 / weights.sum(axis=1)
-    found["calibration_slope"] = calibration.slopes(y, logits, weights)
-    found["calibration_intercept"] = calibration.intercepts(y, logits, weights)
-    return found
-
-
-def decisions(y: Array, s: Array, threshold: float, subtypes: NDArray[Any], weights: Array) -> dict[str, Array]:
-    """accuracy, recall, specificity, precision, f1 and recall by subtype under each row of weights."""
-    called = (s >= threshold).astype(float)
-    tp, fp, fn, tn = (weights @ one for one in (y * called, (1 - y) * called, y * (1 - called), (1 - y) * (1 - called)))
-    found = {
-        "accuracy": _ratio(tp + tn, tp + fp + fn + tn),
-        "recall": _ratio(tp, tp + fn),
-        "specificity": _ratio(tn, tn + fp),
-        "precision": _ratio(tp, tp + fp),
-        "f1": _ratio(2 * tp, 2 * tp + fp + fn),
-    }
-    for subtype in ("bacterial", "viral"):
-        of_it = y * (subtypes == subtype)
-        found[f"recall_{subtype}"] = _ratio(weights @ (of_it * called), weights @ of_it)
-    return found
-
-
-def ranking(y: Array, s: Array, weights: Array) -> dict[str, Array]:
-    """ROC AUC, ties counted half, and average precision as in scikit-learn, under each row of weights."""
-    pos, neg = _by_score(y, s, weights)
-    positives, negatives = pos.sum(axis=1), neg.sum(axis=1)
-    tp, fp = pos.cumsum(axis=1), neg.cumsum(axis=1)
-    below = negatives[:, None] - fp + 0.5 * neg
-    return {
-        "roc_auc": _ratio((pos * below).sum(axis=1), positives * negatives),
-        "average_precision": _ratio((pos * _ratio(tp, tp + fp, empty=0.0)).sum(axis=1), positives),
-    }
-
-
 def intervals(
     table: pd.DataFrame, threshold: float, *, temperature: float, prevalence: float, resamples: int, seed: int
 ) -> dict[str, list[float | None]]:
@@ -87,19 +40,25 @@ def intervals(
     Wilson's interval on the number of patients instead.
     """
     table = table.sort_values("image")
+    once = Drawn.of(table, threshold, temperature=temperature, prevalence=prevalence)
     chunks = [
-        replicates(table, threshold, temperature, prevalence, weights)
-        for weights in patient_weights(table["patient"], resamples=resamples, seed=seed)
+        replace(once, weights=weights) for weights in patient_weights(table["patient"], resamples=resamples, seed=seed)
     ]
-    joined = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-    found = {name: percentiles(values) for name, values in joined.items()}
-    for name in PROPORTIONS:
-        values = joined[name][np.isfinite(joined[name])]
-        if len(values) and np.ptp(values) == 0 and values[0] in (0, 1):
-            patients = _patients_of(name, table, threshold)
-            bounds = binomtest(round(values[0] * patients), patients).proportion_ci(method="wilson")
-            found[name] = [round(bounds.low, 6), round(bounds.high, 6)]
-    return found
+    bounds = {}
+    for metric in metrics.METRICS:
+        if metric.interval:
+            draws = np.concatenate([metric.of(drawn) for drawn in chunks])
+            bounds[metric.key] = _of_constant(metric, draws, once, table["patient"]) or percentiles(draws)
+    return bounds
+
+
+def _of_constant(metric: "metrics.Metric", draws: Array, once: Drawn, patients: pd.Series) -> list[float | None] | None:
+    """Wilson's interval where all draws of a proportion are 0, or all are 1; else None."""
+    finite = draws[np.isfinite(draws)]
+    if metric.about is None or not len(finite) or np.ptp(finite) or finite[0] not in (0, 1):
+        return None
+    low, high = calibration.wilson(float(finite[0]), int(patients[metric.about(once)].nunique()))
+    return [round(low, 6), round(high, 6)]
 
 
 def percentiles(values: Array) -> list[float | None]:
@@ -114,28 +73,25 @@ def percentiles(values: Array) -> list[float | None]:
 def paired(
     tables: Mapping[str, pd.DataFrame],
     thresholds: Mapping[str, float],
-    metrics: Sequence[str],
+    keys: Sequence[str],
     *,
     resamples: int,
     seed: int,
 ) -> dict[str, dict[str, Array]]:
-    """`metrics` of each model under the same resamples of patients: name -> metric -> [resamples]; NaN where undefined.
+    """Metrics of each model under the same resamples of patients: name -> key -> [resamples]; NaN where undefined.
 
-    metrics: of what `ranking` and `decisions` give. The tables must hold the same images, as scores.same_images
+    keys: of metrics.METRICS that need no logits. The tables must hold the same images, as scores.same_images
     checks.
     """
-    drawn: dict[str, dict[str, list[Array]]] = {name: {metric: [] for metric in metrics} for name in tables}
     ordered = {name: table.sort_values("image") for name, table in tables.items()}
     first = next(iter(ordered.values()))
-    ranked = bool({"roc_auc", "average_precision"} & set(metrics))
+    draws: dict[str, dict[str, list[Array]]] = {name: {key: [] for key in keys} for name in tables}
     for weights in patient_weights(first["patient"], resamples=resamples, seed=seed):
         for name, table in ordered.items():
-            y, s = table["label"].to_numpy(float), table["score"].to_numpy(float)
-            found = decisions(y, s, thresholds[name], table["subtype"].to_numpy(), weights)
-            found |= ranking(y, s, weights) if ranked else {}
-            for metric in metrics:
-                drawn[name][metric].append(found[metric])
-    return {name: {metric: np.concatenate(parts) for metric, parts in of.items()} for name, of in drawn.items()}
+            drawn = Drawn.of(table.assign(logit=np.nan), thresholds[name], weights=weights)
+            for key in keys:
+                draws[name][key].append(metrics.BY_KEY[key].of(drawn))
+    return {name: {key: np.concatenate(chunks) for key, chunks in of.items()} for name, of in draws.items()}
 
 
 def roc_band(table: pd.DataFrame, grid: ArrayLike, *, resamples: int, seed: int) -> tuple[Array, Array]:
@@ -150,12 +106,11 @@ def precision_recall_band(table: pd.DataFrame, grid: ArrayLike, *, resamples: in
 
 def _band(table: pd.DataFrame, grid: Array, curve: str, resamples: int, seed: int) -> tuple[Array, Array]:
     table = table.sort_values("image")
-    y, s = table["label"].to_numpy(float), table["score"].to_numpy(float)
     drawn = []
     for weights in patient_weights(table["patient"], resamples=resamples, seed=seed):
-        pos, neg = _by_score(y, s, weights)
+        pos, neg = Drawn.of(table, 0.5, weights=weights).by_score
         tp, fp = pos.cumsum(axis=1), neg.cumsum(axis=1)
-        recall, fpr = _ratio(tp, tp[:, -1:]), _ratio(fp, fp[:, -1:])
+        recall, fpr = ratio(tp, tp[:, -1:]), ratio(fp, fp[:, -1:])
         rows = np.arange(len(weights))
         values = np.empty((len(weights), len(grid)))
         for place, at in enumerate(grid):
@@ -164,39 +119,7 @@ def _band(table: pd.DataFrame, grid: Array, curve: str, resamples: int, seed: in
                 values[:, place] = np.where(last >= 0, recall[rows, np.maximum(last, 0)], 0.0)
             else:
                 reached = np.minimum((recall < at - 1e-12).sum(axis=1), recall.shape[1] - 1)
-                values[:, place] = _ratio(tp[rows, reached], tp[rows, reached] + fp[rows, reached])
+                values[:, place] = ratio(tp[rows, reached], tp[rows, reached] + fp[rows, reached])
         drawn.append(values)
     low, high = np.nanpercentile(np.concatenate(drawn), [2.5, 97.5], axis=0)
     return low, high
-
-
-def _by_score(y: Array, s: Array, weights: Array) -> tuple[Array, Array]:
-    """Weight of the pneumonias and of the normals at each distinct score, highest first: [b, g] and [b, g]."""
-    order = np.argsort(-s, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(s[order]) != 0])
-    ordered, labels = weights[:, order], y[order]
-    return np.add.reduceat(ordered * labels, starts, axis=1), np.add.reduceat(ordered * (1 - labels), starts, axis=1)
-
-
-def _patients_of(name: str, table: pd.DataFrame, threshold: float) -> int:
-    """Patients that the proportion `name` is about."""
-    called = table["score"] >= threshold
-    about = {
-        "accuracy": table["label"] >= 0,
-        "recall": table["label"] == 1,
-        "specificity": table["label"] == 0,
-        "precision": called,
-        "recall_bacterial": (table["subtype"] == "bacterial") & (table["label"] == 1),
-        "recall_viral": (table["subtype"] == "viral") & (table["label"] == 1),
-    }
-    return int(table.loc[about[name], "patient"].nunique())
-
-
-def _bayes(recall: Array, specificity: Array, prevalence: float) -> Array:
-    true, false = recall * prevalence, (1 - specificity) * (1 - prevalence)
-    return _ratio(true, true + false)
-
-
-def _ratio(part: Array, whole: Array, empty: float = np.nan) -> Array:
-    whole = np.broadcast_to(whole, part.shape)
-    return np.divide(part, whole, out=np.full(part.shape, empty), where=whole > 0)

@@ -3,9 +3,7 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import expit
-from scipy.stats import norm
+from scipy.special import expit, ndtri
 
 Array = NDArray[np.float64]
 TEMPERATURES = (0.05, 20.0)  # bounds: scores that separate validation perfectly would ask for 0
@@ -24,6 +22,8 @@ def temperature(labels: ArrayLike, logits: ArrayLike) -> float:
     def cross_entropy(log_temperature: float) -> float:
         scaled = z / np.exp(log_temperature)
         return float(np.mean(np.logaddexp(0, scaled) - y * scaled))
+
+    from scipy.optimize import minimize_scalar  # its import takes a second, and few callers fit anything
 
     bounds = np.log(TEMPERATURES)
     found = minimize_scalar(cross_entropy, bounds=bounds, method="bounded", options={"xatol": 1e-9}).x
@@ -148,7 +148,7 @@ def wilson(proportion: float, n: float, level: float = 0.95) -> tuple[float, flo
 
     scipy.stats and statsmodels have it for counts; here a proportion of images is taken for as many draws as patients.
     """
-    z = norm.isf((1 - level) / 2) / np.sqrt(n)
+    z = -ndtri((1 - level) / 2) / np.sqrt(n)
     middle = proportion + z * z / 2
     half = z * np.sqrt(proportion * (1 - proportion) + z * z / 4)
     return float((middle - half) / (1 + z * z)), float((middle + half) / (1 + z * z))

@@ -15,17 +15,20 @@ if TYPE_CHECKING:
     from pneumo.params import Threshold, Views
 
 
-def calibrate_backbone(folder: Path, scores_folder: Path, *, views: "Views", policy: "Threshold") -> dict[str, Any]:
+def calibrate_backbone(
+    folder: Path, outputs: Path, scores_folder: Path, *, views: "Views", policy: "Threshold"
+) -> dict[str, Any]:
     """Complete the model in `folder` with temperature and threshold; returns its model.json.
 
-    Reads validation.csv and stress.csv beside it, which `views` gave. Writes val/NAME.csv and stress/NAME.csv below
+    Reads val/NAME.csv and stress/NAME.csv below `outputs`, which `views` gave, and writes files of the same names below
     `scores_folder`.
     """
     training_json = bundle.training_json(folder)
-    stress_logits = stress.read_stress(folder / "stress.csv")
-    val_scores, decided = decide(scores.read_logits(folder / "validation.csv"), stress_logits, policy)
-    scores.write(val_scores, scores_folder / "val" / f"{training_json['name']}.csv")
-    stress.write(stress_logits, scores_folder / "stress" / f"{training_json['name']}.csv")
+    name = f"{training_json['name']}.csv"
+    stress_logits = stress.read_stress(outputs / "stress" / name)
+    val_scores, decided = decide(scores.read_logits(outputs / "val" / name), stress_logits, policy)
+    scores.write(val_scores, scores_folder / "val" / name)
+    stress.write(stress_logits, scores_folder / "stress" / name)
     model_json = training_json | {"views": views.model_dump()} | decided
     files.write_json(folder / "model.json", model_json)
     return model_json

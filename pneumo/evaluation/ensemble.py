@@ -20,6 +20,7 @@ def build(
     name: str,
     backbones: Mapping[str, Path],
     folder: Path,
+    outputs: Path,
     scores_folder: Path,
     *,
     top: int | str,
@@ -28,12 +29,12 @@ def build(
 ) -> dict[str, Any]:
     """Write the ensemble's model.json into `folder`, and val/NAME.csv and stress/NAME.csv below `scores_folder`.
 
-    `backbones`: name -> folder of the calibrated network. `top`: how many of them, ranked by `selection`; or `all`.
-    Returns model.json.
+    `backbones`: name -> folder of the calibrated network. `outputs`: has their logits. `top`: how many of them, ranked
+    by `selection`; or `all`. Returns model.json.
     """
     model_jsons = {backbone: bundle.model_json(home) for backbone, home in backbones.items()}
-    val_logits = {backbone: scores.read_logits(home / "validation.csv") for backbone, home in backbones.items()}
-    stress_logits = {backbone: stress.read_stress(home / "stress.csv") for backbone, home in backbones.items()}
+    val_logits = {backbone: scores.read_logits(outputs / "val" / f"{backbone}.csv") for backbone in backbones}
+    stress_logits = {backbone: stress.read_stress(outputs / "stress" / f"{backbone}.csv") for backbone in backbones}
     temperatures = {backbone: model_json["temperature"] for backbone, model_json in model_jsons.items()}
     ranked_by = {
         backbone: decision.selection_scores(
@@ -53,6 +54,16 @@ def build(
     result = model_json_of(name, {member: model_jsons[member] for member in chosen}, decided)
     files.write_json(folder / "model.json", result)
     return result
+
+
+def test_logits(folder: Path, outputs: Path, trained: Path) -> pd.DataFrame:
+    """The outputs of the ensemble in `folder` on the test set, scores.RAW_COLUMNS.
+
+    `outputs`: has those of its members, NAME.csv. `trained`: has the members themselves, NAME/model.json.
+    """
+    names = bundle.model_json(folder)["members"]
+    temperatures = {name: bundle.model_json(trained / name)["temperature"] for name in names}
+    return scores.mean_logit({name: scores.read_logits(outputs / f"{name}.csv") for name in names}, temperatures)
 
 
 def members(

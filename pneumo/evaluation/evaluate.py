@@ -3,10 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from pneumo import files
-from pneumo.evaluation import decision, metrics
+from pneumo.evaluation import bootstrap as resampling
+from pneumo.evaluation import calibration, decision, metrics
+from pneumo.evaluation.drawn import Drawn
 from pneumo.models import bundle
-from pneumo.scoring import outputs, scores, stress
+from pneumo.scoring import scores, stress
 
 if TYPE_CHECKING:
     from pneumo.params import Bootstrap
@@ -16,26 +20,23 @@ FROM_MODEL = ("weights", "parameters", "flops", "input_size")
 
 def evaluate(
     folder: Path,
-    processed: Path,
+    logits: pd.DataFrame,
     scores_folder: Path,
     metrics_path: Path,
     *,
-    members: Path,
     prevalence: float,
     bootstrap: "Bootstrap",
-    accelerator: str,
 ) -> dict[str, Any]:
     """Write test/NAME.csv below `scores_folder` and the metrics to `metrics_path`; returns the metrics.
 
-    `folder`: of a backbone or an ensemble, whose members are in `members`/NAME. Its validation scores, plain and under
-    stress, are read from `scores_folder`. `prevalence`: of pneumonia, for ppv and npv.
+    `folder`: of a backbone or an ensemble. `logits`: its outputs on the test set, scores.RAW_COLUMNS. Its validation
+    scores, plain and under stress, are read from `scores_folder`. `prevalence`: of pneumonia, for ppv and npv.
     """
     model_json = bundle.model_json(folder)
     name, temperature = model_json["name"], model_json["temperature"]
     path = scores_folder / "test" / f"{name}.csv"
-    logits = outputs.logits(folder, processed, "test", members=members, accelerator=accelerator)
     scores.write(decision.calibrated(logits, temperature), path)
-    values = metrics.evaluate(
+    values = measure(
         scores.read_scores(path),
         model_json["threshold"],
         validation=scores.read_scores(scores_folder / "val" / f"{name}.csv"),
@@ -50,3 +51,51 @@ def evaluate(
         values["members"] = list(model_json["members"])
     files.write_json(metrics_path, values)
     return values
+
+
+def measure(
+    table: pd.DataFrame,
+    threshold: float,
+    *,
+    validation: pd.DataFrame,
+    stress_logits: pd.DataFrame | None,
+    temperature: float,
+    prevalence: float,
+    resamples: int,
+    seed: int,
+) -> dict[str, Any]:
+    """All numbers of the test set, rounded to six digits; null where a number is undefined.
+
+    `table`, `validation`: scores.COLUMNS of test and validation; the latter for `score_shift` and `stress`.
+    `stress_logits`: stress.COLUMNS of validation; without it there is no `stress`, which is of validation, not test.
+    prevalence: share of pneumonia for which `ppv` and `npv` are given. `ci95`: 95 % intervals by drawing patients with
+    replacement, `resamples` times. `at_half`: the same decisions at 0.5. `uncalibrated`: calibration of the scores
+    before temperature scaling. `oracle`: see its note.
+    """
+    drawn = Drawn.of(table, threshold, temperature=temperature, prevalence=prevalence)
+    at_half = Drawn.of(table, 0.5)
+    raw = table.assign(score=calibration.calibrate(table["logit"], 1.0))
+    return {
+        "n": len(table),
+        "patients": int(table["patient"].nunique()),
+        **metrics.values(drawn, "decision"),
+        **metrics.counts(drawn),
+        **metrics.values(drawn, "prevalence"),
+        "prevalence": prevalence,
+        **metrics.values(drawn, "ranking"),
+        **metrics.values(drawn, "calibration"),
+        "threshold": threshold,
+        "temperature": temperature,
+        "ci95": resampling.intervals(
+            table, threshold, temperature=temperature, prevalence=prevalence, resamples=resamples, seed=seed
+        ),
+        "at_half": {**metrics.values(at_half, "decision"), **metrics.counts(at_half)},
+        "uncalibrated": metrics.values(Drawn.of(raw, threshold), "calibration"),
+        "score_shift": metrics.score_shift(validation, table, threshold),
+        "oracle": metrics.oracle(drawn.labels, drawn.scores),
+        **(
+            {}
+            if stress_logits is None
+            else {"stress": metrics.stress_table(validation, stress_logits, temperature, threshold)}
+        ),
+    }

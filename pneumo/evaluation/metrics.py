@@ -1,72 +1,150 @@
-"""Scores -> the numbers of metrics/NAME.json. Labels: 0 normal, 1 pneumonia."""
+"""Scores -> the numbers of metrics/NAME.json. Labels: 0 normal, 1 pneumonia.
 
+METRICS has one entry for each metric: its words, its definition, and what it is where its denominator is empty. From
+the same definition come its value, its bootstrap interval, the ranking of candidates and the review.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import ks_2samp
-from sklearn import metrics as sk
 
-from pneumo.evaluation import bootstrap, calibration
+from pneumo.evaluation import calibration
+from pneumo.evaluation.drawn import Drawn, average_precision, bayes, ratio, roc_auc
+from pneumo.evaluation.thresholds import counts as counts_by_threshold
 from pneumo.models.perturbations import NAMES, PERTURBATIONS
 from pneumo.scoring import scores, stress
 
-WORDS = {
-    "roc_auc": "ROC AUC",
-    "average_precision": "avg. precision",
-    "accuracy": "accuracy",
-    "recall": "recall",
-    "specificity": "specificity",
-    "precision": "precision",
-    "f1": "F1",
-}
+Array = NDArray[np.float64]
 ORACLE_NOTE = "the best that any threshold gives on these very images: known only afterwards, not achievable in advance"
 
 
-def evaluate(
-    table: pd.DataFrame,
-    threshold: float,
-    *,
-    validation: pd.DataFrame,
-    stress_logits: pd.DataFrame | None,
-    temperature: float,
-    prevalence: float,
-    resamples: int,
-    seed: int,
-) -> dict[str, Any]:
-    """All numbers of the test part, rounded to six digits; null where a number cannot be had.
-
-    `table`, `validation`: scores.COLUMNS of test and validation; the latter for `score_shift` and `stress`.
-    `stress_logits`: stress.COLUMNS of validation; without it there is no `stress`, which is of validation, not test.
-    prevalence: share of pneumonia for which `ppv` and `npv` are given. `ci95`: 95 % intervals by drawing patients with
-    replacement, `resamples` times. `at_half`: the same decisions at 0.5. `uncalibrated`: calibration of the scores
-    before temperature scaling. `oracle`: see its note.
+@dataclass(frozen=True)
+class Metric:
+    """`of`: the metric under each row of image weights, [b], NaN where its denominator is empty. `undefined`: what is
+    reported in place of such a NaN; resamples without the metric are left out. `about`: for a proportion, the images in
+    its denominator, [n]. `interval`: whether resamples of it are of use.
     """
-    y, s, logits = (table[column].to_numpy() for column in ("label", "score", "logit"))
-    decided = decisions(y, s, threshold, subtypes=table["subtype"].to_numpy())
-    return {
-        "n": len(table),
-        "patients": int(table["patient"].nunique()),
-        **decided,
-        "ppv": _ppv(decided["recall"], decided["specificity"], prevalence),
-        "npv": _ppv(decided["specificity"], decided["recall"], 1 - prevalence),
-        "prevalence": prevalence,
-        **ranking(y, s),
-        **_calibration(y, s, logits / temperature),
-        "threshold": threshold,
-        "temperature": temperature,
-        "ci95": bootstrap.intervals(
-            table, threshold, temperature=temperature, prevalence=prevalence, resamples=resamples, seed=seed
-        ),
-        "at_half": decisions(y, s, 0.5, subtypes=table["subtype"].to_numpy()),
-        "uncalibrated": _calibration(y, calibration.calibrate(logits, 1.0), logits),
-        "score_shift": score_shift(validation, table, threshold),
-        "oracle": oracle(y, s),
-        **(
-            {} if stress_logits is None else {"stress": stress_table(validation, stress_logits, temperature, threshold)}
-        ),
-    }
+
+    key: str
+    words: str
+    group: str  # decision: depends on the threshold; prevalence; ranking; calibration
+    of: Callable[[Drawn], Array]
+    undefined: float | None = None
+    about: Callable[[Drawn], NDArray[np.bool_]] | None = None
+    interval: bool = True
+
+
+def _recall_of(subtype: str) -> Metric:
+    return Metric(
+        f"recall_{subtype}",
+        f"recall, {subtype}",
+        "decision",
+        lambda drawn: drawn.recall_of(subtype),
+        about=lambda drawn: (drawn.subtypes == subtype) & (drawn.labels == 1),
+    )
+
+
+# Without a denominator, decisions count as 0, as in scikit-learn; all else is null.
+METRICS = (
+    Metric(
+        "accuracy",
+        "accuracy",
+        "decision",
+        lambda drawn: ratio(drawn.tp + drawn.tn, drawn.tp + drawn.fp + drawn.fn + drawn.tn),
+        undefined=0.0,
+        about=lambda drawn: drawn.labels >= 0,
+    ),
+    Metric(
+        "recall",
+        "recall",
+        "decision",
+        lambda drawn: ratio(drawn.tp, drawn.tp + drawn.fn),
+        undefined=0.0,
+        about=lambda drawn: drawn.labels == 1,
+    ),
+    Metric(
+        "specificity",
+        "specificity",
+        "decision",
+        lambda drawn: ratio(drawn.tn, drawn.tn + drawn.fp),
+        undefined=0.0,
+        about=lambda drawn: drawn.labels == 0,
+    ),
+    Metric(
+        "precision",
+        "precision",
+        "decision",
+        lambda drawn: ratio(drawn.tp, drawn.tp + drawn.fp),
+        undefined=0.0,
+        about=lambda drawn: drawn.called,
+    ),
+    Metric(
+        "f1",
+        "F1",
+        "decision",
+        lambda drawn: ratio(2 * drawn.tp, 2 * drawn.tp + drawn.fp + drawn.fn),
+        undefined=0.0,
+    ),
+    _recall_of("bacterial"),
+    _recall_of("viral"),
+    Metric("ppv", "PPV", "prevalence", lambda drawn: bayes(drawn.recall, drawn.specificity, drawn.prevalence)),
+    Metric("npv", "NPV", "prevalence", lambda drawn: bayes(drawn.specificity, drawn.recall, 1 - drawn.prevalence)),
+    Metric("roc_auc", "ROC AUC", "ranking", roc_auc),
+    Metric("average_precision", "average precision", "ranking", average_precision),
+    Metric("brier", "Brier", "calibration", lambda drawn: drawn.mean((drawn.scores - drawn.labels) ** 2)),
+    Metric(  # resamples would count the noise that drawing adds as error, and lie too high
+        "ece",
+        "ECE",
+        "calibration",
+        lambda drawn: np.array([calibration.expected_error(drawn.labels, drawn.scores)]),
+        interval=False,
+    ),
+    Metric(
+        "calibration_slope",
+        "slope",
+        "calibration",
+        lambda drawn: calibration.slopes(drawn.labels, drawn.logits, drawn.weights),
+    ),
+    Metric(
+        "calibration_intercept",
+        "intercept",
+        "calibration",
+        lambda drawn: calibration.intercepts(drawn.labels, drawn.logits, drawn.weights),
+    ),
+)
+BY_KEY = {metric.key: metric for metric in METRICS}
+WORDS = {key: BY_KEY[key].words for key in ("roc_auc", "average_precision", "accuracy", "recall", "specificity")}
+WORDS |= {key: BY_KEY[key].words for key in ("precision", "f1")}
+
+
+def values(drawn: Drawn, *groups: str) -> dict[str, Any]:
+    """The metrics of these groups on the images of `drawn`, which is drawn once: six digits."""
+    result = {}
+    for metric in METRICS:
+        if metric.group in groups:
+            value = rounded(metric.of(drawn)[0])
+            result[metric.key] = metric.undefined if value is None else value
+    return result
+
+
+def counts(drawn: Drawn) -> dict[str, int]:
+    """The confusion matrix."""
+    return {key: int(getattr(drawn, key)[0]) for key in ("tp", "fp", "tn", "fn")}
+
+
+def decisions(labels: ArrayLike, scores: ArrayLike, threshold: float, subtypes: ArrayLike) -> dict[str, Any]:
+    """What the decisions at `threshold` get right. An image is called pneumonia where score >= threshold."""
+    drawn = Drawn.once(labels, scores, threshold, subtypes)
+    return {**values(drawn, "decision"), **counts(drawn)}
+
+
+def ranking(labels: ArrayLike, scores: ArrayLike) -> dict[str, Any]:
+    """What does not depend on a threshold."""
+    return values(Drawn.once(labels, scores), "ranking")
 
 
 def stress_table(
@@ -76,117 +154,77 @@ def stress_table(
     (`all`), and by kind and strength of perturbation.
     """
 
-    def row(labels: ArrayLike, values: ArrayLike) -> dict[str, float]:
-        decided = decisions(labels, values, threshold, subtypes=np.full(len(np.asarray(labels)), "unknown"))
-        return {key: decided[key] for key in ("recall", "specificity")} | {
-            "roc_auc": ranking(labels, values)["roc_auc"]
-        }
+    def row(labels: ArrayLike, values_: ArrayLike) -> dict[str, float]:
+        both = values(Drawn.once(labels, values_, threshold), "decision", "ranking")
+        return {key: both[key] for key in ("recall", "specificity", "roc_auc")}
 
-    def perturbed(table: pd.DataFrame, column: str) -> dict[str, float]:
+    def under_stress(table: pd.DataFrame, column: str) -> dict[str, float]:
         return row(table["label"], scores.six_digits(calibration.calibrate(table[column], temperature)))
 
-    found: dict[str, Any] = {
+    rows: dict[str, Any] = {
         "plain": row(validation["label"], validation["score"]),
-        "all": perturbed(stress.pooled(stress_logits), "logit"),
+        "all": under_stress(stress.pooled(stress_logits), "logit"),
     }
     for name, (kind, strength) in zip(NAMES, PERTURBATIONS, strict=True):
-        found.setdefault(kind, {})[f"{strength:g}"] = perturbed(stress_logits, name)
-    return found
-
-
-def decisions(labels: ArrayLike, scores: ArrayLike, threshold: float, subtypes: ArrayLike) -> dict[str, Any]:
-    """What the decisions at `threshold` get right. An image is called pneumonia where score >= threshold.
-
-    Ratios whose denominator is empty (precision where nothing is called pneumonia) are 0, as in scikit-learn; recall of
-    a subtype that has no image is null.
-    """
-    y, s = np.asarray(labels, dtype=int), np.asarray(scores, dtype=float)
-    called = s >= threshold
-    tn, fp, fn, tp = (int(count) for count in sk.confusion_matrix(y, called, labels=[0, 1]).ravel())
-    return {
-        "accuracy": rounded(sk.accuracy_score(y, called)),
-        "recall": rounded(sk.recall_score(y, called, zero_division=0)),
-        "specificity": rounded(sk.recall_score(y, called, pos_label=0, zero_division=0)),
-        "precision": rounded(sk.precision_score(y, called, zero_division=0)),
-        "f1": rounded(sk.f1_score(y, called, zero_division=0)),
-        **{
-            f"recall_{subtype}": rounded(called[of_it].mean()) if of_it.any() else None
-            for subtype in ("bacterial", "viral")
-            for of_it in [(np.asarray(subtypes) == subtype) & (y == 1)]
-        },
-        "tp": tp,
-        "fp": fp,
-        "tn": tn,
-        "fn": fn,
-    }
-
-
-def ranking(labels: ArrayLike, scores: ArrayLike) -> dict[str, float]:
-    """What does not depend on a threshold."""
-    return {
-        "roc_auc": rounded(sk.roc_auc_score(labels, scores)),
-        "average_precision": rounded(sk.average_precision_score(labels, scores)),
-    }
+        rows.setdefault(kind, {})[f"{strength:g}"] = under_stress(stress_logits, name)
+    return rows
 
 
 def oracle(labels: ArrayLike, scores: ArrayLike) -> dict[str, Any]:
-    """The highest accuracy, F1 and Youden index over all thresholds, each with its threshold."""
-    y, s = np.asarray(labels, dtype=int), np.asarray(scores, dtype=float)
-    fpr, tpr, thresholds = sk.roc_curve(y, s, drop_intermediate=False)
-    thresholds[0] = np.nextafter(s.max(), np.inf)  # calls nothing pneumonia; infinity is no number in JSON
-    tp, fp = tpr * y.sum(), fpr * (1 - y).sum()
+    """The highest accuracy, F1 and Youden index over all thresholds, each with its threshold.
+
+    One class is not enough for a recall and a specificity: both must occur in `labels`.
+    """
+    y = np.asarray(labels, dtype=float)
+    at, tp, fp = counts_by_threshold(y, scores)
+    # Above the highest score nothing is called pneumonia; infinity is no number in JSON.
+    thresholds = np.concatenate([[np.nextafter(at[0], np.inf)], at])
+    tp, fp = np.concatenate([[0.0], tp]), np.concatenate([[0.0], fp])
     curves = {
         "accuracy": (tp + (1 - y).sum() - fp) / len(y),
         "f1": 2 * tp / (tp + fp + y.sum()),
-        "youden": tpr - fpr,
+        "youden": tp / y.sum() - fp / (1 - y).sum(),
     }
-    found: dict[str, Any] = {"note": ORACLE_NOTE}
+    best_of: dict[str, Any] = {"note": ORACLE_NOTE}
     for name, curve in curves.items():
         best = int(np.argmax(curve))
-        found |= {name: rounded(curve[best]), f"{name}_threshold": float(thresholds[best])}
-    return found
+        best_of |= {name: rounded(curve[best]), f"{name}_threshold": float(thresholds[best])}
+    return best_of
 
 
 def score_shift(validation: pd.DataFrame, test: pd.DataFrame, threshold: float) -> dict[str, dict[str, Any]]:
     """How the scores move from validation to test, within each class.
 
     ks: Kolmogorov-Smirnov statistic in [0, 1], the largest distance between the two distribution functions; medians of
-    the scores; shares called pneumonia, score >= threshold. Null where a part lacks the class.
+    the scores; shares called pneumonia, score >= threshold. Null where a set lacks the class.
     """
-    found = {}
+    shift = {}
     for label, name in enumerate(("normal", "pneumonia")):
-        before, after = (one.loc[one["label"] == label, "score"].to_numpy() for one in (validation, test))
+        before, after = (table.loc[table["label"] == label, "score"].to_numpy() for table in (validation, test))
         both = len(before) and len(after)
-        found[name] = {"ks": rounded(ks_2samp(before, after).statistic) if both else None}
+        shift[name] = {"ks": rounded(_kolmogorov_smirnov(before, after)) if both else None}
         for part, score in (("validation", before), ("test", after)):
-            found[name] |= {
+            shift[name] |= {
                 f"median_{part}": rounded(np.median(score)) if len(score) else None,
                 f"called_{part}": rounded((score >= threshold).mean()) if len(score) else None,
             }
-    return found
+    return shift
 
 
-def net_benefit(labels: ArrayLike, scores: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
+def net_benefit(labels: ArrayLike, scores: ArrayLike, thresholds: ArrayLike) -> Array:
     """Net benefit of treating where score >= t, for each probability t in (0, 1): Vickers & Elkin 2006."""
     y, s, t = np.asarray(labels), np.asarray(scores, dtype=float), np.asarray(thresholds, dtype=float)
     called = s[None, :] >= t[:, None]
     return (called & (y == 1)).mean(axis=1) - (called & (y == 0)).mean(axis=1) * t / (1 - t)
 
 
-def _calibration(y: NDArray[Any], scores: NDArray[Any], logits: NDArray[Any]) -> dict[str, float | None]:
-    return {
-        "brier": rounded(calibration.brier(y, scores)),
-        "ece": rounded(calibration.expected_error(y, scores)),
-        "calibration_slope": rounded(calibration.slope(y, logits)),
-        "calibration_intercept": rounded(calibration.intercept(y, logits)),
-    }
-
-
-def _ppv(recall: float, specificity: float, prevalence: float) -> float | None:
-    """Share of true ones among the called ones at `prevalence` (Bayes); null where nothing would be called."""
-    true, false = recall * prevalence, (1 - specificity) * (1 - prevalence)
-    return rounded(true / (true + false)) if true + false else None
-
-
 def rounded(value: float | None) -> Any:
+    """Six digits; None where there is no finite value."""
     return None if value is None or not np.isfinite(value) else round(float(value), 6)
+
+
+def _kolmogorov_smirnov(first: Array, second: Array) -> float:
+    """The statistic of scipy.stats.ks_2samp, whose import takes a second."""
+    both = np.concatenate([first, second])
+    shares = [np.searchsorted(np.sort(sample), both, side="right") / len(sample) for sample in (first, second)]
+    return float(np.abs(shares[0] - shares[1]).max())

@@ -5,11 +5,9 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn import metrics as sk
 
 DIGITS = 12  # 1 - 0.07 is less than 0.93 without rounding
-Labels: TypeAlias = NDArray[np.int_]
-Scores: TypeAlias = NDArray[np.float64]
+Array: TypeAlias = NDArray[np.float64]
 
 
 def find(labels: ArrayLike, scores: ArrayLike, policy: str, value: float | None = None) -> float:
@@ -22,33 +20,42 @@ def find(labels: ArrayLike, scores: ArrayLike, policy: str, value: float | None 
     return float(_POLICIES[policy](y, s, value if value is not None else np.nan))
 
 
-def _youden(y: Labels, s: Scores, _: float) -> float:
-    fpr, tpr, thresholds = sk.roc_curve(y, s)
-    return thresholds[1:][np.argmax((tpr - fpr)[1:])]
+def counts(labels: ArrayLike, scores: ArrayLike) -> tuple[Array, Array, Array]:
+    """Each distinct score, highest first, and the true and false positives when it is the threshold: [g] each."""
+    y, s = np.asarray(labels, dtype=float), np.asarray(scores, dtype=float)
+    order = np.argsort(-s, kind="stable")
+    last = np.flatnonzero(np.r_[np.diff(s[order]) != 0, True])
+    tp = np.cumsum(y[order])[last]
+    return s[order][last], tp, last + 1 - tp
 
 
-def _f1(y: Labels, s: Scores, _: float) -> float:
-    precision, recall, thresholds = sk.precision_recall_curve(y, s)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    return thresholds[np.argmax(f1[:-1])]
+def _youden(y: NDArray[np.int_], s: Array, _: float) -> float:
+    thresholds, tp, fp = counts(y, s)
+    return thresholds[np.argmax(tp / y.sum() - fp / (1 - y).sum())]
 
 
-def _sensitivity(y: Labels, s: Scores, value: float) -> float:
-    _, tpr, thresholds = sk.roc_curve(y, s, drop_intermediate=False)
-    return thresholds[1:][np.argmax(tpr[1:] >= value)]
+def _f1(y: NDArray[np.int_], s: Array, _: float) -> float:
+    thresholds, tp, fp = (each[::-1] for each in counts(y, s))  # of equally good thresholds the lowest
+    precision, recall = tp / (tp + fp), tp / y.sum()
+    return thresholds[np.argmax(2 * precision * recall / np.maximum(precision + recall, 1e-12))]
 
 
-def _specificity(y: Labels, s: Scores, value: float) -> float:
-    fpr, _, thresholds = sk.roc_curve(y, s, drop_intermediate=False)
-    enough = np.flatnonzero(np.round(1 - fpr[1:], DIGITS) >= value)
-    return thresholds[1:][enough[-1]] if len(enough) else np.nextafter(s.max(), np.inf)
+def _sensitivity(y: NDArray[np.int_], s: Array, value: float) -> float:
+    thresholds, tp, _ = counts(y, s)
+    return thresholds[np.argmax(tp / y.sum() >= value)]
 
 
-def _fixed(y: Labels, s: Scores, value: float) -> float:
+def _specificity(y: NDArray[np.int_], s: Array, value: float) -> float:
+    thresholds, _, fp = counts(y, s)
+    enough = np.flatnonzero(np.round(1 - fp / (1 - y).sum(), DIGITS) >= value)
+    return thresholds[enough[-1]] if len(enough) else np.nextafter(s.max(), np.inf)
+
+
+def _fixed(y: NDArray[np.int_], s: Array, value: float) -> float:
     return value
 
 
-_POLICIES: dict[str, Callable[[Labels, Scores, float], float]] = {
+_POLICIES: dict[str, Callable[[NDArray[np.int_], Array, float], float]] = {
     "youden": _youden,
     "f1": _f1,
     "sensitivity": _sensitivity,

@@ -5,17 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pneumo.errors import ManifestError, ReviewError
-from pneumo.evaluation import bootstrap
+from pneumo.evaluation import metrics
+from pneumo.evaluation.drawn import Drawn
 from pneumo.review.changes import mapping
 from pneumo.review.snapshot import Snapshot
 from pneumo.scoring import scores
 
 METRICS = ("roc_auc", "average_precision", "accuracy", "recall", "specificity", "precision", "f1")
-EMPTY = ("precision", "f1")  # 0 where nothing is called pneumonia, as in metrics/
 COLUMNS = (*scores.KEY_COLUMNS, "score")
 DIGIT = 1.5e-6  # committed figures have six digits
 
@@ -93,12 +92,9 @@ def read_candidate(snapshot: Snapshot, name: str) -> Model:
 
 def measured(test: pd.DataFrame, threshold: float) -> dict[str, float | None]:
     """METRICS of `test`, to six digits; None where a class is missing."""
-    y, s = test["label"].to_numpy(float), test["score"].to_numpy(float)
-    ones = np.ones((1, len(test)))
-    found = bootstrap.decisions(y, s, threshold, test["subtype"].to_numpy(), ones) | bootstrap.ranking(y, s, ones)
-    values = {key: float(found[key][0]) for key in METRICS}
-    values |= {key: 0.0 for key in EMPTY if np.isnan(values[key])}
-    return {key: None if np.isnan(value) else round(value, 6) for key, value in values.items()}
+    drawn = Drawn.once(test["label"], test["score"], threshold, test["subtype"])
+    values = metrics.values(drawn, "decision", "ranking")
+    return {key: values[key] for key in METRICS}
 
 
 def _is_number(value: Any) -> bool:

@@ -14,16 +14,19 @@ if TYPE_CHECKING:
     from pneumo.params import Views
 
 
-def validate(folder: Path, processed: Path, *, views: "Views", accelerator: str) -> None:
-    """Write validation.csv and stress.csv, logits of the validation images, beside the network in `folder`.
+def predict(folder: Path, processed: Path, out: Path, *, views: "Views", accelerator: str) -> None:
+    """Write the logits of the trained network in `folder`: val/NAME.csv, stress/NAME.csv and test/NAME.csv below `out`.
 
-    An output is the mean over `views`.
+    stress: of the validation images under each perturbation. An output is the mean over `views`. Nothing is fitted
+    here, so that the validation outputs cannot depend on the test images.
     """
     training_json = bundle.training_json(folder)
-    split = inference.read_split(folder, training_json, processed, "val")
+    name = f"{training_json['name']}.csv"
     scorer = _scorer(folder, training_json, views.model_dump(), accelerator)
-    scores.write(scores.table(split.rows, scorer.logits(split)), folder / "validation.csv")
-    stress.write(stress.table(split.rows, scorer.stress_logits(split)), folder / "stress.csv")
+    val, test = (inference.read_split(folder, training_json, processed, split) for split in ("val", "test"))
+    scores.write(scores.table(val.rows, scorer.logits(val)), out / "val" / name)
+    stress.write(stress.table(val.rows, scorer.stress_logits(val)), out / "stress" / name)
+    scores.write(scores.table(test.rows, scorer.logits(test)), out / "test" / name)
 
 
 def logits(

@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from pneumo.data import packed
@@ -46,6 +43,10 @@ def initialise_head(
     training.probe: inverse of the regularisation (C of scikit-learn), on features with mean 0 and variance 1.
     depends_on: all that the features follow from; those of the very same are taken from `cache`.
     """
+    from sklearn.linear_model import LogisticRegression  # takes seconds, and few runs have a probe
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     about = {
         **depends_on,
         "input_size": backbone.input_size,

@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from pneumo.errors import VerifyError
-from pneumo.evaluation import choice, decision, ensemble, metrics
+from pneumo.evaluation import choice, decision, ensemble
+from pneumo.evaluation.evaluate import measure
 from pneumo.models.perturbations import NAMES
 from pneumo.params import Threshold
 from pneumo.scoring import scores, stress
@@ -76,7 +77,7 @@ def verify_record(read: Record, tally: Tally) -> None:
 def expected(read: Record, name: str) -> dict[str, Any]:
     """metrics/NAME.json as the scores and params.yaml give it, without what only the network knows."""
     model = read.models[name]
-    values = metrics.evaluate(
+    values = measure(
         model.test,
         model.metrics["threshold"],
         validation=model.validation,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,8 @@ from statsmodels.stats.contingency_tables import mcnemar
 
 from benchmarks import coverage
 from benchmarks.coverage import THRESHOLD, simulate
-from pneumo.evaluation import bootstrap
+from pneumo.evaluation import bootstrap, metrics
+from pneumo.evaluation.drawn import Drawn
 
 SETTINGS = {"temperature": 1.0, "prevalence": 0.1, "resamples": 2000, "seed": 0}
 
@@ -26,7 +29,8 @@ SINGLE = TABLE.assign(patient=TABLE["image"])  # as if every image had a patient
 def test_weighted_metrics_are_those_of_scikit_learn(rows):
     labels, scores, weights = map(np.array, zip(*rows, strict=True))
     y, s, w = labels.astype(float), scores / 5, weights.astype(float)
-    found = bootstrap.ranking(y, s, w[None]) | bootstrap.decisions(y, s, 0.5, np.full(len(y), "viral"), w[None])
+    drawn = replace(Drawn.once(y, s, 0.5, np.full(len(y), "viral")), weights=w[None])
+    found = {metric.key: metric.of(drawn) for metric in metrics.METRICS if metric.group in ("decision", "ranking")}
     called, kwargs = s >= 0.5, {"sample_weight": w}
     expected = {
         "roc_auc": sk.roc_auc_score(y, s, **kwargs),
@@ -34,11 +38,12 @@ def test_weighted_metrics_are_those_of_scikit_learn(rows):
         "accuracy": sk.accuracy_score(y, called, **kwargs),
         "recall": sk.recall_score(y, called, **kwargs),
         "specificity": sk.recall_score(y, called, pos_label=0, **kwargs),
+        "precision": sk.precision_score(y, called, zero_division=np.nan, **kwargs),
         "f1": sk.f1_score(y, called, zero_division=0, **kwargs),
         "recall_viral": sk.recall_score(y, called, **kwargs),
     }
     for name, value in expected.items():
-        assert found[name][0] == pytest.approx(value), name
+        assert found[name][0] == pytest.approx(value, nan_ok=True), name
 
 
 def test_patients_are_drawn_whole_and_as_many_as_there_are():

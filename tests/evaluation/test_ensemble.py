@@ -46,7 +46,7 @@ def test_too_few_backbones_are_refused(names, top, says):
 
 def test_the_contract_adds_up_the_cost_and_names_what_all_have_in_common():
     decided = {"temperature": 1.0, "threshold": 0.4, "threshold_policy": {}}
-    found = ensemble.model_json("e", {"a": CONTRACT, "b": CONTRACT | {"input_size": 75}}, decided)
+    found = ensemble.model_json_of("e", {"a": CONTRACT, "b": CONTRACT | {"input_size": 75}}, decided)
     assert (found["parameters"], found["flops"]) == (2, 4)
     assert (found["weights"], found["input_size"]) == ("none", None)
     assert found["members"] == {"a": "ab", "b": "ab"}

@@ -5,8 +5,11 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn import metrics as sk
 
 from pneumo.evaluation import metrics
+from pneumo.evaluation.drawn import ratio
+from pneumo.evaluation.evaluate import measure
 
 LABELS = [0, 0, 0, 1, 1, 1, 1]
 SCORES = [0.1, 0.2, 0.6, 0.3, 0.7, 0.8, 0.9]
@@ -22,7 +25,31 @@ def table(n: int = 60) -> pd.DataFrame:
     return pd.DataFrame(rows | {"score": 1 / (1 + np.exp(-logit)), "logit": logit})
 
 
-SETTINGS = {"validation": table(), "stress": None, "temperature": 1.0, "prevalence": 0.1, "resamples": 400, "seed": 0}
+SETTINGS = {
+    "validation": table(),
+    "stress_logits": None,
+    "temperature": 1.0,
+    "prevalence": 0.1,
+    "resamples": 400,
+    "seed": 0,
+}
+
+
+def test_a_metric_is_added_in_one_place(monkeypatch):
+    """Matthews' correlation coefficient: value, interval, and the decision at 0.5."""
+
+    def matthews(drawn):
+        tp, fp, fn, tn = drawn.tp, drawn.fp, drawn.fn, drawn.tn
+        return ratio(tp * tn - fp * fn, np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)))
+
+    added = metrics.Metric("mcc", "MCC", "decision", matthews)
+    monkeypatch.setattr(metrics, "METRICS", (*metrics.METRICS, added))
+    values = measure(table(), 0.4, **SETTINGS)
+    called = table()["score"] >= 0.4
+    assert values["mcc"] == pytest.approx(sk.matthews_corrcoef(table()["label"], called), abs=1e-6)
+    low, high = values["ci95"]["mcc"]
+    assert low < values["mcc"] < high
+    assert "mcc" in values["at_half"]
 
 
 def test_every_decision_can_be_counted_by_hand():
@@ -54,7 +81,7 @@ def test_recall_of_a_subtype_without_images_is_null():
 
 
 def test_all_numbers_are_there_and_can_be_written_as_json():
-    found = metrics.evaluate(table(), 0.4, **SETTINGS)
+    found = measure(table(), 0.4, **SETTINGS)
     assert {"brier", "ece", "calibration_slope", "calibration_intercept", "ppv", "npv"} <= set(found)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert found["patients"] == 20
@@ -67,7 +94,7 @@ def test_all_numbers_are_there_and_can_be_written_as_json():
 def test_scores_without_any_spread_give_numbers_or_null(score):
     """Every image called pneumonia, or none: nothing divides by zero."""
     same = table().assign(score=score, logit=30.0 * (2 * score - 1))
-    found = metrics.evaluate(same, 0.5, **SETTINGS)
+    found = measure(same, 0.5, **SETTINGS)
     assert found["roc_auc"] == 0.5
     assert found["calibration_slope"] is None
     json.dumps(found, allow_nan=False)
@@ -75,9 +102,9 @@ def test_scores_without_any_spread_give_numbers_or_null(score):
 
 def test_ppv_is_bayes_rule_and_at_the_prevalence_of_the_images_their_precision():
     one = table()
-    found = metrics.evaluate(one, 0.5, **SETTINGS | {"prevalence": float(one["label"].mean())})
+    found = measure(one, 0.5, **SETTINGS | {"prevalence": float(one["label"].mean())})
     assert found["ppv"] == pytest.approx(found["precision"], abs=1e-5)
-    found = metrics.evaluate(one, 0.5, **SETTINGS)
+    found = measure(one, 0.5, **SETTINGS)
     assert found["ppv"] < found["precision"]
 
 

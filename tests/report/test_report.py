@@ -18,7 +18,8 @@ from PIL import Image
 from pneumo.audit import audit
 from pneumo.data import manifest, packed
 from pneumo.errors import BundleError, ManifestError
-from pneumo.evaluation import choice, metrics
+from pneumo.evaluation import choice
+from pneumo.evaluation.evaluate import measure
 from pneumo.evaluation.metrics import WORDS
 from pneumo.models import bundle
 from pneumo.models.perturbations import NAMES
@@ -69,7 +70,7 @@ def make(root: Path, names: Sequence[str], *, n: int = 100, source: str = "phant
         known = {"weights": weights, "parameters": 10 ** (rank + 2) + rank, "flops": 10**8, "input_size": 64}
         stress_logits = perturbed(tables["val"][name], rng)
         validation = {"validation": tables["val"][name], "stress": stress_logits}
-        values = metrics.evaluate(tables["test"][name], threshold, **validation, temperature=1.0, **SETTINGS)
+        values = measure(tables["test"][name], threshold, **validation, temperature=1.0, **SETTINGS)
         files.write_json(root / f"metrics/{name}.json", values | known)
         model_jsons[name] = _contract(name, threshold, known)
         _curves(root / f"dvclive/{name}/plots/metrics", rng, 12)

@@ -124,7 +124,7 @@ def test_neither_a_plain_terminal_nor_a_reader_that_has_seen_enough_makes_it_wor
 
 
 def test_a_defect_is_no_verdict(branches):
-    code = "import result as r; r.review = lambda *_: 1 / 0; " + CODE
+    code = "from pneumo.review import result as r; r.review = lambda *_: 1 / 0; " + CODE
     done = subprocess.run([sys.executable, "-c", code, "review", "main"], cwd=branches, capture_output=True, text=True)
     assert done.returncode == 2
     assert "ZeroDivisionError" in done.stderr

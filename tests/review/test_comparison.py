@@ -1,11 +1,14 @@
 """One pair of models: what makes a verdict, row by row."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
 
 from benchmarks.review import pair
 from pneumo.evaluation import bootstrap
+from pneumo.evaluation.drawn import Drawn, roc_auc
 from pneumo.params import Review
 from pneumo.review import comparison
 from pneumo.review.comparison import Row, compare, judge
@@ -64,8 +67,10 @@ def test_what_does_not_decide_is_corrected_and_what_decides_is_not(metric):
 def test_the_interval_is_that_of_alpha(alpha):
     found = compare(BASE, HEAD, rules(alpha=alpha), resamples=400, seed=3, other_contents=False)
     (weights,) = bootstrap.patient_weights(BASE.test["patient"], resamples=400, seed=3)
-    y = BASE.test["label"].to_numpy(float)
-    base, head = (bootstrap.ranking(y, one.test["score"].to_numpy(), weights)["roc_auc"] for one in (BASE, HEAD))
+    base, head = (
+        roc_auc(replace(Drawn.once(model.test["label"], model.test["score"]), weights=weights))
+        for model in (BASE, HEAD)
+    )
     expected = np.percentile(head - base, [50 * alpha, 100 - 50 * alpha])
     assert found.row("roc_auc").interval == pytest.approx(tuple(expected), abs=1e-6)
 

@@ -1,4 +1,4 @@
-"""Logits of the validation images, plain and under stress, of the backbone that the command line names."""
+"""Logits of the backbone that the command line names: validation images, plain and under stress, and test images."""
 
 from pathlib import Path
 
@@ -19,8 +19,12 @@ def main(name: str) -> None:
     runtime.fix(threads=config.runtime.threads, cpu_isa=config.runtime.cpu_isa)
     from pneumo.scoring import outputs  # imports torch, which reads what runtime.fix has set
 
-    outputs.validate(
-        Path("models/trained", name), Path("data/processed"), views=config.views, accelerator=config.train.accelerator
+    outputs.predict(
+        Path("models/trained", name),
+        Path("data/processed"),
+        Path("outputs"),
+        views=config.views,
+        accelerator=config.train.accelerator,
     )
 
 
