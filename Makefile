@@ -7,12 +7,18 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
 BASE ?= main
 
-.PHONY: help repro test verify review gate lint format lock clean
+.PHONY: help repro restore test verify review gate lint format lock clean
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
 
 repro: .venv/.complete ## Run the whole pipeline; a second run does only what has changed
 	dvc repro
+
+restore: .venv/.complete ## Go back to the committed results; what a run changed goes to git stash and .trash/
+	git stash push --include-untracked --message 'results before make restore' -- params.yaml dvc.lock metrics scores reports/plots
+	trash=.trash/$$(date +%Y-%m-%dT%H-%M-%S); for made in models outputs dvclive; do \
+		if [ -e $$made ]; then mkdir -p $$trash && mv $$made $$trash; fi; done
+	dvc checkout
 
 test: .venv/.complete ## Run the test suite
 	pytest

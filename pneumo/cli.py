@@ -79,8 +79,7 @@ def verify(arguments: argparse.Namespace) -> None:
     from pneumo.verification.verify import verify
 
     folders = arguments.folders or _records()
-    pages = [TOP / page for page in tables.PAGES if (TOP / page).is_file()]
-    tally = verify(folders, pages, TOP, others=bool(arguments.folders))
+    tally = verify(folders, tables.pages(TOP), TOP, others=bool(arguments.folders))
     done = tally.recomputed
     print(f"{', '.join(map(str, folders))}: {tally.files} files verified")
     print(f"recomputed and the same: {done['scores']:,} scores, {done['figures']:,} figures of metrics/, ", end="")
@@ -92,11 +91,12 @@ def verify(arguments: argparse.Namespace) -> None:
 
 
 def tables(arguments: argparse.Namespace) -> None:
-    """Write the marked tables of all pages anew."""
+    """Rewrite the marked tables of all pages."""
     from pneumo.verification import tables
 
-    for page in (TOP / name for name in tables.PAGES if (TOP / name).is_file()):
-        print(f"{page}: {tables.write(page, TOP)} tables")
+    for page in tables.pages(TOP):
+        if count := tables.write(page, TOP):
+            print(f"{page}: {count} tables")
 
 
 def _records() -> list[Path]:
@@ -148,8 +148,8 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser(
         "verify",
         help=says,
-        description=f"{says.capitalize()}: metrics/*.json, scores/*/*.csv and the marked tables of README.md and "
-        "results/README.md. Nothing is trained, no image is read. Figures in prose are not verified.",
+        description=f"{says.capitalize()}: metrics/*.json, scores/*/*.csv and the marked tables of README.md, docs/ "
+        "and results/README.md. Nothing is trained, no image is read. Figures in prose are not verified.",
         epilog="Exit status: 0 all figures are the same, 1 the first that differs is shown, 2 bad usage.",
     )
     one.add_argument(
@@ -161,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.set_defaults(run=verify, failed=1)
 
-    says = "write the marked tables of README.md and results/README.md anew from metrics/ and scores/"
+    says = "rewrite the marked tables of README.md, docs/ and results/README.md from metrics/ and scores/"
     commands.add_parser("tables", help=says, description=f"{says.capitalize()}.").set_defaults(run=tables, failed=1)
     return parser
 

@@ -1,4 +1,4 @@
-"""The README's way out of a conflict in dvc.lock: two branches, one backbone each, merged without training anything."""
+"""The documented way out of a conflict in dvc.lock: two branches, merged without training anything."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def test_two_branches_are_merged_and_nothing_is_trained_twice(clone):
     merged = run(clone, "git", "merge", "faster", check=False)
     assert "CONFLICT (content): Merge conflict in dvc.lock" in merged.stdout
     assert "<<<<<<<" not in (clone / "dvc.lock").read_text()
-    # The three lines of the README:
+    # The lines of docs/pull-requests.md:
     run(clone, "git", "add", "-A")
     run(clone, "git", "commit", "--no-edit", "-q")
     output = run(clone, "dvc", "exp", "run").stdout

@@ -17,8 +17,6 @@ from pneumo.scoring import scores, stress
 if TYPE_CHECKING:
     from pneumo.params import Bootstrap, Select
 
-WORDS = {"roc_auc": "ROC AUC", "average_precision": "average precision", "f1": "F1"}
-
 
 def select_best(
     folders: Mapping[str, Path], scores_folder: Path, best: Path, *, select: "Select", bootstrap: "Bootstrap"
@@ -140,8 +138,8 @@ def _wins(draws: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 
 def _words(metric: str, scores_kind: str) -> str:
-    word = WORDS.get(metric, metric)
-    return f"{word} under perturbation" if scores_kind == "stress" else word
+    words = metrics.BY_KEY[metric].words
+    return f"{words} under stress" if scores_kind == "stress" else words
 
 
 def _reason(

@@ -105,13 +105,13 @@ METRICS = (
     ),
     Metric(
         "calibration_slope",
-        "slope",
+        "calibration slope",
         "calibration",
         lambda drawn: calibration.slopes(drawn.labels, drawn.logits, drawn.weights),
     ),
     Metric(
         "calibration_intercept",
-        "intercept",
+        "calibration intercept",
         "calibration",
         lambda drawn: calibration.intercepts(drawn.labels, drawn.logits, drawn.weights),
     ),

@@ -11,16 +11,14 @@ import pandas as pd
 
 from pneumo.data import manifest, packed
 from pneumo.errors import BundleError, ManifestError
-from pneumo.evaluation.metrics import WORDS
+from pneumo.evaluation.metrics import METRICS, WORDS
 from pneumo.models import bundle
+from pneumo.models.curves import CURVES
 from pneumo.scoring import scores
 
 CALIBRATION = {
     "temperature": "temperature",
-    "brier": "Brier",
-    "ece": "ECE",
-    "calibration_slope": "slope",
-    "calibration_intercept": "intercept",
+    **{metric.key: metric.words.removeprefix("calibration ") for metric in METRICS if metric.group == "calibration"},
 }
 BASELINE = "shortcut"
 NEEDED = (*WORDS, *CALIBRATION, "n", "patients", "threshold", "tp", "fp", "tn", "fn", "ppv", "npv", "ci95")
@@ -29,20 +27,13 @@ CHOICE = ("model", "metric", "scores", "reason", "resamples", "n", "patients", "
 CANDIDATE = ("model", "kind", "parameters", "p_best", "difference", "difference_ci95", "within_noise")
 EXPLAINED = ("model", "cases", "layers", "mean_correlation", "defined_correlations")
 AUDIT = ("features", "near_duplicates", "shift", "shortcut_coefficients", "suspected_labels")
-HISTORY = {
-    "train_loss": "train/loss.tsv",
-    "val_loss": "val/loss.tsv",
-    "val_roc_auc": "val/roc_auc.tsv",
-    "val_stress_loss": "val/stress_loss.tsv",
-    "val_stress_roc_auc": "val/stress_roc_auc.tsv",
-}
 
 
 @dataclass(frozen=True)
 class Results:
     """`metrics`, `test` and `validation` by name of the model, in the order of the choice; those of the shortcut
     baseline apart. `choice`, `data`, `explained`, `model_json`: choice.json, data.json, explain.json and model.json.
-    `history`: model, epoch and the columns of HISTORY. `audit`: the tables of data/audit by their names.
+    `history`: model, epoch and the columns of CURVES. `audit`: the tables of data/audit by their names.
     """
 
     choice: Mapping[str, Any]
@@ -189,15 +180,15 @@ def _tables(folder: Path, metrics: Mapping[str, Any]) -> dict[str, pd.DataFrame]
 
 
 def _history(folder: Path, name: str) -> pd.DataFrame:
-    """model, epoch and the columns of HISTORY; no rows of a model that is a linear probe alone.
+    """model, epoch and the columns of CURVES; no rows of a model that is a linear probe alone.
 
     Of an epoch that was run again the last row counts.
     """
     columns = []
     if folder.is_dir() and not any(folder.iterdir()):
-        return pd.DataFrame(columns=["model", "epoch", *HISTORY])
-    for column, place in HISTORY.items():
-        path = folder / place
+        return pd.DataFrame(columns=["model", "epoch", *CURVES])
+    for column, name_of_file in CURVES.items():
+        path = folder / f"{name_of_file}.tsv"
         if not path.is_file():
             raise BundleError(f"{path} is missing: run `dvc repro --force train@{name}`")
         table = pd.read_csv(path, sep="\t")

@@ -74,7 +74,9 @@ def working_tree(top: Path) -> Snapshot:
         raise ReviewError("there is no params.yaml here: run from the project's top folder")
     unmerged = _git(top, "diff", "--name-only", "--diff-filter=U", "--relative").decode().split()
     if unmerged:
-        raise ReviewError(f"a merge is not finished ({unmerged[0]}): see Merging in README.md, then review")
+        raise ReviewError(
+            f"a merge is not finished ({unmerged[0]}): finish it (docs/pull-requests.md, Merging), then review"
+        )
     paths = [top / name for name in FILES]
     paths += [path for folder in FOLDERS for path in sorted((top / folder).rglob("*"))]
     links = [path for path in paths if path.is_symlink()]

@@ -8,13 +8,7 @@ from typing import Any
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-CURVES = {
-    "train_loss": "train/loss",
-    "val_loss": "val/loss",
-    "val_roc_auc": "val/roc_auc",
-    "val_stress_loss": "val/stress_loss",
-    "val_stress_roc_auc": "val/stress_roc_auc",
-}
+from pneumo.models.curves import CURVES
 
 
 class Curves(Callback):

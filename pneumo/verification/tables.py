@@ -1,4 +1,4 @@
-"""The tables of README.md and results/README.md, generated between two marker lines from metrics/ and scores/:
+"""The tables of README.md, docs/ and results/README.md, generated between two marker lines from metrics/ and scores/:
 
     <!-- pneumo table: FOLDER [FOLDER ...] [columns=A,B] [models=A,B] [without=shortcut,published] [summary=mean] -->
     <!-- /pneumo table -->
@@ -22,11 +22,11 @@ import numpy as np
 
 from pneumo.errors import VerifyError
 from pneumo.evaluation import choice
+from pneumo.evaluation.metrics import METRICS
 from pneumo.report import markdown, published
 from pneumo.verification import record
 from pneumo.verification.record import BASELINE, Record
 
-PAGES = ("README.md", "results/README.md")
 STRICT = re.compile(r"<!-- (?P<end>/)?pneumo table(?:: (?P<spec>.+))? -->")
 LOOSE = re.compile(r" {0,3}<!--\s*/?\s*pneumo\b", re.IGNORECASE)
 FIGURES = re.compile(r"^\s*\|.*\d\.\d\d")
@@ -40,9 +40,18 @@ PUBLISHED_ROW: Mapping[str, Any] = {
     "weights": "imagenet",
     **published.FIGURES,
 }
-WORDS = {"roc_auc": "ROC AUC", "f1": "F1", "ece": "ECE", "brier": "Brier", "ppv": "PPV", "npv": "NPV", "n": "images"}
-PLACES = {"at_half": "at 0.5", "oracle": "oracle", "uncalibrated": "uncalibrated", "stress": "perturbed validation"}
+WORDS = {metric.key: metric.words for metric in METRICS} | {"n": "images"}
+PLACES = {"at_half": "at 0.5", "oracle": "oracle", "uncalibrated": "uncalibrated", "stress": "stress validation"}
 EXTRA_ROWS = (BASELINE, "published")
+
+
+def pages(top: Path) -> list[Path]:
+    """The pages below `top` that may have marked tables."""
+    return [
+        page
+        for page in (top / "README.md", *sorted((top / "docs").glob("*.md")), top / "results/README.md")
+        if page.is_file()
+    ]
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from pneumo.evaluation import choice
 from pneumo.evaluation.evaluate import measure
 from pneumo.evaluation.metrics import WORDS
 from pneumo.models import bundle
+from pneumo.models.curves import CURVES
 from pneumo.models.perturbations import NAMES
 from pneumo.report import report, results, verdict
 from pneumo.report.figures import style
@@ -347,7 +348,7 @@ def test_plot_data_hold_the_curves_of_all_and_the_confusion_of_the_chosen(six: P
     plots = {path.stem: pd.read_csv(path) for path in (six / "reports/plots").iterdir()}
     assert list(plots["roc"]) == ["model", "fpr", "tpr", "threshold"]
     assert list(plots["precision_recall"]) == ["model", "recall", "precision", "threshold"]
-    assert list(plots["training"]) == ["model", "epoch", *results.HISTORY]
+    assert list(plots["training"]) == ["model", "epoch", *CURVES]
     assert all(set(plots[name]["model"]) == set(SIX) for name in ("roc", "precision_recall", "training"))
     for name, curve in plots["roc"].groupby("model"):
         expected = json.loads((six / f"metrics/{name}.json").read_text())
