@@ -62,8 +62,8 @@ def short_form(results: Results) -> str:
             "threshold, fixed on validation. The shortcut baseline sees the frame of the image and no lungs."
         ),
         "",
-        f"## {'Perturbed validation' if results.choice['scores'] == 'stress' else 'Validation'} images, on which the "
-        "choice was made",
+        f"## {'Stress validation' if results.choice['scores'] == 'stress' else 'Validation'}, on which the choice "
+        "was made",
         "",
         *_validation_table(results),
         "",
@@ -171,7 +171,7 @@ def _validation_table(results: Results) -> list[str]:
         for one in results.choice["candidates"]
     ]
     word = WORDS.get(metric, metric)
-    return table(["model", word, "less the best", "wins", "threshold", "parameters", "starting weights"], rows)
+    return table(["model", word, "difference to best", "wins", "threshold", "parameters", "starting weights"], rows)
 
 
 def _bold(name: str, chosen: str) -> str:

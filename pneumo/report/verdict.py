@@ -51,10 +51,10 @@ def official(results: Results) -> bool:
 
 def standing(one: Mapping[str, Any]) -> str:
     """Metrics of the line as above, below, or within the 95 % interval of ours."""
-    sides: dict[str, list[str]] = {"above it": [], "below it": [], "not to be told from it": []}
+    sides: dict[str, list[str]] = {"above it": [], "below it": [], "indistinguishable from it": []}
     for key, value in published.FIGURES.items():
         low, high = one["ci95"].get(key) or (None, None)
-        side = "not to be told from it"
+        side = "indistinguishable from it"
         if low is not None and high is not None:
             side = "above it" if low > value else "below it" if high < value else side
         sides[side].append(f"{WORDS[key]} ({one[key] - value:+.3f})")

@@ -90,7 +90,7 @@ def _modules(snapshot: Snapshot) -> dict[str, dict[str, str]]:
                 if dep["path"].startswith(CODE):
                     found.setdefault(dep["path"], {})[kind] = dep.get("md5", "")
     except (AttributeError, KeyError, TypeError) as error:
-        raise ReviewError(f"{snapshot.where('dvc.lock')} is none that DVC wrote: {error}") from None
+        raise ReviewError(f"{snapshot.where('dvc.lock')} was not written by DVC: {error}") from None
     return found
 
 

@@ -61,7 +61,7 @@ def commit(top: Path, revision: str) -> Snapshot:
     for path in blobs:
         header = output[at : output.index(b"\n", at)]
         if header.endswith(b" missing"):
-            raise ReviewError(f"git has not the content of {revision}:{path}: `git fetch`, or `git fsck` says more")
+            raise ReviewError(f"git lacks the content of {revision}:{path}: `git fetch`, or `git fsck` says more")
         start, size = at + len(header) + 1, int(header.split()[2])
         files[path] = output[start : start + size]
         at = start + size + 1

@@ -58,7 +58,7 @@ def _whole(top: Path) -> str:
     stages = {name: entry.get("do", entry) for name, entry in _yaml(top / "dvc.yaml")["stages"].items()}
     frozen = [name for name, stage in stages.items() if stage.get("frozen")]
     if frozen:
-        raise GateError(f"dvc.yaml: stage {frozen[0]} is frozen, so nobody knows what its results are of: take it out")
+        raise GateError(f"dvc.yaml: stage {frozen[0]} is frozen, so its results may be of other code: remove `frozen`")
     for entry, locked in _yaml(top / "dvc.lock")["stages"].items():
         stage = stages.get(entry.split("@")[0])
         if stage is None or not _current(top, entry):

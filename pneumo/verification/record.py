@@ -162,7 +162,7 @@ def _names(folder: Path, basis: Basis) -> list[str]:
         parts = ("val", "test", "stress")
         paths = (folder / "metrics" / f"{name}.json", *(score_path(folder, part, name) for part in parts))
         if path.is_file() and path not in paths:
-            raise VerifyError(f"{path} is no file of metrics or scores that can be verified: take it away")
+            raise VerifyError(f"{path} is not a metrics or scores file that can be verified: delete it")
         if path.is_file() and (path.parent.name != "metrics" or name not in OTHER_METRICS):
             found.setdefault(name, path)
     if not found:
@@ -178,7 +178,7 @@ def _model(folder: Path, name: str) -> Model:
         says = f"{there[0]} is there" if there else f"{folder / 'params.yaml'} names {name}"
         raise VerifyError(
             f"{missing[0]} is missing, and {says}: {_restore(missing[0])}; of a model that is no longer wanted, "
-            "take all its files away: metrics, and scores on val, test and stress"
+            "delete its files: metrics, and scores on val, test and stress"
         )
     stress_logits = score_path(folder, "stress", name)
     found = _scores(stress_logits, stress.read_stress) if stress_logits.is_file() else None

@@ -97,7 +97,7 @@ def check(page: Path, top: Path, known: Sequence[str], *, others: bool) -> tuple
                 raise VerifyError(
                     f"{page}, line {block.line + 1 + place}: the table is not what the metrics of "
                     f"{', '.join(block.spec.folders)} say\n  is:     {found}\n  should: {right}\n"
-                    "  If the metrics are right, `pneumo tables` writes all tables anew."
+                    "  If the metrics are right, `pneumo tables` rewrites all tables."
                 )
         tables, cells = tables + 1, cells + sum(line.count("|") - 1 for line in expected[2:])
     return tables, cells

@@ -105,7 +105,7 @@ def test_an_unfinished_merge_is_named(project):
 def test_content_that_git_lacks_is_named(project):
     blob = git(project.root, "rev-parse", "HEAD:metrics/cnn.json")
     (project.root / ".git/objects" / blob[:2] / blob[2:]).unlink()
-    with pytest.raises(ReviewError, match=r"git has not the content of HEAD:metrics/cnn.json: `git fetch`"):
+    with pytest.raises(ReviewError, match=r"git lacks the content of HEAD:metrics/cnn.json: `git fetch`"):
         snapshot.commit(project.root, "HEAD")
 
 

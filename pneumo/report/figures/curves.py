@@ -89,7 +89,7 @@ def decision_curve(
 
 
 def training(path: Path, history: pd.DataFrame, best: str) -> None:
-    """Loss and validation ROC AUC by epoch, dotted under perturbation. `history`: of results.Results."""
+    """Loss and validation ROC AUC by epoch, dotted under stress. `history`: of results.Results."""
     colours, handles = palette(history["model"]), []
     with page(path, WIDTH, 1.5 * HEIGHT) as figure:
         losses, aucs = figure.subplots(2, 1)

@@ -29,7 +29,7 @@ def ranking(path: Path, tables: Mapping[str, Table], best: str) -> None:
                 width = 2.4 if name == best else 1.3
                 _line(axes, table, kind, "roc_auc", color=colours[name], linewidth=width, marker=".")
         handles = [Line2D([], [], color=colours[name], label=name) for name in tables]
-        _finish(figure, panels, kinds, handles, "ROC AUC", "Validation under perturbation")
+        _finish(figure, panels, kinds, handles, "ROC AUC", "Stress validation")
 
 
 def decisions(path: Path, table: Table, name: str) -> None:
@@ -41,7 +41,7 @@ def decisions(path: Path, table: Table, name: str) -> None:
             for metric, drawn in DECISIONS.items():
                 _line(axes, table, kind, metric, linewidth=1.8, marker=".", **drawn)
         handles = [Line2D([], [], label=metric, **drawn) for metric, drawn in DECISIONS.items()]
-        _finish(figure, panels, kinds, handles, "share", f"{name} at its threshold, validation under perturbation")
+        _finish(figure, panels, kinds, handles, "share", f"{name} at its threshold, stress validation")
 
 
 def _kinds(table: Table) -> list[str]:
