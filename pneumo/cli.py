@@ -101,8 +101,8 @@ def tables(arguments: argparse.Namespace) -> None:
 
 def _records() -> list[Path]:
     """The project itself and the kept results."""
-    kept = sorted(path for path in (TOP / "results").glob("[!.]*") if path.is_dir())
-    return [TOP, *(path for path in kept if (path / "scores").is_dir() or (path / "metrics").is_dir())]
+    results = sorted(path for path in (TOP / "results").glob("[!.]*") if path.is_dir())
+    return [TOP, *(path for path in results if (path / "scores").is_dir() or (path / "metrics").is_dir())]
 
 
 def _folder(text: str) -> Path:
@@ -118,51 +118,55 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    says = "say whether the difference between two commits is real"
-    one = commands.add_parser(
+    summary = "say whether the difference between two commits is real"
+    command = commands.add_parser(
         "review",
-        help=says,
-        description=f"{says.capitalize()}: a verdict on the chosen model and on every model that both have, paired "
+        help=summary,
+        description=f"{summary.capitalize()}: a verdict on the chosen model and on every model that both have, paired "
         "intervals and tests over patients, what changed, and the cases whose decision flipped. Commits are read with "
         "git alone: no checkout, no remote. The rules are those of `review` in the params.yaml of BASE, if it has any.",
         epilog="Exit status: 0 better or within noise, 1 worse, 3 not comparable, each of the chosen model; 2 bad "
         "usage, or no review could be made, and the error says why.",
     )
-    one.add_argument("base", metavar="BASE", help="a commit, branch or tag")
-    one.add_argument("head", metavar="HEAD", nargs="?", help="a commit, branch or tag; by default the working tree")
-    one.add_argument("--merge-base", action="store_true", help="compare with the commit where HEAD left BASE, not BASE")
-    one.add_argument("--format", choices=("markdown", "json"), default="markdown", help="default: %(default)s")
-    one.set_defaults(run=review, failed=2)
+    command.add_argument("base", metavar="BASE", help="a commit, branch or tag")
+    command.add_argument("head", metavar="HEAD", nargs="?", help="a commit, branch or tag; by default the working tree")
+    command.add_argument(
+        "--merge-base", action="store_true", help="compare with the commit where HEAD left BASE, not BASE"
+    )
+    command.add_argument("--format", choices=("markdown", "json"), default="markdown", help="default: %(default)s")
+    command.set_defaults(run=review, failed=2)
 
-    says = "check that the committed results are those of this code and these parameters"
+    summary = "check that the committed results are those of this code and these parameters"
     commands.add_parser(
         "gate",
-        help=says,
-        description=f"{says.capitalize()}: params.yaml is what conf/ composes to, `dvc repro --allow-missing --dry` "
+        help=summary,
+        description=f"{summary.capitalize()}: params.yaml is what conf/ composes to, `dvc repro --allow-missing --dry` "
         "has nothing to run, metrics/ follow from scores/, and code, parameters and results are committed. No data are "
         "needed.",
         epilog="Exit status: 0 all of it holds, 1 the first that does not is shown, 2 bad usage.",
     ).set_defaults(run=gate, failed=1)
 
-    says = "recompute every committed figure from the committed scores"
-    one = commands.add_parser(
+    summary = "recompute every committed figure from the committed scores"
+    command = commands.add_parser(
         "verify",
-        help=says,
-        description=f"{says.capitalize()}: metrics/*.json, scores/*/*.csv and the marked tables of README.md, docs/ "
+        help=summary,
+        description=f"{summary.capitalize()}: metrics/*.json, scores/*/*.csv and the marked tables of README.md, docs/ "
         "and results/README.md. Nothing is trained, no image is read. Figures in prose are not verified.",
         epilog="Exit status: 0 all figures are the same, 1 the first that differs is shown, 2 bad usage.",
     )
-    one.add_argument(
+    command.add_argument(
         "folders",
         nargs="*",
         type=_folder,
         metavar="FOLDER",
         help="with params.yaml, metrics/ and scores/; by default the project itself and every folder of results/",
     )
-    one.set_defaults(run=verify, failed=1)
+    command.set_defaults(run=verify, failed=1)
 
-    says = "rewrite the marked tables of README.md, docs/ and results/README.md from metrics/ and scores/"
-    commands.add_parser("tables", help=says, description=f"{says.capitalize()}.").set_defaults(run=tables, failed=1)
+    summary = "rewrite the marked tables of README.md, docs/ and results/README.md from metrics/ and scores/"
+    commands.add_parser("tables", help=summary, description=f"{summary.capitalize()}.").set_defaults(
+        run=tables, failed=1
+    )
     return parser
 
 

@@ -286,20 +286,20 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _ensembles_have_members(self) -> "Params":
-        for name, one in self.ensembles.items():
+        for name, ensemble in self.ensembles.items():
             if name in self.model:
                 raise ValueError(f"ensembles.{name} has the name of a backbone")
-            if len(self.model) < 2 or (one.top != "all" and one.top > len(self.model)):
+            if len(self.model) < 2 or (ensemble.top != "all" and ensemble.top > len(self.model)):
                 raise ValueError(f"ensembles.{name} needs more backbones than {', '.join(self.model)}: -S model=all")
         return self
 
     @model_validator(mode="after")
     def _something_is_learnt(self) -> "Params":
-        for name, one in self.model.items():
-            if not one.epochs and (self.train.probe is None or one.weights == "none"):
+        for name, backbone in self.model.items():
+            if not backbone.epochs and (self.train.probe is None or backbone.weights == "none"):
                 raise ValueError(
                     f"model.{name}.epochs is 0, which leaves the linear probe alone, and there is none: it needs "
-                    f"train.probe, which is {self.train.probe}, and weights, which are {one.weights}"
+                    f"train.probe, which is {self.train.probe}, and weights, which are {backbone.weights}"
                 )
         return self
 

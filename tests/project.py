@@ -72,9 +72,12 @@ class Project:
             "manifest_sha256": "0" * 64,
             "parts_sha256": {"train": "1" * 64, "val": "2" * 64, "test": "3" * 64},
         }
-        dep = {"path": "pneumo/augment.py", "hash": "md5", "md5": "1" * 32, "size": 1}
+        dep = {"path": "pneumo/training", "hash": "md5", "md5": "1" * 32 + ".dir", "size": 1}
         lock = {"schema": "2.0", "stages": {"train@cnn": {"cmd": "x", "deps": [dep]}}}
         (root / "dvc.lock").write_text(yaml.safe_dump(lock))
+        for path in ("pneumo/training/augment.py", "pneumo/cli.py"):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text("# as in base\n")
         (root / "requirements.lock").write_text("torch==2.13.0 \\\n    --hash=sha256:1\n    # via timm\n")
         for place, (name, noise) in enumerate(models.items()):
             self.score(name, table(noise, seed=seed + place))

@@ -129,13 +129,15 @@ def _shortcut(values: Mapping[str, Any], coefficients: pd.DataFrame) -> dict[str
 
 def _largest(shifts: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """The feature that moved most from train to test, by class."""
-    found = {}
+    largest = {}
     for name in shift.CLASSES:
-        rows = shifts[shifts["class"] == name].sort_values("smd_test_train", key=lambda one: -one.abs(), kind="stable")
+        rows = shifts[shifts["class"] == name].sort_values(
+            "smd_test_train", key=lambda shift_values: -shift_values.abs(), kind="stable"
+        )
         row = rows.iloc[0]
         measures = {key: metrics.rounded(row[key]) for key in ("smd_test_train", "smd_test_val", "smd_val_train")}
-        found[name] = {"feature": row["feature"], **measures}
-    return found
+        largest[name] = {"feature": row["feature"], **measures}
+    return largest
 
 
 def _suspected(suspects: pd.DataFrame) -> dict[str, Any]:

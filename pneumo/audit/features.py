@@ -42,11 +42,11 @@ def _grey_values(pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
     side = x.shape[-1]
     wide = max(1, round(BORDER * side))
     first, last = slice(0, wide), slice(side - wide, side)
-    found = {"mean": x.mean(axis=(1, 2)), "contrast": x.std(axis=(1, 2))}
+    features = {"mean": x.mean(axis=(1, 2)), "contrast": x.std(axis=(1, 2))}
     edges = (x[:, first], x[:, last], x[:, :, first], x[:, :, last])
     corners = (x[:, first, first], x[:, first, last], x[:, last, first], x[:, last, last])
-    found |= {f"border_{name}": edge.mean(axis=(1, 2)) for name, edge in zip(SIDES, edges, strict=True)}
-    found |= {f"corner_{name}": corner.mean(axis=(1, 2)) for name, corner in zip(CORNERS, corners, strict=True)}
+    features |= {f"border_{name}": edge.mean(axis=(1, 2)) for name, edge in zip(SIDES, edges, strict=True)}
+    features |= {f"corner_{name}": corner.mean(axis=(1, 2)) for name, corner in zip(CORNERS, corners, strict=True)}
     ring = np.ones((side, side), dtype=bool)
     ring[wide : side - wide, wide : side - wide] = False
-    return found | {"border_contrast": x[:, ring].std(axis=1)}
+    return features | {"border_contrast": x[:, ring].std(axis=1)}

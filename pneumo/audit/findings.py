@@ -26,7 +26,7 @@ def findings(summary: Mapping[str, Any]) -> list[Finding]:
         _unknown_patients(summary),
         _unreadable(summary),
         _shortcut(audit["shortcut"]),
-        *(_shift(name, found) for name, found in audit["shift"]["separability"].items()),
+        *(_shift(name, counts) for name, counts in audit["shift"]["separability"].items()),
         _suspected(audit["suspected_labels"], summary["images"]),
     ]
 
@@ -35,31 +35,32 @@ def _finding(check: str, flag: bool, finding: str) -> Finding:
     return {"check": check, "flag": flag, "finding": finding}
 
 
-def _copies(found: Mapping[str, int]) -> list[Finding]:
+def _copies(counts: Mapping[str, int]) -> list[Finding]:
     return [
         _finding(
             f"copies across {word}",
-            found[f"groups_across_{word}"] > 0,
-            f"{found[f'groups_across_{word}']} of {found['groups']} groups of identical images are in more than one "
+            counts[f"groups_across_{word}"] > 0,
+            f"{counts[f'groups_across_{word}']} of {counts['groups']} groups of identical images are in more than one "
             f"{one}.",
         )
         for word, one in (("splits", "split"), ("classes", "class"), ("patients", "patient"))
     ]
 
 
-def _near_duplicates(found: Mapping[str, Any]) -> list[Finding]:
+def _near_duplicates(counts: Mapping[str, Any]) -> list[Finding]:
     return [
         _finding(
             f"near duplicates across {word}",
-            found[f"pairs_across_{word}"] > 0,
-            f"{found[f'pairs_across_{word}']} of {found['pairs']} pairs of nearly identical images are in two {word}.",
+            counts[f"pairs_across_{word}"] > 0,
+            f"{counts[f'pairs_across_{word}']} of {counts['pairs']} pairs of nearly identical images "
+            f"are in two {word}.",
         )
         for word in ("splits", "classes", "patients")
     ]
 
 
-def _patient_rule(found: Mapping[str, Mapping[str, int]]) -> Finding:
-    used, coarsest = found["as used"], found["both dropped"]
+def _patient_rule(counts: Mapping[str, Mapping[str, int]]) -> Finding:
+    used, coarsest = counts["as used"], counts["both dropped"]
     crossing = used["patients_in_test_and_outside"] + used["patients_in_train_and_val"]
     return _finding(
         "patient rule",
@@ -88,19 +89,19 @@ def _unreadable(summary: Mapping[str, Any]) -> Finding:
     )
 
 
-def _shortcut(found: Mapping[str, Any]) -> Finding:
-    low, high = found["roc_auc_ci95"]
+def _shortcut(counts: Mapping[str, Any]) -> Finding:
+    low, high = counts["roc_auc_ci95"]
     interval = "no interval" if low is None else f"95 % interval {low:.3f} to {high:.3f}"
     return _finding(
         "shortcut",
-        found["roc_auc"] > SHORTCUT_AUC if low is None else low > SHORTCUT_AUC,
-        f"Without looking at the lungs, ROC AUC on test is {found['roc_auc']:.3f} ({interval}) and accuracy "
-        f"{found['accuracy']:.3f}; the strongest features are {', '.join(found['strongest'])}.",
+        counts["roc_auc"] > SHORTCUT_AUC if low is None else low > SHORTCUT_AUC,
+        f"Without looking at the lungs, ROC AUC on test is {counts['roc_auc']:.3f} ({interval}) and accuracy "
+        f"{counts['accuracy']:.3f}; the strongest features are {', '.join(counts['strongest'])}.",
     )
 
 
-def _shift(name: str, found: Mapping[str, float | None]) -> Finding:
-    test, control = found["test_train"], found["val_train"]
+def _shift(name: str, counts: Mapping[str, float | None]) -> Finding:
+    test, control = counts["test_train"], counts["val_train"]
     if test is None:
         return _finding(f"shift of {name}", False, f"Too few {name} patients to compare the test part with train.")
     return _finding(
@@ -111,10 +112,11 @@ def _shift(name: str, found: Mapping[str, float | None]) -> Finding:
     )
 
 
-def _suspected(found: Mapping[str, Any], images: int) -> Finding:
+def _suspected(counts: Mapping[str, Any], images: int) -> Finding:
     return _finding(
         "suspected labels",
-        found["images"] > SUSPECTED * images,
-        f"{found['images']} of {images} labels look wrong ({found['normal']} normal, {found['pneumonia']} pneumonia; "
-        f"{found['in_test']} in the test part): data/audit/suspected_labels.csv.",
+        counts["images"] > SUSPECTED * images,
+        f"{counts['images']} of {images} labels look wrong ({counts['normal']} normal, "
+        f"{counts['pneumonia']} pneumonia; "
+        f"{counts['in_test']} in the test part): data/audit/suspected_labels.csv.",
     )

@@ -14,10 +14,10 @@ def by_patient(classes: NDArray[np.int_], patients: pd.Series) -> list[Fold]:
 
     Empty where there are too few patients for both classes to be on both sides each time.
     """
-    fewest = min((patients[classes == one].nunique() for one in (0, 1)), default=0)
+    fewest = min((patients[classes == label].nunique() for label in (0, 1)), default=0)
     if fewest < 2:
         return []
     splitter = StratifiedGroupKFold(min(FOLDS, fewest), shuffle=True, random_state=0)
-    found = list(splitter.split(classes, classes, groups=patients))
-    complete = all(len(set(classes[rows])) == 2 for fold in found for rows in fold)
-    return found if complete else []
+    folds = list(splitter.split(classes, classes, groups=patients))
+    complete = all(len(set(classes[rows])) == 2 for fold in folds for rows in fold)
+    return folds if complete else []

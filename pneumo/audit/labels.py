@@ -36,12 +36,10 @@ def suspected(manifest: pd.DataFrame, pixels: NDArray[np.uint8]) -> pd.DataFrame
     pixels: uint8 [N, S, S], row i of `manifest`. Empty where there are too few patients to cross-validate.
     """
     labels = manifest["label"].to_numpy()
-    if not (found := folds.by_patient(labels, manifest["patient"])):
+    if not (cv := folds.by_patient(labels, manifest["patient"])):
         return pd.DataFrame(columns=list(COLUMNS))
-    components = min(COMPONENTS, *(len(fitted) for fitted, _ in found))
-    probabilities = cross_val_predict(
-        _classifier(components), describe(pixels), labels, cv=found, method="predict_proba"
-    )
+    components = min(COMPONENTS, *(len(fitted) for fitted, _ in cv))
+    probabilities = cross_val_predict(_classifier(components), describe(pixels), labels, cv=cv, method="predict_proba")
     given = probabilities[np.arange(len(labels)), labels]
     ranked = find_label_issues(labels, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1)
     doubtful = [row for row in ranked.tolist() if given[row] < MAX_PROBABILITY]

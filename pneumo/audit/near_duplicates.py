@@ -115,10 +115,10 @@ def spectra(pixels: NDArray[np.uint8], zooms: tuple[float, ...]) -> Spectra:
     return found / np.sqrt(np.maximum(power, np.finfo(np.float32).tiny))[..., None, None]
 
 
-def _peaks(one: Spectra, other: Spectra) -> NDArray[np.float32]:
+def _peaks(first: Spectra, second: Spectra) -> NDArray[np.float32]:
     """Highest correlation over all shifts, those of a part of a pixel by parabolas through the neighbours."""
-    found = scipy.fft.irfft2(one * other.conj(), s=(SIDE, SIDE)) * SIDE**2
-    planes = found.reshape(-1, SIDE, SIDE)
+    correlation = scipy.fft.irfft2(first * second.conj(), s=(SIDE, SIDE)) * SIDE**2
+    planes = correlation.reshape(-1, SIDE, SIDE)
     every = np.arange(len(planes))
     y, x = np.unravel_index(planes.reshape(len(planes), -1).argmax(axis=1), (SIDE, SIDE))
     top = planes[every, y, x]
@@ -127,7 +127,7 @@ def _peaks(one: Spectra, other: Spectra) -> NDArray[np.float32]:
         after = planes[every, (y + down) % SIDE, (x + right) % SIDE]
         before = planes[every, y - down, x - right]
         peak += (after - before) ** 2 / (8 * np.maximum(2 * top - after - before, np.finfo(np.float32).tiny))
-    return peak.reshape(found.shape[:-2])
+    return peak.reshape(correlation.shape[:-2])
 
 
 def _zoomed(image: NDArray[np.uint8], zoom: float) -> NDArray[np.uint8]:

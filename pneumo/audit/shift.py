@@ -67,10 +67,10 @@ def separability(manifest: pd.DataFrame, features: pd.DataFrame) -> dict[str, di
     }
 
 
-def _separability(manifest: pd.DataFrame, features: pd.DataFrame, label: int, one: str, other: str) -> float | None:
-    chosen = ((manifest["label"] == label) & manifest["split"].isin([one, other])).to_numpy()
-    patients, x = manifest["patient"][chosen], design(features)[chosen]
-    is_one = (manifest["split"][chosen] == one).to_numpy().astype(int)
-    if not (found := folds.by_patient(is_one, patients)):
+def _separability(manifest: pd.DataFrame, features: pd.DataFrame, label: int, first: str, second: str) -> float | None:
+    in_either = ((manifest["label"] == label) & manifest["split"].isin([first, second])).to_numpy()
+    patients, x = manifest["patient"][in_either], design(features)[in_either]
+    is_first = (manifest["split"][in_either] == first).to_numpy().astype(int)
+    if not (cv := folds.by_patient(is_first, patients)):
         return None
-    return round(float(cross_val_score(classifier(), x, is_one, cv=found, scoring="roc_auc").mean()), 6)
+    return round(float(cross_val_score(classifier(), x, is_first, cv=cv, scoring="roc_auc").mean()), 6)

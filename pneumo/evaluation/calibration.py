@@ -26,8 +26,8 @@ def temperature(labels: ArrayLike, logits: ArrayLike) -> float:
     from scipy.optimize import minimize_scalar  # its import takes a second, and few callers fit anything
 
     bounds = np.log(TEMPERATURES)
-    found = minimize_scalar(cross_entropy, bounds=bounds, method="bounded", options={"xatol": 1e-9}).x
-    return float(np.exp(min((found, *bounds), key=cross_entropy)))
+    fitted = minimize_scalar(cross_entropy, bounds=bounds, method="bounded", options={"xatol": 1e-9}).x
+    return float(np.exp(min((fitted, *bounds), key=cross_entropy)))
 
 
 def calibrate(logits: ArrayLike, temperature: float) -> Array:
@@ -105,11 +105,11 @@ def intercepts(y: Array, z: Array, weights: Array) -> Array:
     """`intercept` under each row of image weights [B, n] -> [B]: Newton's method, kept between two bounds."""
     cases, total = weights @ y, weights.sum(axis=1)
     low, high = np.full(len(weights), -z.max() - 40.0), np.full(len(weights), -z.min() + 40.0)
-    found = np.zeros(len(weights))
+    fitted = np.zeros(len(weights))
     open_ = np.flatnonzero((cases > 0) & (cases < total))
-    found[np.setdiff1d(np.arange(len(weights)), open_)] = np.nan
+    fitted[np.setdiff1d(np.arange(len(weights)), open_)] = np.nan
     for _ in range(STEPS):
-        drawn, at = weights[open_], found[open_]
+        drawn, at = weights[open_], fitted[open_]
         p = expit(at[:, None] + z)
         missing = cases[open_] - np.einsum("bn,bn->b", drawn, p)
         low[open_], high[open_] = np.where(missing > 0, at, low[open_]), np.where(missing < 0, at, high[open_])
@@ -117,11 +117,11 @@ def intercepts(y: Array, z: Array, weights: Array) -> Array:
         with np.errstate(divide="ignore", invalid="ignore"):
             new = at + missing / np.einsum("bn,bn->b", drawn, p)
         inside = (new >= low[open_]) & (new <= high[open_])
-        found[open_] = np.where(inside, new, (low[open_] + high[open_]) / 2)
-        open_ = open_[np.abs(found[open_] - at) > SETTLED * (1 + np.abs(at))]
+        fitted[open_] = np.where(inside, new, (low[open_] + high[open_]) / 2)
+        open_ = open_[np.abs(fitted[open_] - at) > SETTLED * (1 + np.abs(at))]
         if not len(open_):
             break
-    return found
+    return fitted
 
 
 def reliability(
@@ -136,10 +136,10 @@ def reliability(
     who = np.arange(len(np.asarray(labels))) if patients is None else np.asarray(patients)
     columns = {"bin": bin_of(scores, bins), "score": np.asarray(scores), "label": np.asarray(labels), "patient": who}
     rows = []
-    for number, one in pd.DataFrame(columns).groupby("bin"):
-        observed = float(one["label"].mean())
-        low, high = wilson(observed, int(one["patient"].nunique()))
-        rows.append((number, one["score"].mean(), observed, len(one), low, high))
+    for number, in_bin in pd.DataFrame(columns).groupby("bin"):
+        observed = float(in_bin["label"].mean())
+        low, high = wilson(observed, int(in_bin["patient"].nunique()))
+        rows.append((number, in_bin["score"].mean(), observed, len(in_bin), low, high))
     return pd.DataFrame(rows, columns=["bin", "mean_score", "observed", "n", "low", "high"])
 
 

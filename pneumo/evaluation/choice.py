@@ -76,7 +76,7 @@ def choose(
     candidates = ranked(validation, model_jsons, metric)
     best = candidates[0]
     drawn = bootstrap.paired(
-        {one["model"]: validation[one["model"]] for one in candidates},
+        {candidate["model"]: validation[candidate["model"]] for candidate in candidates},
         {name: model_json["threshold"] for name, model_json in model_jsons.items()},
         [metric],
         resamples=resamples,
@@ -84,16 +84,16 @@ def choose(
     )
     draws = {name: of[metric] for name, of in drawn.items()}
     wins = _wins(draws)
-    for one in candidates:
-        difference = draws[one["model"]] - draws[best["model"]]
+    for candidate in candidates:
+        difference = draws[candidate["model"]] - draws[best["model"]]
         low, high = np.nanpercentile(difference, [2.5, 97.5])
-        one |= {
-            "p_best": rounded(wins[one["model"]]),
-            "difference": rounded(one[metric] - best[metric]),
+        candidate |= {
+            "p_best": rounded(wins[candidate["model"]]),
+            "difference": rounded(candidate[metric] - best[metric]),
             "difference_ci95": [rounded(low), rounded(high)],
             "within_noise": bool(high >= 0),
         }
-    near = [one for one in candidates if one["within_noise"]]
+    near = [candidate for candidate in candidates if candidate["within_noise"]]
     winner = min(near, key=_cost) if prefer_cheaper else best
     first = next(iter(validation.values()))
     return {
@@ -122,11 +122,11 @@ def ranked(
         }
         about = {key: model_json[key] for key in ("kind", "parameters", "flops")}
         candidates.append({"model": name, **values, "threshold": model_json["threshold"], **about})
-    return sorted(candidates, key=lambda one: (-one[metric], *_cost(one)))
+    return sorted(candidates, key=lambda candidate: (-candidate[metric], *_cost(candidate)))
 
 
-def _cost(one: Mapping[str, Any]) -> tuple[int, int, str]:
-    return one["parameters"], one["flops"], one["model"]
+def _cost(candidate: Mapping[str, Any]) -> tuple[int, int, str]:
+    return candidate["parameters"], candidate["flops"], candidate["model"]
 
 
 def _wins(draws: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -148,18 +148,18 @@ def _reason(
     best = candidates[0]
     if len(candidates) == 1:
         return f"{winner['model']} is the only candidate: validation {word} {winner[metric]:.4f}."
-    near = [one["model"] for one in candidates[1:] if one["within_noise"]]
+    near = [candidate["model"] for candidate in candidates[1:] if candidate["within_noise"]]
     lead = f"{best['model']} has the highest validation {word}, {best[metric]:.4f}"
-    sure = f"(it wins {best['p_best']:.0%} of the resamples of patients)"
+    certainty = f"(it wins {best['p_best']:.0%} of the resamples of patients)"
     if not near:
-        return f"{lead} {sure}, and every other candidate is worse by more than noise."
+        return f"{lead} {certainty}, and every other candidate is worse by more than noise."
     noise = f"{_listed(near)} {'is' if len(near) == 1 else 'are'} within noise of it"
     if not prefer_cheaper:
-        return f"{lead} {sure}; {noise}."
+        return f"{lead} {certainty}; {noise}."
     if winner["model"] == best["model"]:
-        return f"{lead} {sure}; {noise}, and none of these is cheaper than its {best['parameters']:,} parameters."
+        return f"{lead} {certainty}; {noise}, and none of these is cheaper than its {best['parameters']:,} parameters."
     return (
-        f"{lead} {sure}, but {noise}, and of these {winner['model']} ({word} {winner[metric]:.4f}) is the cheapest "
+        f"{lead} {certainty}, but {noise}; of these, {winner['model']} ({word} {winner[metric]:.4f}) is the cheapest "
         f"with {winner['parameters']:,} parameters."
     )
 

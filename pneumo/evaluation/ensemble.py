@@ -81,21 +81,21 @@ def members(
     if int(top) > len(validation):
         raise ParamsError(f"ensembles: top is {top}, and params.yaml has {len(validation)} backbones")
     ranked = choice.ranked(validation, model_jsons, metric)
-    return sorted(one["model"] for one in ranked[: int(top)])
+    return sorted(candidate["model"] for candidate in ranked[: int(top)])
 
 
-def model_json_of(name: str, chosen: Mapping[str, Mapping[str, Any]], decided: Mapping[str, Any]) -> dict[str, Any]:
-    """model.json of an ensemble. `chosen`: member -> its model.json. `decided`: of decision.decide."""
-    first = next(iter(chosen.values()))
+def model_json_of(name: str, members: Mapping[str, Mapping[str, Any]], decided: Mapping[str, Any]) -> dict[str, Any]:
+    """model.json of an ensemble. `members`: member -> its model.json. `decided`: of decision.decide."""
+    first = next(iter(members.values()))
     return {
         "name": name,
         "kind": "ensemble",
-        "members": {member: one["sha256"]["weights"] for member, one in chosen.items()},
+        "members": {member: member_json["sha256"]["weights"] for member, member_json in members.items()},
         "labels": first["labels"],
-        "weights": _common([one["weights"] for one in chosen.values()]),
-        "input_size": _common([one["input_size"] for one in chosen.values()]),
-        "parameters": sum(one["parameters"] for one in chosen.values()),
-        "flops": sum(one["flops"] for one in chosen.values()),
+        "weights": _common([member_json["weights"] for member_json in members.values()]),
+        "input_size": _common([member_json["input_size"] for member_json in members.values()]),
+        "parameters": sum(member_json["parameters"] for member_json in members.values()),
+        "flops": sum(member_json["flops"] for member_json in members.values()),
         **decided,
         "sha256": {"manifest": first["sha256"]["manifest"]},
         "versions": first["versions"],

@@ -171,7 +171,9 @@ def _require_known(architecture: str) -> None:
     name, _, tag = architecture.partition(".")
     known = timm.list_models(pretrained=True)
     if not timm.is_model(name) or (tag and architecture not in known):
-        near = [one for one in known if one.split(".")[0] == name] or timm.list_models(f"*{name[:5]}*", pretrained=True)
+        near = [name_and_tag for name_and_tag in known if name_and_tag.split(".")[0] == name] or timm.list_models(
+            f"*{name[:5]}*", pretrained=True
+        )
         raise ParamsError(
             f"architecture {architecture!r} is neither {' nor '.join(OWN)} nor a timm model; "
             f"near it: {', '.join(near[:8]) or 'none'}"

@@ -85,10 +85,10 @@ def copy(folder: Path, to: Path) -> None:
 
 def _read(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (FileNotFoundError, json.JSONDecodeError) as error:
         raise BundleError(f"{path} is missing or not JSON: run `dvc repro`, or `dvc pull` it") from error
-    missing = [key for key in keys if key not in found]
+    missing = [key for key in keys if key not in content]
     if missing:
         raise BundleError(f"{path} lacks {missing[0]!r}: it was not written by this version of pneumo")
-    return found
+    return content

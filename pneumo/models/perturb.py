@@ -33,8 +33,8 @@ def each(pixels: Tensor, rows: Sequence[int], size: int) -> Iterator[Tensor]:
     `rows`: the number of each image in its part.
     """
     drawn = [_Drawn(row, size) for row in rows]
-    for one in PERTURBATIONS:
-        yield _perturbed(pixels, [one] * len(rows), drawn, size)
+    for perturbation in PERTURBATIONS:
+        yield _perturbed(pixels, [perturbation] * len(rows), drawn, size)
 
 
 def mixed(pixels: Tensor, rows: Sequence[int], size: int) -> Tensor:
@@ -42,22 +42,24 @@ def mixed(pixels: Tensor, rows: Sequence[int], size: int) -> Tensor:
     often, at the price of scoring the images once.
     """
     order = torch.randperm(len(PERTURBATIONS), generator=torch.Generator().manual_seed(SEED)).tolist()
-    chosen = [PERTURBATIONS[order[row % len(order)]] for row in rows]
-    return _perturbed(pixels, chosen, [_Drawn(row, size) for row in rows], size)
+    of_rows = [PERTURBATIONS[order[row % len(order)]] for row in rows]
+    return _perturbed(pixels, of_rows, [_Drawn(row, size) for row in rows], size)
 
 
-def _perturbed(pixels: Tensor, chosen: Sequence[Perturbation], drawn: Sequence[_Drawn], size: int) -> Tensor:
+def _perturbed(pixels: Tensor, perturbations: Sequence[Perturbation], drawn: Sequence[_Drawn], size: int) -> Tensor:
     with torch.autocast(pixels.device.type, enabled=False):
         grey = pixels.unsqueeze(1).float() / 255
-        theta = torch.tensor([_map(*one, *of.ways) for one, of in zip(chosen, drawn, strict=True)])
-        moved = [row for row, (kind, _) in enumerate(chosen) if kind in ("zoom", "shift", "aspect")]
+        theta = torch.tensor(
+            [_map(*perturbation, *random.ways) for perturbation, random in zip(perturbations, drawn, strict=True)]
+        )
+        moved = [row for row, (kind, _) in enumerate(perturbations) if kind in ("zoom", "shift", "aspect")]
         if moved:
             grey[moved] = warp(grey[moved], theta[moved].to(grey.device), grey.shape[-1], padding="reflection")
         grey = shrink(grey, size)
         for kind, change in _TONES.items():
-            rows = [row for row, one in enumerate(chosen) if one[0] == kind]
+            rows = [row for row, perturbation in enumerate(perturbations) if perturbation[0] == kind]
             if rows:
-                strength = torch.tensor([chosen[row][1] ** _sign(kind, drawn[row]) for row in rows])
+                strength = torch.tensor([perturbations[row][1] ** _sign(kind, drawn[row]) for row in rows])
                 noise = torch.stack([drawn[row].noise for row in rows])
                 grey[rows] = change(grey[rows], strength.view(-1, 1, 1, 1).to(grey.device), noise).clamp(0, 1)
         return grey

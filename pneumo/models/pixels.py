@@ -27,8 +27,8 @@ def warp(grey: Tensor, theta: Tensor, size: int, padding: str = "zeros") -> Tens
 
 def tta_views(grey: Tensor, *, flip: bool, zooms: Sequence[float]) -> list[Tensor]:
     """[B, 1, H, H] as it is scored: each of `zooms`, shares of the side that is seen, enlarged; all also mirrored."""
-    seen = []
+    views = []
     for zoom in zooms:
         theta = torch.tensor([[zoom, 0.0, 0.0], [0.0, zoom, 0.0]], device=grey.device).expand(len(grey), 2, 3)
-        seen.append(grey if zoom == 1 else warp(grey, theta, grey.shape[-1]))
-    return [*seen, *(one.flip(-1) for one in seen)] if flip else seen
+        views.append(grey if zoom == 1 else warp(grey, theta, grey.shape[-1]))
+    return [*views, *(view.flip(-1) for view in views)] if flip else views

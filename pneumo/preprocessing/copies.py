@@ -28,7 +28,7 @@ def find(manifest: pd.DataFrame, pixels: NDArray[np.uint8]) -> pd.DataFrame:
 
 def digests(pixels: NDArray[np.uint8]) -> list[str]:
     """SHA-256 of the pixels of each image. The same bytes decode to the same pixels, so these tell all copies."""
-    return [hashlib.sha256(one.tobytes()).hexdigest() for one in pixels]
+    return [hashlib.sha256(image.tobytes()).hexdigest() for image in pixels]
 
 
 def summary(copies: pd.DataFrame) -> dict[str, int]:
@@ -57,7 +57,7 @@ def refuse_across_splits(copies: pd.DataFrame, allow: Collection[str]) -> None:
     crossing = [rows for _, rows in counted.groupby("group") if rows["split"].nunique() > 1]
     if not crossing:
         return
-    lines = ["  " + " = ".join(f"{one.image} ({one.split})" for one in rows.itertuples()) for rows in crossing[:SHOWN]]
+    lines = ["  " + " = ".join(f"{row.image} ({row.split})" for row in rows.itertuples()) for rows in crossing[:SHOWN]]
     if len(crossing) > SHOWN:
         lines.append(f"  and {len(crossing) - SHOWN} more")
     name = crossing[0]["image"].iloc[0]

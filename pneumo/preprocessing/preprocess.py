@@ -41,8 +41,8 @@ def preprocess(
     copies.refuse_unknown(exclude, names, "audit.exclude")
     identities = [manifest.identify(name) for name in names if name not in exclude]
     splits.refuse_leak(identities)
-    chosen = splits.sample(identities, subset, seed=seed) if subset else {one.image for one in identities}
-    todo = [one for one in identities if one.image in chosen]
+    sampled = splits.sample(identities, subset, seed=seed) if subset else {identity.image for identity in identities}
+    todo = [identity for identity in identities if identity.image in sampled]
 
     out.mkdir(parents=True, exist_ok=True)
     for name in ("images.npy", "rejected.csv", "manifest.csv"):
@@ -51,10 +51,12 @@ def preprocess(
     _refuse_many(unreadable, len(todo), max_rejected)
     table = pd.DataFrame(rows)
     usable = set(table["image"])
-    kept = [one for one in todo if one.image in usable]
-    table["split"] = splits.assign(kept, seed=seed, val_fraction=val_fraction)
+    used = [identity for identity in todo if identity.image in usable]
+    table["split"] = splits.assign(used, seed=seed, val_fraction=val_fraction)
     copies.refuse_across_splits(copies.find(table, np.load(out / "images.npy", mmap_mode="r")), allow)
-    unsampled = [(one.image, f"{counts.UNSAMPLED}{subset}") for one in identities if one.image not in chosen]
+    unsampled = [
+        (identity.image, f"{counts.UNSAMPLED}{subset}") for identity in identities if identity.image not in sampled
+    ]
     left_out = [*unreadable, *unsampled, *((image, counts.EXCLUDED) for image in set(exclude))]
     rejected = pd.DataFrame(sorted(left_out), columns=list(manifest.REJECTED_COLUMNS))
     rejected.to_csv(out / "rejected.csv", index=False, lineterminator="\n")

@@ -32,11 +32,11 @@ def assign(identities: Sequence[Identity], *, seed: int, val_fraction: float) ->
     lack one of the two classes.
     """
     refuse_leak(identities)
-    splits = [side(one, seed=seed, val_fraction=val_fraction) for one in identities]
-    found = {(split, one.label) for split, one in zip(splits, identities, strict=True)}
+    splits = [side(identity, seed=seed, val_fraction=val_fraction) for identity in identities]
+    classes = {(split, identity.label) for split, identity in zip(splits, identities, strict=True)}
     for split in ("train", "val", "test"):
         for label, word in enumerate(("NORMAL", "PNEUMONIA")):
-            if (split, label) not in found:
+            if (split, label) not in classes:
                 raise SplitError(
                     f"the {split} part has no {word} image among {len(identities)}: use more images, or change "
                     f"split.val_fraction ({val_fraction}) or split.seed ({seed})"
@@ -47,8 +47,8 @@ def assign(identities: Sequence[Identity], *, seed: int, val_fraction: float) ->
 def refuse_leak(identities: Iterable[Identity]) -> None:
     """Raise SplitError where a patient of the official test part also has images outside it."""
     sides: dict[str, dict[bool, str]] = defaultdict(dict)
-    for one in identities:
-        sides[one.patient].setdefault(one.source_split == "test", one.image)
+    for identity in identities:
+        sides[identity.patient].setdefault(identity.source_split == "test", identity.image)
     leaks = sorted(patient for patient, images in sides.items() if len(images) > 1)
     if leaks:
         example = sides[leaks[0]]
@@ -65,17 +65,17 @@ def sample(identities: Sequence[Identity], size: int, *, seed: int) -> set[str]:
     the share of its stratum is passed over, so the sample can fall a few images short of `size`.
     """
     strata: dict[tuple[bool, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for one in identities:
-        strata[one.source_split == "test", one.subtype][one.patient].append(one.image)
-    chosen: set[str] = set()
+    for identity in identities:
+        strata[identity.source_split == "test", identity.subtype][identity.patient].append(identity.image)
+    sampled: set[str] = set()
     for key, patients in sorted(strata.items()):
         room = _share(size, strata, key, len(identities))
         # Not the order that decides between val and train: the first patients would all be on one side.
         for patient in sorted(patients, key=lambda name: position(f"sample:{name}", seed)):
             if len(patients[patient]) <= room:
-                chosen.update(patients[patient])
+                sampled.update(patients[patient])
                 room -= len(patients[patient])
-    return chosen
+    return sampled
 
 
 def _share(

@@ -70,8 +70,8 @@ def near_duplicates(results: Results) -> list[tuple[Picture, Picture]]:
         ["same", "correlation"], ascending=[True, False], kind="stable"
     )
     return [
-        (_of(results, one["image_a"], one["split_a"]), _of(results, one["image_b"], one["split_b"]))
-        for one in ordered.head(PAIRS).to_dict("records")
+        (_of(results, pair["image_a"], pair["split_a"]), _of(results, pair["image_b"], pair["split_b"]))
+        for pair in ordered.head(PAIRS).to_dict("records")
     ]
 
 
@@ -80,11 +80,11 @@ def suspected_labels(results: Results) -> list[Picture]:
     some = results.audit["suspected_labels"].head(SUSPECTS)
     return [
         _picture(
-            results.split(one["split"]),
-            one["image"],
-            f"{one['split']}, {CLASSES[one['label']]}: {one['probability']:.2g}",
+            results.split(suspect["split"]),
+            suspect["image"],
+            f"{suspect['split']}, {CLASSES[suspect['label']]}: {suspect['probability']:.2g}",
         )
-        for one in some.to_dict("records")
+        for suspect in some.to_dict("records")
     ]
 
 

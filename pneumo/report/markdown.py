@@ -22,9 +22,9 @@ def with_interval(value: float | None, bounds: Sequence[float | None] | None) ->
     return f"{number(value)} {interval(bounds)}".strip()
 
 
-def weights(one: Mapping[str, Any]) -> str:
+def weights(metrics: Mapping[str, Any]) -> str:
     """Starting weights of a model, from its metrics; null stands for members that started differently."""
-    return WEIGHTS.get(one["weights"], Path(one["weights"]).name) if one["weights"] else "mixed"
+    return WEIGHTS.get(metrics["weights"], Path(metrics["weights"]).name) if metrics["weights"] else "mixed"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -56,8 +56,8 @@ def _svg(path: Path, words: str) -> Markup:
 def _explained(results: Results) -> list[tuple[str, list[Mapping[str, Any]]]]:
     """The Grad-CAM strips by kind of case, each with its picture as `source`."""
     folder = results.root / "reports/explain"
-    cases = [one | {"source": pictures.strip(folder / one["file"])} for one in results.explained["cases"]]
-    return [(words, [one for one in cases if one["kind"] == kind]) for kind, words in KINDS.items()]
+    cases = [case | {"source": pictures.strip(folder / case["file"])} for case in results.explained["cases"]]
+    return [(words, [case for case in cases if case["kind"] == kind]) for kind, words in KINDS.items()]
 
 
 def _stress_rows(results: Results) -> list[tuple[str, Mapping[str, Any]]]:
@@ -71,4 +71,4 @@ def _stress_rows(results: Results) -> list[tuple[str, Mapping[str, Any]]]:
 def _largest_shifts(results: Results) -> list[Mapping[str, Any]]:
     table = results.audit["shift"]
     order = table["smd_test_train"].abs().sort_values(ascending=False).index
-    return [dict(one) for _, one in table.loc[order].head(LARGEST_SHIFTS).iterrows()]
+    return [dict(row) for _, row in table.loc[order].head(LARGEST_SHIFTS).iterrows()]

@@ -24,16 +24,16 @@ def write(results: Results, out: Path, winner: Path, *, resamples: int, seed: in
     """Write index.html, report.md, MODEL_CARD.md, figures/ and plots/ into `out`, the chosen model's metrics to
     `winner`. `resamples`, `seed`: of the uncertainty bands, as for the intervals.
     """
-    roc = pd.concat([_roc(name, one) for name, one in results.test.items()])
-    precision_recall = pd.concat([_precision_recall(name, one) for name, one in results.test.items()])
+    roc = pd.concat([_roc(name, scored) for name, scored in results.test.items()])
+    precision_recall = pd.concat([_precision_recall(name, scored) for name, scored in results.test.items()])
     plots = {
         "roc": roc,
         "precision_recall": precision_recall,
         "confusion": _confusion(results.chosen, results.test[results.chosen], results.best["threshold"]),
         "training": results.history,
     }
-    for name, one in plots.items():
-        text = one.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    for name, scored in plots.items():
+        text = scored.to_csv(index=False, float_format="%.6g", lineterminator="\n")
         files.write_text(out / "plots" / f"{name}.csv", text)
     figures = out / "figures"
     _draw_curves(results, figures, roc, precision_recall, resamples, seed)
@@ -76,8 +76,8 @@ def short_form(results: Results) -> str:
         "## Data",
         "",
         *(
-            _wrap(f"- {'**flagged** ' if one['flag'] else ''}{one['check']}: {one['finding']}", "  ")
-            for one in results.data["audit"]["findings"]
+            _wrap(f"- {'**flagged** ' if finding['flag'] else ''}{finding['check']}: {finding['finding']}", "  ")
+            for finding in results.data["audit"]["findings"]
         ),
         "",
         "Curves, calibration, Grad-CAM, errors beside training images and the audit's pictures: `reports/index.html`.",
@@ -93,14 +93,14 @@ def _draw_curves(
     curves.roc(folder, roc, results.metrics, chosen, band)
     band = (GRID, *bootstrap.precision_recall_band(test, GRID, resamples=resamples, seed=seed))
     curves.precision_recall(folder, precision_recall, results.metrics, chosen, band)
-    benefit = {name: net_benefit(one["label"], one["score"], THRESHOLDS) for name, one in results.test.items()}
+    benefit = {name: net_benefit(scored["label"], scored["score"], THRESHOLDS) for name, scored in results.test.items()}
     benefit["shortcut"] = net_benefit(results.baseline_test["label"], results.baseline_test["score"], THRESHOLDS)
     treat_all = net_benefit(test["label"], np.ones(len(test)), THRESHOLDS)
     at = results.best["threshold"]
     curves.decision_curve(folder / "decision_curve.svg", THRESHOLDS, benefit, treat_all, chosen, at)
     curves.training(folder / "training.svg", results.history, chosen)
     stress.ranking(
-        folder / "stress_ranking.svg", {name: one["stress"] for name, one in results.metrics.items()}, chosen
+        folder / "stress_ranking.svg", {name: scored["stress"] for name, scored in results.metrics.items()}, chosen
     )
     stress.decisions(folder / "stress_decisions.svg", results.best["stress"], chosen)
 
@@ -109,10 +109,11 @@ def _draw_distributions(results: Results, folder: Path) -> None:
     chosen, threshold = results.chosen, results.best["threshold"]
     for stale in folder.glob("reliability_*.svg"):
         stale.unlink()
-    for name, one in results.test.items():
-        raw = calibration.calibrate(one["logit"], 1.0)
+    for name, scored in results.test.items():
+        raw = calibration.calibrate(scored["logit"], 1.0)
         after, before = (
-            calibration.reliability(one["label"], scores, patients=one["patient"]) for scores in (one["score"], raw)
+            calibration.reliability(scored["label"], scores, patients=scored["patient"])
+            for scores in (scored["score"], raw)
         )
         distributions.reliability(folder / f"reliability_{name}.svg", after, before, name)
     distributions.scores(folder / "scores.svg", results.test[chosen], results.validation[chosen], threshold, chosen)
@@ -148,9 +149,9 @@ def _test_table(results: Results) -> list[str]:
     rows = [
         [
             _bold(name, results.chosen),
-            *(with_interval(one[key], one["ci95"].get(key)) for key in WORDS),
+            *(with_interval(row[key], row["ci95"].get(key)) for key in WORDS),
         ]
-        for name, one in {**results.metrics, "shortcut baseline": results.baseline}.items()
+        for name, row in {**results.metrics, "shortcut baseline": results.baseline}.items()
     ]
     line = [f"{published.FIGURES[key]:.2f}" if key in published.FIGURES else "" for key in WORDS]
     return table(["model", *WORDS.values()], [*rows, ["published line", *line]])
@@ -160,15 +161,15 @@ def _validation_table(results: Results) -> list[str]:
     metric = results.choice["metric"]
     rows = [
         [
-            _bold(one["model"], results.chosen),
-            number(one[metric]),
-            f"{one['difference']:+.3f} {interval(one['difference_ci95'])}",
-            f"{one['p_best']:.0%}",
-            f"{results.metrics[one['model']]['threshold']:.4g}",
-            f"{one['parameters']:,}",
-            weights(results.metrics[one["model"]]),
+            _bold(candidate["model"], results.chosen),
+            number(candidate[metric]),
+            f"{candidate['difference']:+.3f} {interval(candidate['difference_ci95'])}",
+            f"{candidate['p_best']:.0%}",
+            f"{results.metrics[candidate['model']]['threshold']:.4g}",
+            f"{candidate['parameters']:,}",
+            weights(results.metrics[candidate["model"]]),
         ]
-        for one in results.choice["candidates"]
+        for candidate in results.choice["candidates"]
     ]
     word = WORDS.get(metric, metric)
     return table(["model", word, "difference to best", "wins", "threshold", "parameters", "starting weights"], rows)

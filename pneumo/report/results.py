@@ -86,11 +86,11 @@ def read_results(root: Path, names: Sequence[str]) -> Results:
     Raises ManifestError or BundleError where a file is missing or does not fit the others.
     """
     choice = _choice(root / "models/best/choice.json", names)
-    ranked = [one["model"] for one in choice["candidates"]]
-    trained = [one["model"] for one in choice["candidates"] if one["kind"] == "backbone"]
+    ranked = [candidate["model"] for candidate in choice["candidates"]]
+    trained = [candidate["model"] for candidate in choice["candidates"] if candidate["kind"] == "backbone"]
     metrics = {name: _metrics(root / f"metrics/{name}.json", f"evaluate@{name}") for name in ranked}
-    for name, one in metrics.items():
-        _require(root / f"metrics/{name}.json", one, ("stress",), f"evaluate@{name}")
+    for name, candidate in metrics.items():
+        _require(root / f"metrics/{name}.json", candidate, ("stress",), f"evaluate@{name}")
     baseline = _metrics(root / f"metrics/{BASELINE}.json", "audit")
     data = _json(root / "metrics/data.json", "audit")
     _require(root / "metrics/data.json", data, ("source", "splits", "audit", "manifest_sha256"), "audit")
@@ -147,9 +147,9 @@ def _audited(path: Path) -> pd.DataFrame:
 def _choice(path: Path, names: Sequence[str]) -> dict[str, Any]:
     choice = _json(path, "select_best")
     _require(path, choice, CHOICE, "select_best")
-    for one in choice["candidates"]:
-        _require(path, one, (*CANDIDATE, choice["metric"]), "select_best")
-    compared = {one["model"] for one in choice["candidates"]}
+    for candidate in choice["candidates"]:
+        _require(path, candidate, (*CANDIDATE, choice["metric"]), "select_best")
+    compared = {candidate["model"] for candidate in choice["candidates"]}
     if compared != set(names) or choice["model"] not in compared:
         raise BundleError(
             f"{path} chose {choice['model']} among {', '.join(sorted(compared))}, and params.yaml has "

@@ -10,13 +10,14 @@ from pneumo.report.results import WORDS, Results
 
 def headline(results: Results) -> str:
     """One sentence: what the chosen model does on the test part."""
-    one = results.best
+    metrics = results.best
     what = "phantom images" if results.phantom else "test images"
     return (
-        f"{results.chosen} ({weights(one)}) finds {one['tp']} of {one['tp'] + one['fn']} pneumonias "
-        f"(recall {number(one['recall'])} {interval(one['ci95'].get('recall'))}) and clears {one['tn']} of "
-        f"{one['tn'] + one['fp']} normals (specificity {number(one['specificity'])} "
-        f"{interval(one['ci95'].get('specificity'))}) among {one['n']} {what} of {one['patients']} patients."
+        f"{results.chosen} ({weights(metrics)}) finds {metrics['tp']} of {metrics['tp'] + metrics['fn']} pneumonias "
+        f"(recall {number(metrics['recall'])} {interval(metrics['ci95'].get('recall'))}) and clears {metrics['tn']} of "
+        f"{metrics['tn'] + metrics['fp']} normals (specificity {number(metrics['specificity'])} "
+        f"{interval(metrics['ci95'].get('specificity'))}) among {metrics['n']} {what} of "
+        f"{metrics['patients']} patients."
     ).replace(" )", ")")
 
 
@@ -49,33 +50,35 @@ def official(results: Results) -> bool:
     return not results.phantom and results.best["n"] == published.TEST_IMAGES
 
 
-def standing(one: Mapping[str, Any]) -> str:
+def standing(metrics: Mapping[str, Any]) -> str:
     """Metrics of the line as above, below, or within the 95 % interval of ours."""
     sides: dict[str, list[str]] = {"above it": [], "below it": [], "indistinguishable from it": []}
     for key, value in published.FIGURES.items():
-        low, high = one["ci95"].get(key) or (None, None)
+        low, high = metrics["ci95"].get(key) or (None, None)
         side = "indistinguishable from it"
         if low is not None and high is not None:
             side = "above it" if low > value else "below it" if high < value else side
-        sides[side].append(f"{WORDS[key]} ({one[key] - value:+.3f})")
-    said = [f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {side}" for side, names in sides.items() if names]
-    return f"Here, {weights(one)}: {'; '.join(said)}, by the 95 % intervals over patients."
+        sides[side].append(f"{WORDS[key]} ({metrics[key] - value:+.3f})")
+    clauses = [
+        f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {side}" for side, names in sides.items() if names
+    ]
+    return f"Here, {weights(metrics)}: {'; '.join(clauses)}, by the 95 % intervals over patients."
 
 
 def shortcut(results: Results) -> str:
     """What the baseline gets that never looks at lungs."""
-    one = results.baseline
+    metrics = results.baseline
     return (
         f"A logistic regression on image size, file size, brightness and borders alone, which never sees lungs, has "
-        f"ROC AUC {number(one['roc_auc'])} {interval(one['ci95'].get('roc_auc'))} and accuracy "
-        f"{number(one['accuracy'])} on the same test images."
+        f"ROC AUC {number(metrics['roc_auc'])} {interval(metrics['ci95'].get('roc_auc'))} and accuracy "
+        f"{number(metrics['accuracy'])} on the same test images."
     ).replace("  ", " ")
 
 
 def audit(results: Results) -> str:
     """How many checks of the data are flagged, and which."""
-    found = results.data["audit"]["findings"]
-    flagged = [one["check"] for one in found if one["flag"]]
+    findings = results.data["audit"]["findings"]
+    flagged = [finding["check"] for finding in findings if finding["flag"]]
     if not flagged:
-        return f"The audit of the data flags none of its {len(found)} checks."
-    return f"The audit of the data flags {len(flagged)} of {len(found)} checks: {', '.join(flagged)}."
+        return f"The audit of the data flags none of its {len(findings)} checks."
+    return f"The audit of the data flags {len(flagged)} of {len(findings)} checks: {', '.join(flagged)}."

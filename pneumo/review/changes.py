@@ -28,7 +28,7 @@ DATA = (
 
 @dataclass(frozen=True)
 class Changes:
-    """Rows of key, base, head. `code` has path, what became of it, and the stages that run it."""
+    """Rows of key, base, head. `code` has path, what became of it, and the stages that depend on it."""
 
     params: list[Row]
     data: list[Row]
@@ -66,32 +66,36 @@ def _data(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _code(base: Snapshot, head: Snapshot) -> list[Row]:
-    """Modules and templates whose hash in dvc.lock differs. What only a stage of another line-up ran is no change."""
-    before, after = _modules(base), _modules(head)
-    rows = []
-    for path in sorted({*before, *after}):
-        old, new = (side.get(path, {}) for side in (before, after))
-        if set(old.values()) != set(new.values()):
-            rows.append((path, "changed" if old and new else "added" if new else "removed", list(new or old)))
-    return rows
+    """Files of code that differ, what became of each, and the stages that depend on it: those with stages first."""
+    dependents = _dependents(base)
+    for path, stages in _dependents(head).items():
+        dependents.setdefault(path, []).extend(stage for stage in stages if stage not in dependents[path])
+    rows: list[Row] = []
+    for path in sorted({*base.code, *head.code}):
+        old, new = base.code.get(path), head.code.get(path)
+        if old != new:
+            stages = [stage for dep, names in dependents.items() if f"{path}/".startswith(f"{dep}/") for stage in names]
+            became = "changed" if old and new else "added" if new else "removed"
+            rows.append((path, became, list(dict.fromkeys(stages))))
+    return sorted(rows, key=lambda row: not row[2])
 
 
-def _modules(snapshot: Snapshot) -> dict[str, dict[str, str]]:
-    """path -> stage (without the model's name) -> the hash that it ran with."""
+def _dependents(snapshot: Snapshot) -> dict[str, list[str]]:
+    """Package or file of code in dvc.lock -> the stages that depend on it, without the names of models."""
     params, lock = mapping(snapshot, "params.yaml"), mapping(snapshot, "dvc.lock")
     names = {*(params.get("model") or {}), *(params.get("ensembles") or {})}
-    found: dict[str, dict[str, str]] = {}
+    dependents: dict[str, list[str]] = {}
     try:
         for stage, entry in (lock.get("stages") or {}).items():
             kind, _, model = stage.partition("@")
             if model and model not in names:
                 continue  # the lock keeps the stages of backbones that were run before
             for dep in entry.get("deps") or []:
-                if dep["path"].startswith(CODE):
-                    found.setdefault(dep["path"], {})[kind] = dep.get("md5", "")
+                if dep["path"].startswith(CODE) and kind not in dependents.setdefault(dep["path"], []):
+                    dependents[dep["path"]].append(kind)
     except (AttributeError, KeyError, TypeError) as error:
         raise ReviewError(f"{snapshot.where('dvc.lock')} was not written by DVC: {error}") from None
-    return found
+    return dependents
 
 
 def _versions(snapshot: Snapshot) -> dict[str, str]:

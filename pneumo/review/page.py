@@ -22,7 +22,7 @@ LISTED = 200  # flips; --format json has all
 
 def markdown(result: Result, dvc: Mapping[str, str]) -> str:
     """`dvc`: command -> its output, which comes last and is cut where the whole would not fit a comment."""
-    one = result.chosen
+    comparison = result.chosen
     lines = [
         f"## pneumo review: {result.verdict}",
         "",
@@ -33,9 +33,16 @@ def markdown(result: Result, dvc: Mapping[str, str]) -> str:
         *([""] if result.notes else []),
         *_models(result),
     ]
-    if one.rows:
-        lines += [f"### {_named(one)}, all metrics", "", *_metrics(one, result), "", *_footnote(result), ""]
-        lines += _flips(one)
+    if comparison.rows:
+        lines += [
+            f"### {_named(comparison)}, all metrics",
+            "",
+            *_metrics(comparison, result),
+            "",
+            *_footnote(result),
+            "",
+        ]
+        lines += _flips(comparison)
     lines += ["### What changed", "", *_changes(result)]
     changed = [other for other in result.others if other.rows and not other.unchanged]
     for other in changed[:SHOWN]:
@@ -71,9 +78,9 @@ def as_json(result: Result, dvc: Mapping[str, str]) -> str:
 def _plain(value: Any) -> Any:
     """`value` with text for keys and null for what JSON cannot say: YAML has dates for keys, and infinity."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -92,20 +99,20 @@ def _headline(result: Result) -> list[str]:
     return lines
 
 
-def _sentence(one: Comparison, result: Result) -> str:
-    row = one.row(result.rules.metric)
+def _sentence(comparison: Comparison, result: Result) -> str:
+    row = comparison.row(result.rules.metric)
     assert row is not None, "a model that was compared has all metrics"
     moved = f"{WORDS[row.metric]} {number(row.base)} → {number(row.head)}"
-    if one.unchanged:
-        return f"**{_named(one)}**: {moved}, with the same score for every image"
+    if comparison.unchanged:
+        return f"**{_named(comparison)}**: {moved}, with the same score for every image"
     p = p_value(row.p)
     p = "too few patients for a test" if not p else f"p {p}" if p.startswith("<") else f"p = {p}"
     around = f" {interval(row)}" if row.interval else ""
-    return f"**{_named(one)}**: {moved}, difference {signed(row.difference)}{around}, {p}"
+    return f"**{_named(comparison)}**: {moved}, difference {signed(row.difference)}{around}, {p}"
 
 
-def _images(one: Comparison, result: Result) -> str:
-    return f"{one.n} {'phantom ' if result.phantom else ''}test images of {one.patients} patients"
+def _images(comparison: Comparison, result: Result) -> str:
+    return f"{comparison.n} {'phantom ' if result.phantom else ''}test images of {comparison.patients} patients"
 
 
 def _rules(result: Result) -> list[str]:
@@ -141,12 +148,16 @@ def _models(result: Result) -> list[str]:
     return [*lines, "", *reasons, *([""] if reasons else []), *alone, *([""] if alone else [])]
 
 
-def _verdict(one: Comparison) -> str:
-    said = f"{one.verdict} (common images: {one.on_common})" if one.reasons and one.on_common else str(one.verdict)
-    return f"{said}, same scores" if one.unchanged and not one.reasons else said
+def _verdict(comparison: Comparison) -> str:
+    verdict = (
+        f"{comparison.verdict} (common images: {comparison.on_common})"
+        if comparison.reasons and comparison.on_common
+        else str(comparison.verdict)
+    )
+    return f"{verdict}, same scores" if comparison.unchanged and not comparison.reasons else verdict
 
 
-def _metrics(one: Comparison, result: Result) -> list[str]:
+def _metrics(comparison: Comparison, result: Result) -> list[str]:
     rows = [
         [
             WORDS[row.metric],
@@ -158,7 +169,7 @@ def _metrics(one: Comparison, result: Result) -> list[str]:
             p_value(row.p),
             "decides" if row.metric == result.rules.metric else p_value(row.p_holm),
         ]
-        for row in one.rows
+        for row in comparison.rows
     ]
     return md.table(["metric", "base", "head", "difference", _level(result), "test", "p", "p (Holm)"], rows)
 
@@ -174,9 +185,9 @@ def _footnote(result: Result) -> list[str]:
     ]
 
 
-def _flips(one: Comparison) -> list[str]:
-    lines = [f"### Decisions that flipped: {_flip_counts(one)}", ""]
-    if not one.flips:
+def _flips(comparison: Comparison) -> list[str]:
+    lines = [f"### Decisions that flipped: {_flip_counts(comparison)}", ""]
+    if not comparison.flips:
         return lines
     rows = [
         [
@@ -187,7 +198,7 @@ def _flips(one: Comparison) -> list[str]:
             f"{flip['head']:.3f}",
             "right" if flip["right"] else "wrong",
         ]
-        for flip in one.flips
+        for flip in comparison.flips
     ]
     header = ["image", "patient", "truth", "base score", "head score", "head is"]
     first, more = rows[:FOLDED], rows[FOLDED:LISTED]
@@ -198,9 +209,9 @@ def _flips(one: Comparison) -> list[str]:
     return lines
 
 
-def _flip_counts(one: Comparison) -> str:
-    wrong = sum(not flip["right"] for flip in one.flips)
-    return f"{wrong} right to wrong, {len(one.flips) - wrong} wrong to right, of {one.n} images"
+def _flip_counts(comparison: Comparison) -> str:
+    wrong = sum(not flip["right"] for flip in comparison.flips)
+    return f"{wrong} right to wrong, {len(comparison.flips) - wrong} wrong to right, of {comparison.n} images"
 
 
 def _changes(result: Result) -> list[str]:
@@ -256,8 +267,8 @@ def _parsed(output: str) -> Any:
         return output
 
 
-def _named(one: Comparison) -> str:
-    return cell(one.head if one.base == one.head else f"{one.base} → {one.head}")
+def _named(comparison: Comparison) -> str:
+    return cell(comparison.head if comparison.base == comparison.head else f"{comparison.base} → {comparison.head}")
 
 
 def _level(result: Result) -> str:

@@ -1,11 +1,13 @@
 """A commit, or the working tree, as text: read with git alone, without a checkout, DVC or its cache."""
 
+import hashlib
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pneumo.errors import ReviewError
+from pneumo.verification.compare import CODE
 
 FILES = ("params.yaml", "dvc.lock", "requirements.lock")
 FOLDERS = ("metrics", "scores")
@@ -16,12 +18,13 @@ FULL_CLONE = "this clone is shallow: `git fetch --unshallow`, or `fetch-depth: 0
 @dataclass(frozen=True)
 class Snapshot:
     """`name`: what the user calls it; `commit`: its full hash, None for the working tree; `files`: path -> content of
-    FILES and of everything in FOLDERS.
+    FILES and of everything in FOLDERS; `code`: path -> git's hash of each file in CODE.
     """
 
     name: str
     commit: str | None
     files: Mapping[str, bytes]
+    code: Mapping[str, str]
 
     @property
     def label(self) -> str:
@@ -46,12 +49,15 @@ class Snapshot:
 
 def commit(top: Path, revision: str) -> Snapshot:
     """The commit that `revision` names. Raises ReviewError where there is none, or `top` is in no repository."""
-    found = resolve(top, revision)
-    listed = _git(top, "ls-tree", "-r", "-z", found, "--", *FILES, *FOLDERS).split(b"\0")
-    blobs = {}
+    full_hash = resolve(top, revision)
+    listed = _git(top, "ls-tree", "-r", "-z", full_hash, "--", *FILES, *FOLDERS, *CODE).split(b"\0")
+    blobs, code_hashes = {}, {}
     for about, name in (line.split(b"\t", 1) for line in listed if line):
         mode, kind, blob = about.split()
         path = name.decode("utf-8", "replace")
+        if path.startswith(CODE):
+            code_hashes[path] = blob.decode()
+            continue
         if mode == LINK:
             raise ReviewError(f"{revision}: {path} is a symbolic link; commit the file itself")
         if kind == b"blob":
@@ -65,7 +71,7 @@ def commit(top: Path, revision: str) -> Snapshot:
         start, size = at + len(header) + 1, int(header.split()[2])
         files[path] = output[start : start + size]
         at = start + size + 1
-    return Snapshot(revision, found, files)
+    return Snapshot(revision, full_hash, files, code_hashes)
 
 
 def working_tree(top: Path) -> Snapshot:
@@ -83,23 +89,34 @@ def working_tree(top: Path) -> Snapshot:
     if links:
         raise ReviewError(f"{links[0]} is a symbolic link; put the file itself there")
     files = {path.relative_to(top).as_posix(): path.read_bytes() for path in paths if path.is_file()}
-    return Snapshot("working tree", None, files)
+    return Snapshot("working tree", None, files, _code_of(top))
+
+
+def _code_of(top: Path) -> dict[str, str]:
+    """Files of CODE in the working tree that git does not ignore: path -> the hash that git gives the content."""
+    listed = _git(top, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *CODE).split(b"\0")
+    hashes = {}
+    for path in sorted({name.decode("utf-8", "replace") for name in listed if name}):
+        if (top / path).is_file():
+            content = (top / path).read_bytes()
+            hashes[path] = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    return hashes
 
 
 def resolve(top: Path, revision: str) -> str:
     """The full hash of the commit that `revision` names."""
     _git(top, "rev-parse", "--show-toplevel")
     try:
-        found = _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        full_hash = _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     except ReviewError:
         hint = FULL_CLONE if _shallow(top) else "`git branch -a` shows the branches there are, `git fetch` gets more"
         raise ReviewError(f"git knows no commit {revision!r}: {hint}") from None
-    return found.decode().strip()
+    return full_hash.decode().strip()
 
 
 def merge_base(top: Path, revision: str, other: str = "HEAD") -> str:
     """The newest commit that `revision` and `other` have in common, where the branch began."""
-    commits = [resolve(top, one) for one in (revision, other)]
+    commits = [resolve(top, name) for name in (revision, other)]
     try:
         return _git(top, "merge-base", *commits).decode().strip()
     except ReviewError:

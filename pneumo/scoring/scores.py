@@ -51,8 +51,8 @@ def read_logits(path: Path) -> pd.DataFrame:
 def same_images(tables: dict[str, pd.DataFrame], where: str) -> None:
     """Raise ManifestError unless all tables have the same images, patients and labels in the same order."""
     first = next(iter(tables))
-    for name, one in tables.items():
-        if not one[list(KEY_COLUMNS)].equals(tables[first][list(KEY_COLUMNS)]):
+    for name, table in tables.items():
+        if not table[list(KEY_COLUMNS)].equals(tables[first][list(KEY_COLUMNS)]):
             raise ManifestError(f"{where}: {name} and {first} are not of the same images: run `dvc repro`")
 
 
@@ -73,19 +73,19 @@ def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 def parse(text: TextIO, where: str, columns: Sequence[str]) -> pd.DataFrame:
     """`columns` of a scores table. Raises ManifestError, which names `where`, if it breaks the contract."""
-    found = pd.read_csv(text, dtype={"image": str, "patient": str}, keep_default_na=False)
-    require_columns(found, columns, where)
-    if not found["image"].is_unique:
-        raise ManifestError(f"{where}: {found['image'][found['image'].duplicated()].iloc[0]} has two scores")
-    odd = found.loc[~found["label"].isin([0, 1]), "image"]
-    if len(odd):
-        raise ManifestError(f"{where}: the label of {odd.iloc[0]} is neither 0 nor 1")
-    numbers = {column: pd.to_numeric(found[column], errors="coerce") for column in columns if column not in KEY_COLUMNS}
+    table = pd.read_csv(text, dtype={"image": str, "patient": str}, keep_default_na=False)
+    require_columns(table, columns, where)
+    if not table["image"].is_unique:
+        raise ManifestError(f"{where}: {table['image'][table['image'].duplicated()].iloc[0]} has two scores")
+    invalid = table.loc[~table["label"].isin([0, 1]), "image"]
+    if len(invalid):
+        raise ManifestError(f"{where}: the label of {invalid.iloc[0]} is neither 0 nor 1")
+    numbers = {column: pd.to_numeric(table[column], errors="coerce") for column in columns if column not in KEY_COLUMNS}
     for column, values in numbers.items():
-        odd = found.loc[~np.isfinite(values), "image"]
-        if len(odd):
-            raise ManifestError(f"{where}: the {column} of {odd.iloc[0]} is not a number")
+        invalid = table.loc[~np.isfinite(values), "image"]
+        if len(invalid):
+            raise ManifestError(f"{where}: the {column} of {invalid.iloc[0]} is not a number")
     if "score" in numbers and not numbers["score"].between(0, 1).all():
-        odd = found.loc[~numbers["score"].between(0, 1), "image"]
-        raise ManifestError(f"{where}: the score of {odd.iloc[0]} is not a probability in [0, 1]")
-    return found.assign(**numbers).loc[:, list(columns)]
+        invalid = table.loc[~numbers["score"].between(0, 1), "image"]
+        raise ManifestError(f"{where}: the score of {invalid.iloc[0]} is not a probability in [0, 1]")
+    return table.assign(**numbers).loc[:, list(columns)]

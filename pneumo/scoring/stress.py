@@ -23,9 +23,9 @@ COLUMNS = (*scores.KEY_COLUMNS, *NAMES)
 
 def table(rows: pd.DataFrame, logits: ArrayLike) -> pd.DataFrame:
     """Rows of a manifest and the model's outputs [n, K] under the K PERTURBATIONS -> COLUMNS, six digits."""
-    found = rows.loc[:, list(scores.KEY_COLUMNS)].reset_index(drop=True)
+    keys = rows.loc[:, list(scores.KEY_COLUMNS)].reset_index(drop=True)
     values = np.asarray(logits, dtype=float)
-    return found.assign(**{name: scores.six_digits(values[:, at]) for at, name in enumerate(NAMES)})
+    return keys.assign(**{name: scores.six_digits(values[:, at]) for at, name in enumerate(NAMES)})
 
 
 def write(stress_logits: pd.DataFrame, path: Path) -> None:
@@ -44,15 +44,15 @@ def read_stress(path: Path) -> pd.DataFrame:
 
 def parse(text: TextIO, where: str) -> pd.DataFrame:
     """COLUMNS of an open file. Raises ManifestError, which names `where`, where it breaks the contract."""
-    found = pd.read_csv(text, dtype={"image": str, "patient": str}, keep_default_na=False)
-    require_columns(found, COLUMNS, where)
+    table = pd.read_csv(text, dtype={"image": str, "patient": str}, keep_default_na=False)
+    require_columns(table, COLUMNS, where)
     for name in NAMES:
-        values = pd.to_numeric(found[name], errors="coerce")
-        odd = found.loc[~np.isfinite(values), "image"]
-        if len(odd):
-            raise ManifestError(f"{where}: {name} of {odd.iloc[0]} is not a number")
-        found[name] = values
-    return found.loc[:, list(COLUMNS)]
+        values = pd.to_numeric(table[name], errors="coerce")
+        invalid = table.loc[~np.isfinite(values), "image"]
+        if len(invalid):
+            raise ManifestError(f"{where}: {name} of {invalid.iloc[0]} is not a number")
+        table[name] = values
+    return table.loc[:, list(COLUMNS)]
 
 
 def pooled(stress_logits: pd.DataFrame) -> pd.DataFrame:
@@ -65,5 +65,7 @@ def pooled(stress_logits: pd.DataFrame) -> pd.DataFrame:
 def mean_logit(stress_logits: Mapping[str, pd.DataFrame], temperatures: Mapping[str, float]) -> pd.DataFrame:
     """COLUMNS of an ensemble: the mean over its members of each logit divided by the member's temperature."""
     scores.same_images(dict(stress_logits), "the members of the ensemble under stress")
-    mean = np.mean([one[list(NAMES)].to_numpy() / temperatures[name] for name, one in stress_logits.items()], axis=0)
+    mean = np.mean(
+        [logits[list(NAMES)].to_numpy() / temperatures[name] for name, logits in stress_logits.items()], axis=0
+    )
     return table(next(iter(stress_logits.values())), mean)

@@ -168,8 +168,8 @@ def _choose(members: list[Member], path: Path) -> dict[str, Member]:
     return dict(sorted(chosen.items()))
 
 
-def _same_content(one: Member, other: Member) -> bool:
-    return one is other or (one.size == other.size and one.checksum() == other.checksum())
+def _same_content(first: Member, second: Member) -> bool:
+    return first is second or (first.size == second.size and first.checksum() == second.checksum())
 
 
 def _tail(name: str, path: Path) -> str | None:

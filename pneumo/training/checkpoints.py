@@ -58,6 +58,6 @@ class StayStopped(Callback):
     """A run that stopped early and was killed before it was written out does not train on when it is resumed."""
 
     def on_fit_start(self, trainer: Trainer, _: Any) -> None:
-        stops = [one for one in trainer.callbacks if isinstance(one, EarlyStopping)]  # type: ignore[attr-defined]
-        if any(one.wait_count >= one.patience for one in stops):
+        stops = [callback for callback in trainer.callbacks if isinstance(callback, EarlyStopping)]  # type: ignore[attr-defined]
+        if any(callback.wait_count >= callback.patience for callback in stops):
             trainer.should_stop = True

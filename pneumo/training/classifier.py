@@ -136,8 +136,11 @@ def _groups(network: Network, lr: float, weight_decay: float, layer_decay: float
     """Weights by their rate and decay. Biases and the scales of normalisation do not decay."""
     if layer_decay == 1:
         body: list[dict[str, Any]] = [
-            {"params": [one for one in network.body.parameters() if one.ndim > 1], "weight_decay": weight_decay},
-            {"params": [one for one in network.body.parameters() if one.ndim <= 1], "weight_decay": 0.0},
+            {
+                "params": [weight for weight in network.body.parameters() if weight.ndim > 1],
+                "weight_decay": weight_decay,
+            },
+            {"params": [weight for weight in network.body.parameters() if weight.ndim <= 1], "weight_decay": 0.0},
         ]
     else:
         from timm.optim import param_groups_layer_decay  # timm has already been imported: the network is one of its

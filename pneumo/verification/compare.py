@@ -48,12 +48,12 @@ def same_file(
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder, "scores.csv")
         write(table, written)
-        right = written.read_text(encoding="utf-8").split("\n")
-    found = path.read_text(encoding="utf-8").split("\n")
-    for at in range(max(len(found), len(right))):
-        one, other = (lines[at] if at < len(lines) else "" for lines in (found, right))
-        if one != other:
-            key, was, right_value = _cell(one, other, right[0].split(","))
+        recomputed = written.read_text(encoding="utf-8").split("\n")
+    lines = path.read_text(encoding="utf-8").split("\n")
+    for at in range(max(len(lines), len(recomputed))):
+        committed, expected = (lines[at] if at < len(lines) else "" for lines in (lines, recomputed))
+        if committed != expected:
+            key, was, right_value = _cell(committed, expected, recomputed[0].split(","))
             raise VerifyError(difference(path, f"line {at + 1}, {key}", was, right_value, rests_on or [path]))
 
 

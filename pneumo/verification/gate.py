@@ -47,7 +47,8 @@ def _composed(top: Path) -> str:
     differ = differences(committed, compose(top))
     if differ:
         lines = [
-            f"params.yaml: {key} is {_said(found)}, conf/ composes to {_said(right)}" for key, found, right in differ
+            f"params.yaml: {key} is {_said(committed_value)}, conf/ composes to {_said(composed_value)}"
+            for key, committed_value, composed_value in differ
         ]
         raise GateError(_listed(lines) + "\nChange conf/, then `dvc exp run`, which composes params.yaml, and commit.")
     return f"params.yaml is what conf/ composes to: {len(committed)} sections"
@@ -87,25 +88,25 @@ def _reasons(top: Path) -> list[str]:
         stages = json.loads(done.stdout)
     except ValueError:
         return []
-    found: dict[str, list[str]] = {}
+    stages_of: dict[str, list[str]] = {}
     for stage, entries in stages.items():
         for entry in entries:
             for kind, items in entry.items() if isinstance(entry, dict) else [(str(entry), {})]:
                 for what in _changed(items) if items else [kind]:
-                    found.setdefault(what, []).append(stage)
-    return [f"{what} is not that of dvc.lock: {', '.join(stages)}" for what, stages in found.items()]
+                    stages_of.setdefault(what, []).append(stage)
+    return [f"{what} is not that of dvc.lock: {', '.join(stages)}" for what, stages in stages_of.items()]
 
 
 def _changed(items: Any) -> list[str]:
     if not isinstance(items, dict):
         return [str(items)]
-    found = []
+    changed = []
     for path, status in items.items():
         if isinstance(status, dict):  # parameters
-            found += [f"{path}: {key}" for key in status]
+            changed += [f"{path}: {key}" for key in status]
         elif status in ("modified", "new"):
-            found.append(path)
-    return found
+            changed.append(path)
+    return changed
 
 
 def _verified(top: Path) -> str:
@@ -135,12 +136,12 @@ def _current(top: Path, entry: str) -> bool:
 
 def _yaml(path: Path) -> dict[str, Any]:
     try:
-        found = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise GateError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
-    if not isinstance(found, dict):
-        raise GateError(f"{path} holds a {type(found).__name__}; expected a mapping")
-    return found
+    if not isinstance(content, dict):
+        raise GateError(f"{path} holds a {type(content).__name__}; expected a mapping")
+    return content
 
 
 def _dvc(top: Path, *words: str) -> subprocess.CompletedProcess[str]:

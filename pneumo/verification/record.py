@@ -156,7 +156,7 @@ def _names(folder: Path, basis: Basis) -> list[str]:
     """All models that the record has anything of, the candidates first. What is no part of a record is refused: nobody
     would verify it.
     """
-    found: dict[str, Path] = {}
+    names: dict[str, Path] = {}
     for path in sorted([*(folder / "metrics").glob("[!.]*"), *(folder / "scores").rglob("[!.]*")]):
         name = BASELINE if path.parent.name == BASELINE else path.stem
         parts = ("val", "test", "stress")
@@ -164,10 +164,10 @@ def _names(folder: Path, basis: Basis) -> list[str]:
         if path.is_file() and path not in paths:
             raise VerifyError(f"{path} is not a metrics or scores file that can be verified: delete it")
         if path.is_file() and (path.parent.name != "metrics" or name not in OTHER_METRICS):
-            found.setdefault(name, path)
-    if not found:
+            names.setdefault(name, path)
+    if not names:
         raise VerifyError(f"{folder} has neither metrics nor scores: there is nothing to verify")
-    return [*basis.candidates, *(name for name in found if name not in basis.candidates)]
+    return [*basis.candidates, *(name for name in names if name not in basis.candidates)]
 
 
 def _model(folder: Path, name: str) -> Model:
@@ -181,13 +181,13 @@ def _model(folder: Path, name: str) -> Model:
             "delete its files: metrics, and scores on val, test and stress"
         )
     stress_logits = score_path(folder, "stress", name)
-    found = _scores(stress_logits, stress.read_stress) if stress_logits.is_file() else None
+    stress_table = _scores(stress_logits, stress.read_stress) if stress_logits.is_file() else None
     return Model(
         name,
         read_json(paths[0]),
         _scores(paths[1]),
         _scores(paths[2]),
-        found,
+        stress_table,
         paths[0],
         paths[1],
         paths[2],

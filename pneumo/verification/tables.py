@@ -92,11 +92,11 @@ def check(page: Path, top: Path, known: Sequence[str], *, others: bool) -> tuple
             )
         expected = render(block.spec, page, top, where)
         for place in range(max(len(expected), len(block.content))):
-            found, right = (lines[place] if place < len(lines) else "" for lines in (block.content, expected))
-            if found != right:
+            actual, expected_line = (lines[place] if place < len(lines) else "" for lines in (block.content, expected))
+            if actual != expected_line:
                 raise VerifyError(
                     f"{page}, line {block.line + 1 + place}: the table is not what the metrics of "
-                    f"{', '.join(block.spec.folders)} say\n  is:     {found}\n  should: {right}\n"
+                    f"{', '.join(block.spec.folders)} say\n  is:     {actual}\n  should: {expected_line}\n"
                     "  If the metrics are right, `pneumo tables` rewrites all tables."
                 )
         tables, cells = tables + 1, cells + sum(line.count("|") - 1 for line in expected[2:])
@@ -106,13 +106,13 @@ def check(page: Path, top: Path, known: Sequence[str], *, others: bool) -> tuple
 def write(page: Path, top: Path) -> int:
     """Write all tables of `page` anew, and return how many it has. Raises VerifyError where a marker is wrong."""
     lines = page.read_text(encoding="utf-8").split("\n")
-    found = blocks(page)
-    for block in reversed(found):
+    tables = blocks(page)
+    for block in reversed(tables):
         lines[block.line : block.line + len(block.content)] = render(
             block.spec, page, top, f"{page}, line {block.line}"
         )
     page.write_text("\n".join(lines), encoding="utf-8", newline="\n")
-    return len(found)
+    return len(tables)
 
 
 def named(folder: Path, top: Path) -> str:
@@ -129,7 +129,7 @@ def unmarked(page: Path) -> list[int]:
 
 def blocks(page: Path) -> list[Block]:
     """The marked tables of `page`. Raises VerifyError where a marker is misspelt, unclosed or without its opening."""
-    found: list[Block] = []
+    closed: list[Block] = []
     inside: Block | None = None
     for at, line in enumerate(page.read_text(encoding="utf-8").split("\n"), start=1):
         where = f"{page}, line {at}"
@@ -144,7 +144,7 @@ def blocks(page: Path) -> list[Block]:
         elif marker["end"]:
             if inside is None or marker["spec"]:
                 raise VerifyError(f"{where}: {line} closes no table, or names one")
-            found.append(inside)
+            closed.append(inside)
             inside = None
         elif inside:
             raise VerifyError(f"{page}, line {inside.line}: the table is not closed before the next one, line {at}")
@@ -152,7 +152,7 @@ def blocks(page: Path) -> list[Block]:
             inside = Block(at, parse(marker["spec"] or "", where))
     if inside:
         raise VerifyError(f"{page}, line {inside.line}: the table is not closed: expected <!-- /pneumo table -->")
-    return found
+    return closed
 
 
 def parse(text: str, where: str) -> Spec:
@@ -239,18 +239,18 @@ def _header(column: str) -> str:
     return f"{header} [95 %]" if column.endswith(":ci") else header
 
 
-def _cell(one: Mapping[str, Any], column: str, where: str) -> str:
+def _cell(row: Mapping[str, Any], column: str, where: str) -> str:
     name = _name(column)
-    value: Any = one
+    value: Any = row
     for key in name.split("."):
         if not isinstance(value, Mapping) or key not in value:
-            if one["model"] == BASELINE:
+            if row["model"] == BASELINE:
                 return "-"
-            raise VerifyError(f"{where}: {one['model'].strip('*')} has no {name} for a column of the table")
+            raise VerifyError(f"{where}: {row['model'].strip('*')} has no {name} for a column of the table")
         value = value[key]
     if column.endswith(":ci"):
-        return markdown.with_interval(value, one.get("ci95", {}).get(name))
-    return _written(name, value, one)
+        return markdown.with_interval(value, row.get("ci95", {}).get(name))
+    return _written(name, value, row)
 
 
 def _mean(some: Sequence[Mapping[str, Any]], column: str, where: str) -> str:
@@ -268,9 +268,9 @@ def _mean(some: Sequence[Mapping[str, Any]], column: str, where: str) -> str:
     return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
 
 
-def _written(name: str, value: Any, one: Mapping[str, Any]) -> str:
+def _written(name: str, value: Any, row: Mapping[str, Any]) -> str:
     if name == "weights":
-        return markdown.weights(one)
+        return markdown.weights(row)
     if isinstance(value, str) or value is None:
         return value or "-"
     if isinstance(value, list):

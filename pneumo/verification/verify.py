@@ -47,9 +47,9 @@ def verify(folders: Sequence[Path], pages: Sequence[Path], top: Path, *, others:
         verify_record(record.read_record(folder), tally)
     known = [tables.named(folder, top) for folder in folders]
     for page in pages:
-        found, cells = tables.check(page, top, known, others=others)
+        n_tables, cells = tables.check(page, top, known, others=others)
         tally.files += 1
-        tally.recomputed += Counter({"tables": found, "cells": cells})
+        tally.recomputed += Counter({"tables": n_tables, "cells": cells})
         tally.taken[f"{page}: table rows with figures outside of markers"] += len(tables.unmarked(page))
     return tally
 
@@ -138,13 +138,13 @@ def _verify_scores(read: Record, name: str, tally: Tally) -> None:
     _require(model, ("threshold", "temperature"))
     if name in read.basis.ensembles:
         _require(model, ("members",))
-        rests_on = [read.models[one].validation_path for one in read.basis.model]
+        rests_on = [read.models[member].validation_path for member in read.basis.model]
         same(model.metrics["members"], _selected(read, name), model.metrics_path, rests_on, "members")
     policy = _policy(read, model)
-    found = decision.decide(model.validation, model.stress_logits, policy)[1]
+    decided = decision.decide(model.validation, model.stress_logits, policy)[1]
     temperature = model.metrics["temperature"]
-    unit = 1.5 * 10.0 ** (math.floor(math.log10(found["temperature"])) - 5)
-    same(temperature, found["temperature"], model.metrics_path, [model.validation_path], "temperature", unit)
+    unit = 1.5 * 10.0 ** (math.floor(math.log10(decided["temperature"])) - 5)
+    same(temperature, decided["temperature"], model.metrics_path, [model.validation_path], "temperature", unit)
     for part in ("validation", "test"):
         raw = getattr(model, part)
         if "members" in model.metrics:
@@ -152,10 +152,10 @@ def _verify_scores(read: Record, name: str, tally: Tally) -> None:
         same_file(_path(model, part), decision.calibrated(raw, temperature), [*_members_paths(read, name, part)])
         tally.recomputed["scores"] += len(raw)
     if model.stress_logits is not None:
-        right = _mean_stress_logits(read, name) if "members" in model.metrics else model.stress_logits
-        members = [one.stress_path for one in _members(read, name)] if "members" in model.metrics else []
-        same_file(model.stress_path, right, members, stress.write)
-        tally.recomputed["scores"] += len(right) * len(NAMES)
+        expected = _mean_stress_logits(read, name) if "members" in model.metrics else model.stress_logits
+        members = [member.stress_path for member in _members(read, name)] if "members" in model.metrics else []
+        same_file(model.stress_path, expected, members, stress.write)
+        tally.recomputed["scores"] += len(expected) * len(NAMES)
     # Of the scores under the committed temperature, which may differ from the one found here by a last digit.
     threshold = decision.find_threshold(model.validation, model.stress_logits, temperature, policy)
     rests_on = [model.validation_path if policy.scores == "plain" else model.stress_path]
@@ -181,33 +181,33 @@ def _selection_scores(read: Record, name: str) -> pd.DataFrame:
 
 
 def _mean_stress_logits(read: Record, name: str) -> pd.DataFrame:
-    members = {one.name: one for one in _members(read, name)}
+    members = {member.name: member for member in _members(read, name)}
     tables_of = {}
-    for one in members.values():
-        if one.stress_logits is None:
-            raise VerifyError(f"{one.stress_path} is missing, and {read.models[name].stress_path} is the mean of it")
-        tables_of[one.name] = one.stress_logits
-    return stress.mean_logit(tables_of, {key: one.metrics["temperature"] for key, one in members.items()})
+    for member in members.values():
+        if member.stress_logits is None:
+            raise VerifyError(f"{member.stress_path} is missing, and {read.models[name].stress_path} is the mean of it")
+        tables_of[member.name] = member.stress_logits
+    return stress.mean_logit(tables_of, {key: member.metrics["temperature"] for key, member in members.items()})
 
 
 def _mean_logit(read: Record, name: str, part: str) -> pd.DataFrame:
     members = _members(read, name)
-    raw = {one.name: getattr(one, part) for one in members}
-    return scores.mean_logit(raw, {one.name: one.metrics["temperature"] for one in members})
+    raw = {member.name: getattr(member, part) for member in members}
+    return scores.mean_logit(raw, {member.name: member.metrics["temperature"] for member in members})
 
 
 def _members_paths(read: Record, name: str, part: str) -> list[Path]:
-    return [_path(one, part) for one in _members(read, name)] if "members" in read.models[name].metrics else []
+    return [_path(member, part) for member in _members(read, name)] if "members" in read.models[name].metrics else []
 
 
 def _members(read: Record, name: str) -> list[Model]:
     path, names = read.models[name].metrics_path, read.models[name].metrics["members"]
-    unknown = [one for one in names if one not in read.models]
+    unknown = [member for member in names if member not in read.models]
     if unknown or len(names) < 2:
         raise VerifyError(f"{path}: members are {names}; expected two or more of {', '.join(read.models)}")
-    for one in names:
-        _require(read.models[one], ("temperature", "parameters", "flops", "weights", "input_size"))
-    return [read.models[one] for one in names]
+    for member in names:
+        _require(read.models[member], ("temperature", "parameters", "flops", "weights", "input_size"))
+    return [read.models[member] for member in names]
 
 
 def _selected(read: Record, name: str) -> list[str]:
@@ -234,7 +234,7 @@ def _of_members(members: Sequence[Model]) -> dict[str, Any]:
 def _verify_best(read: Record, tally: Tally) -> None:
     """metrics/best.json names the model that validation chooses, and repeats its metrics."""
     candidates = {name: read.models[name] for name in read.basis.candidates}
-    chosen = choice.choose(
+    selected = choice.choose(
         {name: _selection_scores(read, name) for name in candidates},
         {name: read.model_json(name) for name in candidates},
         read.basis.select.metric,
@@ -244,10 +244,10 @@ def _verify_best(read: Record, tally: Tally) -> None:
     )["model"]
     path = read.folder / "metrics" / "best.json"
     rests_on = [model.validation_path for model in candidates.values()]
-    same(read.best.get("model", ABSENT), chosen, path, rests_on, "model")
-    right = {"model": chosen, **candidates[chosen].metrics}
-    same(read.best, right, path, [candidates[chosen].metrics_path])
-    tally.recomputed["figures"] += numbers(right)
+    same(read.best.get("model", ABSENT), selected, path, rests_on, "model")
+    expected = {"model": selected, **candidates[selected].metrics}
+    same(read.best, expected, path, [candidates[selected].metrics_path])
+    tally.recomputed["figures"] += numbers(expected)
 
 
 def _verify_data(read: Record, tally: Tally) -> None:

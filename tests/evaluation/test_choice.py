@@ -38,7 +38,7 @@ def test_the_clear_winner_is_named_and_the_others_are_worse_by_more_than_noise()
     ("prefer_cheaper", "parameters", "winner", "says"),
     [
         (False, (9, 1), "a", "a has the highest validation ROC AUC"),
-        (True, (9, 1), "b", "but b is within noise of it, and of these b"),
+        (True, (9, 1), "b", "but b is within noise of it; of these, b"),
         (True, (1, 9), "a", "none of these is cheaper than its 1 parameters"),
     ],
 )

@@ -8,7 +8,7 @@ import yaml
 from project import Project, git, review, table
 
 from pneumo.evaluation import metrics
-from pneumo.review import result
+from pneumo.review import result, snapshot
 from pneumo.scoring import scores
 
 
@@ -122,27 +122,35 @@ def test_what_changed_is_listed(project):
     project.params["model"]["resnet50"] = {"lr": 0.1}
     project.data["splits"]["train"]["images"] = 310
     (project.root / "requirements.lock").write_text("torch==2.14.0 \\\n    --hash=sha256:1\nnumpy==2.1.0\n")
-    lock = project.root / "dvc.lock"
-    content = yaml.safe_load(lock.read_text())
-    new = {"path": "pneumo/augment.py", "md5": "2" * 32}
-    content["stages"] = {
-        "train@cnn": {"cmd": "x", "deps": [new]},
-        "train@old": {"cmd": "x", "deps": [{"path": "pneumo/old.py", "md5": "1" * 32}]},
-        "audit": {"cmd": "x", "deps": [new, {"path": "data/raw", "md5": "7" * 32}]},
-    }
-    lock.write_text(yaml.safe_dump(content))
+    (project.root / "pneumo/training/augment.py").write_text("# edited\n")
+    (project.root / "pneumo/cli.py").unlink()
+    (project.root / "pneumo/training/new.py").write_text("# added\n")
     project.score("resnet50", table(1.0))
     project.commit()
     changes = review(project).changes
     assert changes.params == [("model.cnn.lr", 0.001, 0.01), ("model.resnet50", "(absent)", {"lr": 0.1})]
     assert changes.data == [("splits.train.images", 300, 310)]
-    assert changes.code == [("pneumo/augment.py", "changed", ["audit", "train"])]
+    assert changes.code == [
+        ("pneumo/training/augment.py", "changed", ["train"]),
+        ("pneumo/training/new.py", "added", ["train"]),
+        ("pneumo/cli.py", "removed", []),
+    ]
     assert changes.libraries == [("torch", "2.13.0", "2.14.0"), ("numpy", "(absent)", "2.1.0")]
 
 
-def test_stages_that_ran_with_different_code_are_a_change(project):
+def test_code_of_the_working_tree_counts_committed_or_not(project):
     lock = yaml.safe_load((project.root / "dvc.lock").read_text())
-    lock["stages"]["audit"] = {"cmd": "x", "deps": [{"path": "pneumo/augment.py", "md5": "2" * 32}]}
+    lock["stages"]["train@old"] = {"cmd": "x", "deps": [{"path": "pneumo/cli.py", "md5": "1" * 32}]}
+    lock["stages"]["audit"] = {"cmd": "x", "deps": [{"path": "pneumo/training/augment.py", "md5": "1" * 32}]}
     (project.root / "dvc.lock").write_text(yaml.safe_dump(lock))
+    (project.root / ".gitignore").write_text("__pycache__/\n")
     project.commit()
-    assert review(project).changes.code == [("pneumo/augment.py", "changed", ["audit", "train"])]
+    (project.root / "pneumo/training/augment.py").write_text("# edited\n")
+    (project.root / "pneumo/cli.py").write_text("# edited: no stage of this line-up depends on it\n")
+    (project.root / "pneumo/__pycache__").mkdir()
+    (project.root / "pneumo/__pycache__/cli.pyc").write_text("")
+    base, head = snapshot.commit(project.root, "main"), snapshot.working_tree(project.root)
+    assert result.review(base, head).changes.code == [
+        ("pneumo/training/augment.py", "changed", ["audit", "train"]),
+        ("pneumo/cli.py", "changed", []),
+    ]

@@ -25,10 +25,10 @@ def roc(folder: Path, curves: pd.DataFrame, results: Mapping[str, Mapping[str, A
     `curves`: model, fpr, tpr. `results`: name -> test metrics, in the order of the legend.
     """
     points = {
-        name: (one["fp"] / (one["fp"] + one["tn"]), one["tp"] / (one["tp"] + one["fn"]))
-        for name, one in results.items()
+        name: (result["fp"] / (result["fp"] + result["tn"]), result["tp"] / (result["tp"] + result["fn"]))
+        for name, result in results.items()
     }
-    labels = {name: f"{name}  {one['roc_auc']:.3f}" for name, one in results.items()}
+    labels = {name: f"{name}  {result['roc_auc']:.3f}" for name, result in results.items()}
     side = _corner([(x, 1 - y) for x, y in points.values()])
     bounds = {"roc": ((-0.01, 1.01), (-0.01, 1.01)), "roc_corner": (_padded(0, side), _padded(1 - side, 1))}
     for stem, (x_bounds, y_bounds) in bounds.items():
@@ -48,11 +48,11 @@ def precision_recall(
     """precision_recall.svg. `curves`: model, recall, precision, recall ascending. `band`: of `best`."""
     # Where nothing is called pneumonia there is no precision, and no point to mark.
     points = {
-        name: (one["tp"] / (one["tp"] + one["fn"]), one["tp"] / (one["tp"] + one["fp"]))
-        for name, one in results.items()
-        if one["tp"] + one["fp"]
+        name: (result["tp"] / (result["tp"] + result["fn"]), result["tp"] / (result["tp"] + result["fp"]))
+        for name, result in results.items()
+        if result["tp"] + result["fp"]
     }
-    labels = {name: f"{name}  {one['average_precision']:.3f}" for name, one in results.items()}
+    labels = {name: f"{name}  {result['average_precision']:.3f}" for name, result in results.items()}
     prevalence = (results[best]["tp"] + results[best]["fn"]) / results[best]["n"]
     with page(folder / "precision_recall.svg", height=_height(labels)) as figure:
         axes = figure.subplots()
@@ -93,20 +93,20 @@ def training(path: Path, history: pd.DataFrame, best: str) -> None:
     colours, handles = palette(history["model"]), []
     with page(path, WIDTH, 1.5 * HEIGHT) as figure:
         losses, aucs = figure.subplots(2, 1)
-        for name, one in history.groupby("model", sort=False):
+        for name, epochs in history.groupby("model", sort=False):
             style: dict[str, Any] = {
                 "color": colours[str(name)],
                 "linewidth": 2.4 if name == best else 1.3,
-                "marker": "." if len(one) == 1 else "",
+                "marker": "." if len(epochs) == 1 else "",
                 "zorder": 3 if name == best else 2,
             }
-            losses.plot(one["epoch"], one["train_loss"], linestyle="--", **{**style, "linewidth": 1.0})
-            losses.plot(one["epoch"], one["val_loss"], **style)
-            aucs.plot(one["epoch"], one["val_roc_auc"], **style)
-            aucs.plot(one["epoch"], one["val_stress_roc_auc"], linestyle=":", **{**style, "linewidth": 1.0})
+            losses.plot(epochs["epoch"], epochs["train_loss"], linestyle="--", **{**style, "linewidth": 1.0})
+            losses.plot(epochs["epoch"], epochs["val_loss"], **style)
+            aucs.plot(epochs["epoch"], epochs["val_roc_auc"], **style)
+            aucs.plot(epochs["epoch"], epochs["val_stress_roc_auc"], linestyle=":", **{**style, "linewidth": 1.0})
             label = str(name)
-            if one["val_roc_auc"].notna().any():
-                top = one.iloc[int(one["val_roc_auc"].argmax())]
+            if epochs["val_roc_auc"].notna().any():
+                top = epochs.iloc[int(epochs["val_roc_auc"].argmax())]
                 label = f"{name}  epoch {top['epoch']:.0f}"
                 for axes, column in ((losses, "val_loss"), (aucs, "val_roc_auc")):
                     axes.plot(top["epoch"], top[column], color=style["color"], markersize=8, zorder=4, **DOT)

@@ -46,15 +46,15 @@ _STYLE = {
 
 def palette(names: Iterable[str]) -> dict[str, str]:
     """The colour of each model. A name that is not in COLOURS fixes its own, unless another took it."""
-    chosen, spare = {}, list(SPARE_COLOURS)
+    colours, spare = {}, list(SPARE_COLOURS)
     for name in sorted(set(names)):
         if name not in COLOURS:
             spare = spare or list(SPARE_COLOURS)
             preferred = SPARE_COLOURS[crc32(name.encode()) % len(SPARE_COLOURS)]
             taken = preferred if preferred in spare else spare[0]
             spare.remove(taken)
-        chosen[name] = COLOURS.get(name) or taken
-    return chosen
+        colours[name] = COLOURS.get(name) or taken
+    return colours
 
 
 @contextmanager

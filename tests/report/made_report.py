@@ -1,0 +1,175 @@
+"""A made-up project that the report stage can read: scores, curves and pixels of noise, and a real audit of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from pneumo import files
+from pneumo.audit import audit
+from pneumo.data import manifest, packed
+from pneumo.evaluation import choice
+from pneumo.evaluation.evaluate import measure
+from pneumo.models import bundle
+from pneumo.models.perturbations import NAMES
+from pneumo.params import Threshold
+from pneumo.report import report, results
+from pneumo.scoring import scores, stress
+
+RESAMPLES = 200
+SETTINGS = {"prevalence": 0.1, "resamples": RESAMPLES, "seed": 0}
+IMAGES = {"train": 40, "val": 30, "test": 100}
+FIRST_PATIENT = {"train": 1000, "val": 2000, "test": 1}
+EPOCHS = 12
+SIDE = 32  # pixels of a packed image
+
+
+def make(root: Path, names: Sequence[str], *, source: str = "phantom") -> Path:
+    """The inputs of the stage for the models `names`, the last of which is the selected one."""
+    rows = _data(root)
+    _audit(root, source)
+    tables: dict[str, dict[str, pd.DataFrame]] = {"val": {}, "test": {}}
+    model_jsons = {}
+    for rank, name in enumerate(names):
+        rng = np.random.default_rng(rank)
+        for split in ("val", "test"):
+            path = root / f"scores/{split}/{name}.csv"
+            scores.write(_scored(rows[rows["split"] == split], rank, rng), path)
+            tables[split][name] = scores.read_scores(path)
+        threshold = 0.3 + 0.08 * rank
+        about = {"weights": "none", "parameters": 10 ** (rank + 2) + rank, "flops": 10**8, "input_size": 64}
+        values = measure(
+            tables["test"][name],
+            threshold,
+            validation=tables["val"][name],
+            stress_logits=_under_stress(tables["val"][name], rng),
+            temperature=1.0,
+            **SETTINGS,
+        )
+        files.write_json(root / f"metrics/{name}.json", values | about)
+        model_jsons[name] = _model_json(name, threshold, about)
+        _curves(root / f"dvclive/{name}/plots/metrics", rng)
+    best = names[-1]
+    selection = choice.choose(
+        tables["val"], model_jsons, "roc_auc", prefer_cheaper=False, resamples=RESAMPLES, seed=0, scores_kind="stress"
+    )
+    files.write_json(root / "models/best/choice.json", selection | {"model": best, "reason": f"{best} it is."})
+    files.write_json(root / "models/best/model.json", model_jsons[best])
+    _explain(root / "reports/explain", best, tables["test"][best])
+    (root / "params.yaml").write_text("select:\n  metric: roc_auc\n")
+    return root
+
+
+def write(root: Path, names: Sequence[str], out: str = "reports") -> Path:
+    """What the stage does: the report of `root` in `root`/`out`, which is returned."""
+    read = results.read_results(root, names)
+    report.write(read, root / out, root / "metrics/best.json", resamples=RESAMPLES, seed=0)
+    return root / out
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """What the stage has written there: path below `folder` -> bytes."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and "explain" not in path.parts
+    }
+
+
+def _image_names(split: str) -> list[str]:
+    """Two in five of them normal, one patient each."""
+    count, first = IMAGES[split], FIRST_PATIENT[split]
+    normal = [f"{split}/NORMAL/IM-{first + i:04}-0001.jpeg" for i in range(2 * count // 5)]
+    germs = ("bacteria", "virus")
+    rest = [f"{split}/PNEUMONIA/person{first + i}_{germs[i % 2]}_1.jpeg" for i in range(count - len(normal))]
+    return normal + rest
+
+
+def _data(root: Path) -> pd.DataFrame:
+    """data/raw, of which only the sizes matter, and data/processed, of noise."""
+    names = sorted(name for split in IMAGES for name in _image_names(split))
+    rows = pd.DataFrame([vars(manifest.identify(name)) for name in names])
+    rows["split"] = rows["source_split"]
+    rng = np.random.default_rng(0)
+    rows["width"], rows["height"] = rng.integers(900, 1400, len(rows)), rng.integers(700, 1000, len(rows))
+    rows["sha256"] = rows["image"]
+    for name in names:
+        path = root / "data/raw" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(rng.integers(100, 200)))
+    (root / "data/processed").mkdir(parents=True)
+    manifest.write(rows, root / "data/processed/manifest.csv")
+    pd.DataFrame(columns=list(manifest.REJECTED_COLUMNS)).to_csv(root / "data/processed/rejected.csv", index=False)
+    with packed.Writer(root / "data/processed/images.npy", SIDE) as writer:
+        for _ in names:
+            writer.append(rng.integers(0, 255, (SIDE, SIDE), dtype=np.uint8))
+    return rows
+
+
+def _audit(root: Path, source: str) -> None:
+    policy = Threshold(scores="plain", policy="youden", value=None)
+    data = root / "data"
+    audited = audit.audit(
+        data / "raw", data / "processed", data / "audit", source=source, subset=None, threshold=policy, **SETTINGS
+    )
+    scores.write(audited.test_scores, root / "scores/shortcut/test.csv")
+    files.write_json(root / "metrics/shortcut.json", audited.shortcut)
+    files.write_json(root / "metrics/data.json", audited.summary)
+
+
+def _scored(rows: pd.DataFrame, rank: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Scores of a model that is better the higher its `rank`."""
+    label = rows["label"].to_numpy()
+    logit = rng.normal(0, 1.6, len(rows)) + np.where(label == 1, 1.6 + 0.5 * rank, -1.6)
+    scored = scores.table(rows, logit)
+    scored["score"] = scores.six_digits(1 / (1 + np.exp(-scored["logit"])))
+    return scored
+
+
+def _under_stress(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Logits under each perturbation: noisier ones."""
+    noise = rng.normal(0, 0.5, (len(table), len(NAMES)))
+    return stress.table(table, table["logit"].to_numpy()[:, None] + noise)
+
+
+def _model_json(name: str, threshold: float, about: dict[str, Any]) -> dict[str, Any]:
+    return dict.fromkeys(bundle.TRAINING_KEYS) | about | {
+        "name": name,
+        "kind": "backbone",
+        "architecture": f"{name}.a1_in1k",
+        "temperature": 1.0,
+        "sha256": {"manifest": "m" * 64, "weights": "w" * 64, "starting_weights": ""},
+        "versions": {"torch": "2.13.0"},
+        "threshold": threshold,
+        "threshold_policy": {"policy": "youden", "value": None},
+        "views": {"flip": False, "zooms": [1.0]},
+    }  # fmt: skip
+
+
+def _curves(folder: Path, rng: np.random.Generator) -> None:
+    step = np.arange(EPOCHS)
+    values = {
+        "train/loss": 0.7 * np.exp(-step / 4) + rng.normal(0, 0.01, EPOCHS) + 0.03,
+        "val/loss": 0.6 * np.exp(-step / 3) + rng.normal(0, 0.02, EPOCHS) + 0.15 + 0.01 * step,
+        "val/roc_auc": 1 - 0.35 * np.exp(-step / 3) - rng.uniform(0.01, 0.05, EPOCHS),
+        "val/stress_loss": 0.6 * np.exp(-step / 3) + 0.25,
+        "val/stress_roc_auc": 0.93 - 0.35 * np.exp(-step / 3),
+    }
+    for name, value in values.items():
+        path = folder / f"{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame({"step": step, path.stem: value}).to_csv(path, sep="\t", index=False)
+
+
+def _explain(folder: Path, name: str, table: pd.DataFrame) -> None:
+    first = table.iloc[0]
+    case = {"image": first["image"], "kind": "true_negative", "label": 0, "subtype": "normal"}
+    case |= {"patient": first["patient"], "score": float(first["score"])}
+    case |= {"file": "true_negative-1.png", "correlation": None}
+    content = {"model": name, "layers": {name: {"layer": "body.18", "side": 4}}, "cases": [case]}
+    files.write_json(folder / "explain.json", content | {"mean_correlation": None, "defined_correlations": 0})
+    Image.new("RGB", (96, 32), "grey").save(folder / "true_negative-1.png")
+    Image.new("L", (64, 64), 90).save(folder / "samples.png")
