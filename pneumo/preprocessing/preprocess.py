@@ -8,12 +8,15 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
+from rich.console import Console
+from rich.progress import track
 
 from pneumo.data import manifest, packed
 from pneumo.data.manifest import Identity
 from pneumo.errors import ImageRejected, SourceError, TooManyRejected
 from pneumo.preprocessing import copies, counts, images, splits
+
+FEW = 1_000  # files: starting more processes takes longer than reading so few in this one
 
 
 def preprocess(
@@ -27,7 +30,7 @@ def preprocess(
     subset: int | None = None,
     allow: Collection[str] = (),
     exclude: Collection[str] = (),
-    jobs: int = -1,
+    jobs: int | None = None,
 ) -> dict[str, Any]:
     """Fill `out` with images.npy, rejected.csv and, once all else has succeeded, manifest.csv; return the counts.
 
@@ -47,6 +50,7 @@ def preprocess(
     out.mkdir(parents=True, exist_ok=True)
     for name in ("images.npy", "rejected.csv", "manifest.csv"):
         (out / name).unlink(missing_ok=True)  # a failure must not leave an old manifest beside new pixels
+    jobs = jobs or (1 if len(todo) < FEW else -1)
     rows, unreadable = _pack(raw, todo, out / "images.npy", image_size, jobs)
     _refuse_many(unreadable, len(todo), max_rejected)
     table = pd.DataFrame(rows)
@@ -81,20 +85,21 @@ def _pack(
     rows: list[dict[str, Any]] = []
     unreadable: list[tuple[str, str]] = []
     with packed.Writer(path, size) as writer:
-        for one, result in zip(todo, _decode(raw, todo, size, jobs), strict=True):
+        for identity, result in zip(todo, _decode(raw, todo, size, jobs), strict=True):
             if isinstance(result, str):
-                unreadable.append((one.image, result))
+                unreadable.append((identity.image, result))
                 continue
             writer.append(result.pixels)
-            rows.append(vars(one) | {"width": result.width, "height": result.height, "sha256": result.sha256})
+            rows.append(vars(identity) | {"width": result.width, "height": result.height, "sha256": result.sha256})
     return rows, unreadable
 
 
 def _decode(raw: Path, todo: Sequence[Identity], size: int, jobs: int) -> Iterator[images.Radiograph | str]:
-    """Decode on all cores, in order, holding no more than what the cores are at work on."""
+    """Decode in `jobs` processes, in order, holding no more than what they are at work on."""
     parallel = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=16, pre_dispatch="4*n_jobs")
-    results = parallel(joblib.delayed(_read)(raw / one.image, size) for one in todo)
-    return iter(tqdm(results, total=len(todo), unit="image", disable=None))
+    results = parallel(joblib.delayed(_read)(raw / identity.image, size) for identity in todo)
+    console = Console(stderr=True)
+    return iter(track(results, "images", len(todo), console=console, disable=not console.is_terminal))
 
 
 def _read(path: Path, size: int) -> images.Radiograph | str:

@@ -1,14 +1,20 @@
-"""Numbers and tables as people read them, in Markdown and in HTML alike."""
+"""Numbers, words and tables as people read them, in Markdown and in HTML alike."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 WEIGHTS = {"none": "from scratch", "imagenet": "ImageNet"}
+CLASSES = ("normal", "pneumonia")  # by label
+SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
 
 def number(value: float | None, digits: int = 3) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.0f} %"
 
 
 def interval(bounds: Sequence[float | None] | None, digits: int = 3) -> str:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
-from tqdm import tqdm
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
@@ -134,13 +135,13 @@ def _ask_rest(
 
 
 def _append(response: requests.Response, part: Path, size: int | None) -> None:
-    with (
-        part.open("ab") as file,
-        tqdm(total=size, initial=file.tell(), unit="B", unit_scale=True, mininterval=1, disable=None) as progress,
-    ):
+    console = Console(stderr=True)
+    columns = BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with part.open("ab") as file, Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("download", total=size, completed=file.tell())
         for chunk in response.iter_content(_CHUNK_BYTES):
             file.write(chunk)
-            progress.update(len(chunk))
+            progress.update(task, advance=len(chunk))
 
 
 def _kept(part: Path, whole: requests.Response, size: int | None) -> int:
