@@ -17,7 +17,7 @@ SMALL = [
     "train.epochs=1",
     "train.batch_size=8",
     "model.cnn.input_size=32",
-    "model.inceptionv3.input_size=75",
+    "model.cnn10.input_size=32",
 ]
 
 
@@ -45,10 +45,11 @@ def clone_to(folder: Path) -> Path:
     return folder
 
 
-def experiment(clone: Path, *overrides: str) -> str:
+def experiment(clone: Path, *overrides: str, target: str | None = None) -> str:
     named = " ".join(one for one in overrides if not one.startswith("~"))
     settings = [one for one in SMALL if not one.startswith("model.") or one.split(".")[1] in named]
-    return run(clone, "dvc", "exp", "run", *(f"-S{one}" for one in (*overrides, *settings))).stdout
+    targets = [target] if target else []
+    return run(clone, "dvc", "exp", "run", *targets, *(f"-S{one}" for one in (*overrides, *settings))).stdout
 
 
 def ran(output: str) -> list[str]:

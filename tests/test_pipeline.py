@@ -1,6 +1,7 @@
 """The whole pipeline in temporary clones, with the committed graph and smaller numbers."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -8,69 +9,67 @@ import pytest
 import yaml
 from clones import ROOT, clone_to, experiment, ran, run
 
+from pneumo import params
+from pneumo.errors import PneumoError
+from pneumo.verification import gate
+
 
 @pytest.fixture(scope="module")
-def clones(tmp_path_factory):
-    """Two clones, each of which has computed the same small experiment for itself."""
-    pair = [clone_to(tmp_path_factory.mktemp(name) / "pneumo") for name in ("first", "second")]
-    return pair, [experiment(clone, "model=cnn") for clone in pair]
+def ran_once(tmp_path_factory):
+    """A clone that has run a small experiment with all stages, and what DVC printed."""
+    clone = clone_to(tmp_path_factory.mktemp("first") / "pneumo")
+    output = experiment(clone, "model=cnn")
+    run(clone, "git", "add", "-A")
+    run(clone, "git", "commit", "-qm", "cnn")
+    return clone, output
 
 
-CHAIN = ["download", "preprocess", "audit", "train@cnn", "validate@cnn", "calibrate@cnn", "evaluate@cnn"]
+CHAIN = ["download", "preprocess", "audit", "train@cnn", "predict@cnn", "calibrate@cnn", "evaluate@cnn"]
 LAST = ["select_best", "explain", "report"]
 
 
 @pytest.mark.slow
-def test_two_clones_compute_the_same_lock(clones):
-    (first, second), outputs = clones
-    for output in outputs:
-        assert sorted(ran(output)) == sorted(CHAIN + LAST)
-    assert (first / "dvc.lock").read_text() == (second / "dvc.lock").read_text()
-    for name in (
-        "metrics/cnn.json",
-        "metrics/best.json",
-        "metrics/data.json",
-        "scores/val/cnn.csv",
-        "scores/test/cnn.csv",
-    ):
-        assert (first / name).read_bytes() == (second / name).read_bytes()
-    status = run(first, "dvc", "status").stdout
-    assert "up to date" in status, status
+def test_all_stages_run_once(ran_once):
+    clone, output = ran_once
+    assert sorted(ran(output)) == sorted(CHAIN + LAST)
+    assert ran(run(clone, "dvc", "repro").stdout) == []
 
 
 @pytest.mark.slow
-def test_a_second_run_runs_no_stage(clones):
-    (first, _), _ = clones
-    assert ran(run(first, "dvc", "repro").stdout) == []
+def test_another_clone_computes_the_same_bytes(ran_once, tmp_path):
+    """From drawing to raw outputs; what follows is arithmetic on tables."""
+    (first, _), second = ran_once, clone_to(tmp_path / "pneumo")
+    experiment(second, "model=cnn", target="predict@cnn")
+    locks = [yaml.safe_load((clone / "dvc.lock").read_text())["stages"] for clone in (first, second)]
+    for stage in ("download", "preprocess", "train@cnn", "predict@cnn"):
+        assert locks[0][stage] == locks[1][stage], stage
 
 
 @pytest.mark.slow
-def test_another_backbone_runs_only_its_own_stages_and_metrics_diff_compares(clones):
-    (first, _), _ = clones
-    run(first, "git", "add", "-A")
-    run(first, "git", "commit", "-qm", "cnn")
-    before = (first / "metrics/cnn.json").read_bytes()
-    output = experiment(first, "model=inceptionv3")
-    assert ran(output) == [f"{stage}@inceptionv3" for stage in ("train", "validate", "calibrate", "evaluate")] + LAST
-    assert list(yaml.safe_load((first / "params.yaml").read_text())["model"]) == ["inceptionv3"]
-    assert json.loads((first / "metrics/best.json").read_text())["model"] == "inceptionv3"
-    difference = json.loads(run(first, "dvc", "metrics", "diff", "--json").stdout)
-    assert difference["metrics/best.json"]["model"] == {"old": "cnn", "new": "inceptionv3"}
-    assert "report.md" in run(first, "ls", "reports").stdout
-    (roc,) = json.loads(run(first, "dvc", "plots", "diff", "HEAD", "--json").stdout)["data"]["ROC, test images"]
+def test_another_backbone_runs_only_its_own_stages_and_metrics_diff_compares(ran_once):
+    clone, _ = ran_once
+    before = (clone / "metrics/cnn.json").read_bytes()
+    output = experiment(clone, "model=cnn10")
+    assert ran(output) == [f"{stage}@cnn10" for stage in ("train", "predict", "calibrate", "evaluate")] + LAST
+    assert list(yaml.safe_load((clone / "params.yaml").read_text())["model"]) == ["cnn10"]
+    assert json.loads((clone / "metrics/best.json").read_text())["model"] == "cnn10"
+    difference = json.loads(run(clone, "dvc", "metrics", "diff", "--json").stdout)
+    assert difference["metrics/best.json"]["model"] == {"old": "cnn", "new": "cnn10"}
+    (roc,) = json.loads(run(clone, "dvc", "plots", "diff", "HEAD", "--json").stdout)["data"]["ROC, test images"]
     assert roc["revisions"] == ["workspace", "HEAD"]
     points = roc["content"] if isinstance(roc["content"], str) else json.dumps(roc["content"])
-    assert all(f'"model": "{name}"' in points for name in ("cnn", "inceptionv3")), "one picture of both"
-    back = experiment(first, "model=cnn")
-    assert set(ran(back)) <= set(LAST), "the lock keeps what was trained before"
-    assert (first / "metrics/cnn.json").read_bytes() == before
+    assert all(f'"model": "{name}"' in points for name in ("cnn", "cnn10")), "one picture of both"
+    run(clone, "make", "-o", ".venv/.complete", "restore")
+    assert (clone / "metrics/cnn.json").read_bytes() == before
+    assert not (clone / "metrics/cnn10.json").exists()
+    assert "metrics/cnn10.json" in run(clone, "git", "stash", "show", "--include-untracked", "--name-only").stdout
+    assert list(clone.glob(".trash/*/models/trained/cnn10/model.safetensors")), "nothing is deleted"
+    assert "up to date" in run(clone, "dvc", "status").stdout
 
 
 @pytest.mark.slow
-def test_a_threshold_policy_trains_nothing_and_an_ensemble_leaves_its_members_alone(clones):
-    (_, second), _ = clones
-    run(second, "git", "add", "-A")
-    run(second, "git", "commit", "-qm", "cnn")
+def test_a_threshold_policy_trains_nothing_and_an_ensemble_leaves_its_members_alone(ran_once):
+    second, _ = ran_once
     policy = ("threshold.policy=sensitivity", "threshold.value=0.9")
     output = experiment(second, "model=cnn", *policy)
     assert set(ran(output)) == {"audit", "calibrate@cnn", "evaluate@cnn", *LAST}
@@ -89,22 +88,32 @@ def test_a_threshold_policy_trains_nothing_and_an_ensemble_leaves_its_members_al
     ("override", "says"),
     [
         ("model=vgg61", "Could not find 'model/vgg61'"),
-        ("data=elsewhere", "Could not find 'data/elsewhere'"),
-        ("train.epochs=-1", "train.epochs is -1; expected greater than or equal to 0"),
-        ("train.epochs=0", "model.cnn.epochs is 0, which leaves the linear probe alone, and there is none"),
-        ("train.epoch=3", "Could not override 'train.epoch'"),
         ("+train.epoch=3", "train.epoch is not a parameter; expected one of accelerator, batch_size"),
-        ("data=archive", "data.path is null; data.source=archive needs it: -S data.path="),
     ],
 )
-def test_a_bad_choice_stops_before_any_work(clones, override, says):
-    (_, second), _ = clones
-    run(second, "git", "checkout", "-q", ".")
-    done = run(second, "dvc", "exp", "run", "-f", "-S", override, check=False)
+def test_a_bad_choice_stops_before_any_work(ran_once, override, says):
+    clone, _ = ran_once
+    run(clone, "git", "checkout", "-q", ".")
+    done = run(clone, "dvc", "exp", "run", "-f", "-S", override, check=False)
     assert done.returncode != 0
     assert says in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert len(ran(done.stdout)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("data=elsewhere", "Could not find 'data/elsewhere'"),
+        ("train.epochs=-1", "train.epochs is -1; expected greater than or equal to 0"),
+        ("train.epochs=0", "model.cnn.epochs is 0, which leaves the linear probe alone, and there is none"),
+        ("train.epoch=3", "Could not override 'train.epoch'"),
+        ("data=archive", "data.path is null; data.source=archive needs it: -S data.path="),
+    ],
+)
+def test_a_bad_value_is_refused_by_composition_or_by_its_check(root, override, says):
+    with pytest.raises(PneumoError, match=re.escape(says)):
+        params.check(gate.compose(root, override), "params.yaml")
 
 
 def test_the_wrong_python_says_so_in_one_line(tmp_path):
