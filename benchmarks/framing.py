@@ -3,9 +3,9 @@
     python -m benchmarks.framing frame RAW OUT      # RAW as in data/raw; OUT: the same images, cut, for data=archive
     python -m benchmarks.framing score RAW MODEL    # MODEL: a network trained on OUT, with data/processed of that run
 
-No network finds the chest: for each film that box is taken whose content correlates best with the mean chest, the mean
-of 1,200 films outside the test part that were aligned with each other in the same way, which needs no labels.
-`score` perturbs the validation films of RAW before they are cut, as they would come from another hospital.
+No network looks for the chest: of each film, the box is taken whose content correlates best with the mean chest. That
+is the mean of 1,200 films outside the test set, aligned with each other in the same way; no labels are needed.
+`score` perturbs the validation films of RAW before they are cut, as if they came from another hospital.
 """
 
 import argparse
@@ -35,7 +35,7 @@ MEAN_SIDE, ALIGNED, ROUNDS = 0.78, 1200, 6
 COARSE, FINE = (0.12, 0.06, 0.03), (0.12, 0.12, 0.06, 0.06, 0.03, 0.03)  # steps of the search
 
 
-def read(raw: Path, names: list[str]) -> Tensor:
+def read_films(raw: Path, names: list[str]) -> Tensor:
     """uint8 [N, FILM, FILM]."""
     films = []
     for name in names:
@@ -55,12 +55,12 @@ def fields(films: Tensor) -> Tensor:
     return grey / (around(grey * grey).sqrt() + 0.03)
 
 
-def faces(found: Tensor, boxes: Tensor) -> Tensor:
+def faces(grey: Tensor, boxes: Tensor) -> Tensor:
     """What the boxes [N, 4] hold, with mean 0 and length 1: [N, FACE * FACE]."""
     zero = torch.zeros(len(boxes))
     theta = torch.stack([boxes[:, 0], zero, boxes[:, 2], zero, boxes[:, 1], boxes[:, 3]], dim=1).view(-1, 2, 3)
     grid = F.affine_grid(theta, [len(boxes), 1, FACE, FACE], align_corners=False)
-    flat = F.grid_sample(found, grid, padding_mode="border", align_corners=False).flatten(1)
+    flat = F.grid_sample(grey, grid, padding_mode="border", align_corners=False).flatten(1)
     return F.normalize(flat - flat.mean(dim=1, keepdim=True), dim=1)
 
 
@@ -69,28 +69,28 @@ def inside(boxes: Tensor) -> Tensor:
     return torch.cat([sides, boxes[:, 2:].clamp(min=sides - 1, max=1 - sides)], dim=1)
 
 
-def search(found: Tensor, chest: Tensor, steps: tuple[float, ...]) -> Tensor:
+def search(grey: Tensor, chest: Tensor, steps: tuple[float, ...]) -> Tensor:
     """Boxes [N, 4]: from START on, at each step the best of all neighbours."""
-    best = torch.tensor([START]).repeat(len(found), 1)
-    score = faces(found, best) @ chest
+    best = torch.tensor([START]).repeat(len(grey), 1)
+    score = faces(grey, best) @ chest
     for step in steps:
         base = best.clone()
-        for way in itertools.product((-1, 0, 1), repeat=4):
-            tried = inside(base + step * torch.tensor(way))
-            value = faces(found, tried) @ chest
+        for move in itertools.product((-1, 0, 1), repeat=4):
+            tried = inside(base + step * torch.tensor(move))
+            value = faces(grey, tried) @ chest
             better = value > score + 1e-6
             best[better], score = tried[better], torch.where(better, value, score)
     return best
 
 
-def mean_chest(found: Tensor) -> Tensor:
-    boxes = torch.tensor([START]).repeat(len(found), 1)
+def mean_chest(grey: Tensor) -> Tensor:
+    boxes = torch.tensor([START]).repeat(len(grey), 1)
     for _ in range(ROUNDS):
-        chest = F.normalize(faces(found, boxes).mean(dim=0), dim=0)
-        boxes = search(found, chest, COARSE)
+        chest = F.normalize(faces(grey, boxes).mean(dim=0), dim=0)
+        boxes = search(grey, chest, COARSE)
         middle = boxes.mean(dim=0)  # the mean box stays what it is, or all would shrink together
         boxes = inside(torch.cat([boxes[:, :2] * MEAN_SIDE / middle[:2], boxes[:, 2:] - middle[2:]], dim=1))
-    return F.normalize(faces(found, boxes).mean(dim=0), dim=0)
+    return F.normalize(faces(grey, boxes).mean(dim=0), dim=0)
 
 
 def cut(films: Tensor, chest: Tensor, size: int) -> NDArray[np.uint8]:
@@ -106,26 +106,26 @@ def cut(films: Tensor, chest: Tensor, size: int) -> NDArray[np.uint8]:
 
 def chest_of(raw: Path) -> Tensor:
     names = [name for name in received(raw) if not name.startswith("test/")]
-    chosen = np.random.default_rng(0).choice(len(names), min(ALIGNED, len(names)), replace=False)
-    return mean_chest(fields(read(raw, [names[at] for at in sorted(chosen)]).float() / 255))
+    sampled = np.random.default_rng(0).choice(len(names), min(ALIGNED, len(names)), replace=False)
+    return mean_chest(fields(read_films(raw, [names[at] for at in sorted(sampled)]).float() / 255))
 
 
 def frame(raw: Path, out: Path) -> None:
     chest, names = chest_of(raw), received(raw)
     for start in range(0, len(names), 256):
-        some = names[start : start + 256]
-        for name, picture in zip(some, cut(read(raw, some).float() / 255, chest, OUT_SIZE), strict=True):
+        block = names[start : start + 256]
+        for name, picture in zip(block, cut(read_films(raw, block).float() / 255, chest, OUT_SIZE), strict=True):
             path = out / name
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(picture).save(path, "JPEG", quality=98)
 
 
 @torch.inference_mode()
-def score(raw: Path, model: Path, store: Path = Path("data/processed")) -> None:
+def score(raw: Path, model: Path, processed: Path = Path("data/processed")) -> None:
     chest, model_json = chest_of(raw), bundle.training_json(model)
     network = inference.load(model, model_json)
-    rows = manifest.read_manifest(store / "manifest.csv").query("split == 'val'")
-    films, labels = read(raw, list(rows["image"])), rows["label"].to_numpy()
+    rows = manifest.read_manifest(processed / "manifest.csv").query("split == 'val'")
+    films, labels = read_films(raw, list(rows["image"])), rows["label"].to_numpy()
 
     def logits(seen: Tensor) -> NDArray[np.float32]:
         pixels = torch.from_numpy(cut(seen, chest, model_json["image_size"]))

@@ -13,7 +13,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from pneumo.params import Review
-from pneumo.review.candidate import Model, measured
+from pneumo.review.candidate import Candidate, measured
 from pneumo.review.comparison import TESTS, compare, judge
 
 PAIRS, RESAMPLES = 500, 2000
@@ -22,7 +22,7 @@ NOISE = {"equal": (0.9, 0.9), "better": (1.05, 0.75)}  # of base and head, in lo
 OUTCOMES = ("better", "worse", "within noise")
 
 
-def pair(seed: int, noise: tuple[float, float], patients: int = 430) -> tuple[Model, Model]:
+def pair(seed: int, noise: tuple[float, float], patients: int = 430) -> tuple[Candidate, Candidate]:
     """Two models on the same patients of one to six images. What is hard about a patient is hard for both; what is
     particular to a model is shared by the images of a patient, too.
     """
@@ -44,19 +44,19 @@ def pair(seed: int, noise: tuple[float, float], patients: int = 430) -> tuple[Mo
         logit = shared + rng.normal(0, spread, patients)[of] + rng.normal(0, spread / 2, len(of))
         test = rows.assign(score=1 / (1 + np.exp(-logit)))
         metrics = {key: value for key, value in measured(test, 0.5).items() if value is not None}
-        models.append(Model(name, metrics, 0.5, test.iloc[:0], test))
+        models.append(Candidate(name, metrics, 0.5, test.iloc[:0], test))
     return models[0], models[1]
 
 
-def verdicts(base: Model, head: Model, resamples: int, seed: int) -> dict[str, str]:
+def verdicts(base: Candidate, head: Candidate, resamples: int, seed: int) -> dict[str, str]:
     """metric -> what the review would say if that metric decided."""
     found = compare(base, head, RULES, resamples=resamples, seed=seed, other_contents=False)
     return {row.metric: judge(row, RULES) for row in found.rows if row.metric in TESTS}
 
 
-def over_images(model: Model) -> Model:
+def over_images(model: Candidate) -> Candidate:
     """As if every image were a patient of its own."""
-    return replace(model, test=model.test.assign(patient=model.test["image"]))
+    return replace(model, test_scores=model.test_scores.assign(patient=model.test_scores["image"]))
 
 
 def rates(kind: str, patients: int, *, pairs: int, resamples: int, images: bool = False) -> pd.DataFrame:

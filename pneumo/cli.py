@@ -1,13 +1,14 @@
-"""The `pneumo` command. What a subcommand needs is imported when it is called, so that --help is quick."""
+"""The `pneumo` command. What a subcommand needs is imported only when it runs, so that --help is quick."""
 
 import argparse
 import io
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pneumo import __version__
 from pneumo.errors import PneumoError, ReviewError
@@ -16,7 +17,7 @@ TOP = Path()
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run `words`, by default the command line's. 0: all is well. 1: an error was shown. Bad usage exits with 2.
+    """Run `words`, by default those of the command line. Returns 0, or 1 after an error. Bad usage exits with 2.
 
     `pneumo review` has exit codes of its own, which its --help lists.
     """
@@ -28,7 +29,7 @@ def main(words: Sequence[str] | None = None) -> int:
         code = arguments.run(arguments) or 0
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+    except BrokenPipeError:  # the reader, `head` perhaps, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return arguments.failed
     except PneumoError as error:
@@ -37,7 +38,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def review(arguments: argparse.Namespace) -> int:
-    """Print what differs between two commits and whether it is real; the exit code is the verdict's."""
+    """Print what differs between two commits and whether it is real. Returns the exit code of the verdict."""
     from pneumo.review import dvc_diff, page, snapshot
     from pneumo.review.result import EXIT, review
 
@@ -47,18 +48,19 @@ def review(arguments: argparse.Namespace) -> int:
     else:
         base = snapshot.commit(TOP, arguments.base)
     head = snapshot.commit(TOP, arguments.head) if arguments.head else snapshot.working_tree(TOP)
-    if not any("params.yaml" in one.files for one in (base, head)):
+    if not any(side.has("params.yaml") for side in (base, head)):
         raise ReviewError("neither commit has a params.yaml here: run from the project's top folder")
     running = dvc_diff.start(TOP, base, head, "md" if arguments.format == "markdown" else "json")
     try:
         result = review(base, head)
         render = page.markdown if arguments.format == "markdown" else page.as_json
-        text = render(result, {one.command: one.output() for one in running})
+        text = render(result, {diff.command: diff.output() for diff in running})
     except Exception as error:
         if isinstance(error, PneumoError):
             raise
-        traceback.print_exc()  # not the exit status of Python, 1, which would say "worse"
-        raise ReviewError("this is a defect of pneumo: please report it with the lines above") from None
+        traceback.print_exc()
+        # Python's own exit status, 1, would mean "worse".
+        raise ReviewError("this is a bug in pneumo: please report it with the lines above") from None
     finally:
         dvc_diff.stop(running)
     print(text, end="")
@@ -66,7 +68,7 @@ def review(arguments: argparse.Namespace) -> int:
 
 
 def gate(arguments: argparse.Namespace) -> None:
-    """Print what holds of the committed results, or stop at the first thing that does not."""
+    """Print each check that the committed results pass; the first that fails is an error."""
     from pneumo.verification.gate import gate
 
     for line in gate(TOP):
@@ -74,7 +76,7 @@ def gate(arguments: argparse.Namespace) -> None:
 
 
 def verify(arguments: argparse.Namespace) -> None:
-    """Recompute the figures of the given folders, or of all, and print what was and what could not be recomputed."""
+    """Recompute the figures of the given folders, or of all, and print how many could be recomputed."""
     from pneumo.verification import tables
     from pneumo.verification.verify import verify
 
@@ -82,16 +84,16 @@ def verify(arguments: argparse.Namespace) -> None:
     tally = verify(folders, tables.pages(TOP), TOP, others=bool(arguments.folders))
     done = tally.recomputed
     print(f"{', '.join(map(str, folders))}: {tally.files} files verified")
-    print(f"recomputed and the same: {done['scores']:,} scores, {done['figures']:,} figures of metrics/, ", end="")
+    print(f"recomputed and identical: {done['scores']:,} scores, {done['figures']:,} figures in metrics/, ", end="")
     print(f"{done['cells']:,} cells of {done['tables']} tables")
-    taken = {what: count for what, count in tally.taken.items() if count}
-    print(f"not recomputable from scores, taken as they are: {sum(taken.values()) or 'nothing'}")
-    for what, count in taken.items():
-        print(f"  {count:>4}  {what}")
+    unverified = {kind: count for kind, count in tally.unverified.items() if count}
+    print(f"cannot be recomputed from scores: {sum(unverified.values()) or 'nothing'}")
+    for kind, count in unverified.items():
+        print(f"  {count:>4}  {kind}")
 
 
 def tables(arguments: argparse.Namespace) -> None:
-    """Rewrite the marked tables of all pages."""
+    """Rewrite the marked tables of all pages, and print how many each has."""
     from pneumo.verification import tables
 
     for page in tables.pages(TOP):
@@ -100,74 +102,90 @@ def tables(arguments: argparse.Namespace) -> None:
 
 
 def _records() -> list[Path]:
-    """The project itself and the kept results."""
+    """The project itself and the folders of results/."""
     results = sorted(path for path in (TOP / "results").glob("[!.]*") if path.is_dir())
     return [TOP, *(path for path in results if (path / "scores").is_dir() or (path / "metrics").is_dir())]
 
 
 def _folder(text: str) -> Path:
     if not Path(text).is_dir():
-        raise argparse.ArgumentTypeError(f"there is no folder {text}")
+        raise argparse.ArgumentTypeError(f"no such folder: {text}")
     return Path(text)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="pneumo", description="What the results of this project rest on, and whether two commits differ."
+        prog="pneumo", description="Check the committed results of this project, and compare two commits."
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    summary = "say whether the difference between two commits is real"
-    command = commands.add_parser(
-        "review",
-        help=summary,
-        description=f"{summary.capitalize()}: a verdict on the chosen model and on every model that both have, paired "
-        "intervals and tests over patients, what changed, and the cases whose decision flipped. Commits are read with "
-        "git alone: no checkout, no remote. The rules are those of `review` in the params.yaml of BASE, if it has any.",
-        epilog="Exit status: 0 better or within noise, 1 worse, 3 not comparable, each of the chosen model; 2 bad "
-        "usage, or no review could be made, and the error says why.",
+    _add_review(commands)
+    _add(
+        commands,
+        gate,
+        "check that the committed results are from this code and these parameters",
+        "params.yaml is what conf/ composes to, `dvc repro --allow-missing --dry` has nothing to run, metrics/ follow "
+        "from scores/, and code, parameters and results are committed. Needs no data.",
+        "0 all checks pass, 1 one fails and the error says which, 2 bad usage.",
     )
-    command.add_argument("base", metavar="BASE", help="a commit, branch or tag")
-    command.add_argument("head", metavar="HEAD", nargs="?", help="a commit, branch or tag; by default the working tree")
-    command.add_argument(
-        "--merge-base", action="store_true", help="compare with the commit where HEAD left BASE, not BASE"
-    )
-    command.add_argument("--format", choices=("markdown", "json"), default="markdown", help="default: %(default)s")
-    command.set_defaults(run=review, failed=2)
-
-    summary = "check that the committed results are those of this code and these parameters"
-    commands.add_parser(
-        "gate",
-        help=summary,
-        description=f"{summary.capitalize()}: params.yaml is what conf/ composes to, `dvc repro --allow-missing --dry` "
-        "has nothing to run, metrics/ follow from scores/, and code, parameters and results are committed. No data are "
-        "needed.",
-        epilog="Exit status: 0 all of it holds, 1 the first that does not is shown, 2 bad usage.",
-    ).set_defaults(run=gate, failed=1)
-
-    summary = "recompute every committed figure from the committed scores"
-    command = commands.add_parser(
-        "verify",
-        help=summary,
-        description=f"{summary.capitalize()}: metrics/*.json, scores/*/*.csv and the marked tables of README.md, docs/ "
-        "and results/README.md. Nothing is trained, no image is read. Figures in prose are not verified.",
-        epilog="Exit status: 0 all figures are the same, 1 the first that differs is shown, 2 bad usage.",
+    command = _add(
+        commands,
+        verify,
+        "recompute every committed figure from the committed scores",
+        "metrics/*.json, scores/*/*.csv and the marked tables of README.md, docs/ and results/README.md. Trains "
+        "nothing and reads no images. Numbers in prose are not verified.",
+        "0 all figures agree, 1 one differs and the error says which, 2 bad usage.",
     )
     command.add_argument(
         "folders",
         nargs="*",
         type=_folder,
         metavar="FOLDER",
-        help="with params.yaml, metrics/ and scores/; by default the project itself and every folder of results/",
+        help="has params.yaml, metrics/ and scores/ (default: the project itself and every folder of results/)",
     )
-    command.set_defaults(run=verify, failed=1)
-
-    summary = "rewrite the marked tables of README.md, docs/ and results/README.md from metrics/ and scores/"
-    commands.add_parser("tables", help=summary, description=f"{summary.capitalize()}.").set_defaults(
-        run=tables, failed=1
+    _add(
+        commands,
+        tables,
+        "rewrite the marked tables of README.md, docs/ and results/README.md",
+        "from metrics/ and scores/, each between its markers. Nothing else on the pages changes.",
+        "0 all tables are written, 1 a marker is wrong or a record cannot be read, 2 bad usage.",
     )
     return parser
+
+
+def _add_review(commands: Any) -> None:
+    command = _add(
+        commands,
+        review,
+        "say whether the difference between two commits is real",
+        "a verdict on the selected model and on every model that both have, with paired intervals and tests over "
+        "patients, what changed, and the cases whose decision flipped. Reads commits with git "
+        "alone: no checkout, no remote. The rules are in section `review` of params.yaml; those of BASE apply if it "
+        "has any.",
+        "for the selected model 0 better or within noise, 1 worse, 3 not comparable; 2 bad usage, or no review was "
+        "possible and the error says why.",
+        failed=2,
+    )
+    command.add_argument("base", metavar="BASE", help="a commit, branch or tag")
+    command.add_argument("head", metavar="HEAD", nargs="?", help="a commit, branch or tag (default: the working tree)")
+    command.add_argument(
+        "--merge-base",
+        action="store_true",
+        help="compare with the commit where HEAD branched off from BASE, not with BASE itself",
+    )
+    command.add_argument("--format", choices=("markdown", "json"), default="markdown", help="default: %(default)s")
+
+
+def _add(
+    commands: Any, run: Callable[..., int | None], summary: str, details: str, status: str, failed: int = 1
+) -> argparse.ArgumentParser:
+    """The command named like `run`. `status`: what its exit codes mean; `failed`: the one after an error."""
+    description = f"{summary[0].upper()}{summary[1:]}: {details}"
+    command: argparse.ArgumentParser = commands.add_parser(
+        run.__name__, help=summary, description=description, epilog=f"Exit status: {status}"
+    )
+    command.set_defaults(run=run, failed=failed)
+    return command
 
 
 if __name__ == "__main__":

@@ -45,6 +45,10 @@ class BundleError(PneumoError):
     """A model's folder is incomplete or does not match its model.json."""
 
 
+class RecordError(PneumoError):
+    """A file of a record (params.yaml, metrics/, scores/, a lock) is missing or broken, or contradicts another."""
+
+
 class VerifyError(PneumoError):
     """A committed figure is not what the committed scores give, or cannot be recomputed from them."""
 

@@ -29,6 +29,21 @@ Rate = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 RESERVED = ("best", "data", "shortcut")  # metrics/ has files of these names
 Folder = Annotated[str, Field(pattern="^(train|val|test)/(NORMAL|PNEUMONIA)$")]
+SOURCES = {  # data.source, a module of pneumo/sources -> the keys of `data` that it cannot do without
+    "phantom": ("phantom",),
+    "archive": ("path",),
+    "kaggle": ("dataset", "version"),
+}
+
+
+def _known_source(source: str) -> str:
+    if source not in SOURCES:
+        *others, last = map(repr, SOURCES)
+        raise ValueError(f"expected {', '.join(others)} or {last}")
+    return source
+
+
+SourceName = Annotated[str, AfterValidator(_known_source)]
 
 
 def _named_weights(weights: str) -> str:
@@ -47,7 +62,7 @@ class Section(BaseModel):
 
 
 class Phantom(Section):
-    """Images to draw: `images[part][subtype]` is a count, `size` the nominal height in pixels."""
+    """Images to draw: `images[split][subtype]` is a count, `size` the nominal height in pixels."""
 
     seed: Count
     size: Annotated[int, Field(strict=True, ge=64, le=1024)]
@@ -57,7 +72,7 @@ class Phantom(Section):
 class Source(Section):
     """Where the images come from. Each source reads its own keys; the others are null."""
 
-    source: Literal["phantom", "archive", "kaggle"]
+    source: SourceName
     path: str | None
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
     dataset: Annotated[str, Field(pattern="^[^/]+/[^/]+$")] | None
@@ -67,8 +82,7 @@ class Source(Section):
 
     @model_validator(mode="after")
     def _source_has_its_keys(self) -> "Source":
-        needs = {"phantom": ("phantom",), "archive": ("path",), "kaggle": ("dataset", "version")}
-        for key in needs[self.source]:
+        for key in SOURCES[self.source]:
             if getattr(self, key) is None:
                 raise ValueError(f"data.{key} is null; data.source={self.source} needs it: -S data.{key}=…")
         return self
@@ -81,7 +95,7 @@ class Subset(Section):
 
 
 class Origin(Subset):
-    source: Literal["phantom", "archive", "kaggle"]
+    source: SourceName
 
 
 class Data(Source, Origin):

@@ -15,26 +15,24 @@ from pneumo.scoring import scores
 
 PATIENTS = 120
 RESAMPLES = 200
-
-
 SETTINGS = ("user.name=a", "user.email=a@b.example", "commit.gpgsign=false", "init.defaultBranch=main")
 
 
 def git(root: Path, *words: str) -> str:
-    settings = [word for one in SETTINGS for word in ("-c", one)]
+    settings = [word for setting in SETTINGS for word in ("-c", setting)]
     done = subprocess.run(["git", *settings, *words], cwd=root, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
-def table(noise: float, part: str = "test", seed: int = 0) -> pd.DataFrame:
-    """Scores of a model that errs more with more `noise`; the images of a part are always the same."""
-    rng = np.random.default_rng(7 if part == "test" else 8)
-    of = np.repeat(np.arange(PATIENTS), rng.choice([1, 2], PATIENTS))
-    label = of % 2
-    logit = 3.0 * label - 1.5 + noise * np.random.default_rng(seed).normal(0, 1, len(of))
+def table(noise: float, split: str = "test", seed: int = 0) -> pd.DataFrame:
+    """Scores of a model that errs more with more `noise`; the images of a split are always the same."""
+    rng = np.random.default_rng(7 if split == "test" else 8)
+    patient = np.repeat(np.arange(PATIENTS), rng.choice([1, 2], PATIENTS))
+    label = patient % 2
+    logit = 3.0 * label - 1.5 + noise * np.random.default_rng(seed).normal(0, 1, len(patient))
     rows = {
-        "image": [f"{part}/{'PNEUMONIA' if one else 'NORMAL'}/{place:03}.jpeg" for place, one in enumerate(label)],
-        "patient": [f"{part}-{one}" for one in of],
+        "image": [f"{split}/{('NORMAL', 'PNEUMONIA')[y]}/{place:03}.jpeg" for place, y in enumerate(label)],
+        "patient": [f"{split}-{number}" for number in patient],
         "label": label,
         "subtype": np.where(label == 1, "bacterial", "normal"),
         "logit": scores.six_digits(logit),
@@ -81,26 +79,33 @@ class Project:
         (root / "requirements.lock").write_text("torch==2.13.0 \\\n    --hash=sha256:1\n    # via timm\n")
         for place, (name, noise) in enumerate(models.items()):
             self.score(name, table(noise, seed=seed + place))
-        self.choose(best)
+        self.select(best)
 
-    def score(self, name: str, test: pd.DataFrame, validation: pd.DataFrame | None = None) -> None:
+    def score(self, name: str, test: pd.DataFrame, val: pd.DataFrame | None = None) -> None:
         """Write the scores of a model and the metrics that follow from them."""
         scores.write(test, self.root / f"scores/test/{name}.csv")
-        scores.write(table(1.0, "val") if validation is None else validation, self.root / f"scores/val/{name}.csv")
+        scores.write(table(1.0, "val") if val is None else val, self.root / f"scores/val/{name}.csv")
         self.write(f"metrics/{name}.json", figures(test))
 
-    def choose(self, name: str) -> None:
+    def select(self, name: str) -> None:
         self.write("metrics/best.json", {"model": name, **json.loads((self.root / f"metrics/{name}.json").read_text())})
 
     def write(self, path: str, content: Any) -> None:
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
         (self.root / path).write_text(json.dumps(content, indent=2) + "\n")
 
-    def commit(self, says: str = "results") -> str:
-        self.write("metrics/data.json", self.data)
+    def write_params(self) -> None:
         (self.root / "params.yaml").write_text(yaml.safe_dump(self.params))
+
+    def commit(self, message: str = "results") -> str:
+        self.write("metrics/data.json", self.data)
+        self.write_params()
+        return self.commit_all(message)
+
+    def commit_all(self, message: str = "results") -> str:
+        """Commit the files as they are."""
         git(self.root, "add", "-A")
-        git(self.root, "commit", "-qm", says, "--allow-empty")
+        git(self.root, "commit", "-qm", message, "--allow-empty")
         return git(self.root, "rev-parse", "HEAD")
 
 

@@ -17,8 +17,11 @@ from pneumo.evaluation.evaluate import measure
 from pneumo.models import bundle
 from pneumo.models.perturbations import NAMES
 from pneumo.params import Threshold
+from pneumo.preprocessing import counts
+from pneumo.record.record import Model
+from pneumo.record.tree import Folder
 from pneumo.scoring import scores, stress
-from pneumo.verification import record, tables, verify
+from pneumo.verification import tables, verify
 from stages import calibrate, select_best
 from stages import ensemble as ensemble_stage
 
@@ -53,20 +56,35 @@ def make(
     params["threshold"]["scores"] = params["select"]["scores"] = selection_scores
     root.mkdir(parents=True, exist_ok=True)
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    raw = {name: {"val": outputs("train", 70, noise), "test": outputs("test", n, 1.5 * noise)}
-           for name, noise in {**BACKBONES, "shortcut": 4.0}.items()}  # fmt: skip
+    logits = {name: {"val": outputs("train", 70, noise), "test": outputs("test", n, 1.5 * noise)}
+              for name, noise in {**BACKBONES, "shortcut": 4.0}.items()}  # fmt: skip
+    model_jsons = _models(root, params, logits)
+    for name, model_json in model_jsons.items():
+        _evaluate(root, name, model_json, logits[name]["test"], params)
+    selected = json.loads((root / "models/best/choice.json").read_text())["model"]
+    best = json.loads((root / f"metrics/{selected}.json").read_text())
+    files.write_json(root / "metrics/best.json", {"model": selected, **best})
+    scored = {split: counts.of_split(logits["cnn"][split]) for split in ("val", "test")}
+    data = {"source": source, "rejected": 0, "splits": {"train": {"images": 300, "patients": 150}, **scored}}
+    files.write_json(root / "metrics/data.json", data)
+    shutil.rmtree(root / "models")
+    shutil.rmtree(root / "outputs")
+    (root / "README.md").write_text(PAGE)
+    tables.write(root / "README.md", root)
+    return root
+
+
+def _models(root: Path, params: dict[str, Any], logits: dict[str, dict[str, pd.DataFrame]]) -> dict[str, Any]:
+    """Calibrate backbones, ensemble and baseline, and select the best; model.json of each. Adds the ensemble's test
+    logits to `logits`.
+    """
     for name in BACKBONES:
-        folder = root / "models/trained" / name
-        model_json = dict.fromkeys(bundle.TRAINING_KEYS) | {
-            "name": name,
-            "kind": "backbone",
-            "weights": "none",
-            "labels": ["n", "p"],
-        }
-        model_json |= {"input_size": params["model"][name]["input_size"], "parameters": 1000 + len(name), "flops": 5}
-        files.write_json(folder / "training.json", model_json | {"sha256": {"weights": name, "manifest": ""}})
-        scores.write(raw[name]["val"], root / f"outputs/val/{name}.csv")
-        stress.write(perturbed(raw[name]["val"]), root / f"outputs/stress/{name}.csv")
+        about = {"name": name, "kind": "backbone", "weights": "none", "labels": ["n", "p"]}
+        about |= {"input_size": params["model"][name]["input_size"], "parameters": 1000 + len(name), "flops": 5}
+        about |= {"sha256": {"weights": name, "manifest": ""}}
+        files.write_json(root / f"models/trained/{name}/training.json", dict.fromkeys(bundle.TRAINING_KEYS) | about)
+        scores.write(logits[name]["val"], root / f"outputs/val/{name}.csv")
+        stress.write(under_stress(logits[name]["val"]), root / f"outputs/stress/{name}.csv")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         for name in BACKBONES:
@@ -76,46 +94,36 @@ def make(
     model_jsons = {name: bundle.model_json(root / "models/trained" / name) for name in BACKBONES}
     model_jsons["ensemble"] = bundle.model_json(root / "models/ensembles/ensemble")
     members = model_jsons["ensemble"]["members"]
-    raw["ensemble"] = {
-        "test": scores.mean_logit(
-            {name: raw[name]["test"] for name in members}, {name: model_jsons[name]["temperature"] for name in members}
-        )
-    }
+    mean = scores.mean_logit(
+        {name: logits[name]["test"] for name in members}, {name: model_jsons[name]["temperature"] for name in members}
+    )
+    logits["ensemble"] = {"test": mean}
     plain = Threshold(**params["threshold"] | {"scores": "plain"})
-    scored, model_jsons["shortcut"] = decision.decide(raw["shortcut"]["val"], None, plain)
-    scores.write(scored, root / "scores/shortcut/val.csv")
-    for name, model_json in model_jsons.items():
-        path = record.score_path(root, "test", name)
-        scores.write(decision.calibrated(raw[name]["test"], model_json["temperature"]), path)
-        values = measure(
-            scores.read_scores(path),
-            model_json["threshold"],
-            validation=scores.read_scores(record.score_path(root, "val", name)),
-            stress_logits=None if name == "shortcut" else stress.read_stress(record.score_path(root, "stress", name)),
-            temperature=model_json["temperature"],
-            prevalence=params["evaluate"]["prevalence"],
-            **params["bootstrap"],
-        )
-        values |= {
-            key: model_json[key] for key in ("weights", "parameters", "flops", "input_size") if key in model_json
-        }
-        values |= {"members": list(model_json["members"])} if "members" in model_json else {}
-        files.write_json(root / f"metrics/{name}.json", values)
-    chosen = json.loads((root / "models/best/choice.json").read_text())["model"]
-    best = json.loads((root / f"metrics/{chosen}.json").read_text())
-    files.write_json(root / "metrics/best.json", {"model": chosen, **best})
-    parts = {split: verify.counts(raw["cnn"][split]) for split in ("val", "test")}
-    data = {"source": source, "rejected": 0, "splits": {"train": {"images": 300, "patients": 150}, **parts}}
-    files.write_json(root / "metrics/data.json", data)
-    shutil.rmtree(root / "models")
-    shutil.rmtree(root / "outputs")
-    (root / "README.md").write_text(PAGE)
-    tables.write(root / "README.md", root)
-    return root
+    val_scores, model_jsons["shortcut"] = decision.decide(logits["shortcut"]["val"], None, plain)
+    scores.write(val_scores, root / "scores/shortcut/val.csv")
+    return model_jsons
 
 
-def perturbed(table: pd.DataFrame) -> pd.DataFrame:
-    """Outputs under perturbations: noisier ones."""
+def _evaluate(root: Path, name: str, model_json: dict[str, Any], logits: pd.DataFrame, params: dict[str, Any]) -> None:
+    """Write test scores and metrics of a calibrated model."""
+    model = Model(Folder(root), name)
+    scores.write(decision.calibrated(logits, model_json["temperature"]), root / model.path("test"))
+    values = measure(
+        model.test_scores,
+        model_json["threshold"],
+        validation=model.val_scores,
+        stress_logits=model.stress_logits,
+        temperature=model_json["temperature"],
+        prevalence=params["evaluate"]["prevalence"],
+        **params["bootstrap"],
+    )
+    values |= {key: model_json[key] for key in ("weights", "parameters", "flops", "input_size") if key in model_json}
+    values |= {"members": list(model_json["members"])} if "members" in model_json else {}
+    files.write_json(root / model.path("metrics"), values)
+
+
+def under_stress(table: pd.DataFrame) -> pd.DataFrame:
+    """Logits under stress: noisier ones."""
     noise = np.random.default_rng(3).normal(0, 0.5, (len(table), len(NAMES)))
     return stress.table(table, table["logit"].to_numpy()[:, None] + noise)
 
@@ -146,9 +154,9 @@ def put(file: str, key: str, value: Any) -> Callable[[Path], None]:
         text = path.read_text()
         content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
         place = content
-        *outer, last = (int(part) if part.isdigit() else part for part in key.split("."))
-        for part in outer:
-            place = place[part]
+        *outer, last = (int(word) if word.isdigit() else word for word in key.split("."))
+        for word in outer:
+            place = place[word]
         place[last] = value(place[last]) if callable(value) else value
         path.write_text(json.dumps(content) if path.suffix == ".json" else yaml.safe_dump(content))
 
@@ -160,8 +168,8 @@ def drop(file: str, key: str) -> Callable[[Path], None]:
         content = json.loads((root / file).read_text())
         *outer, last = key.split(".")
         place = content
-        for part in outer:
-            place = place[part]
+        for word in outer:
+            place = place[word]
         del place[last]
         (root / file).write_text(json.dumps(content))
 
@@ -183,11 +191,11 @@ def text(file: str, change: Callable[[str], str]) -> Callable[[Path], None]:
     return lambda root: (root / file).write_text(change((root / file).read_text())) and None
 
 
-def everywhere(part: str, line: int, column: str, value: str) -> Callable[[Path], None]:
+def everywhere(split: str, line: int, column: str, value: str) -> Callable[[Path], None]:
     """The same cell in the scores of all models."""
 
     def spoil(root: Path) -> None:
-        for path in [*(root / "scores" / part).iterdir(), root / f"scores/shortcut/{part}.csv"]:
+        for path in [*(root / "scores" / split).iterdir(), root / f"scores/shortcut/{split}.csv"]:
             cell(str(path.relative_to(root)), line, column, value)(root)
 
     return spoil

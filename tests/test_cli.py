@@ -11,7 +11,7 @@ from records import first_cell, make, more, put, text
 
 from pneumo import cli
 
-PAGE = "# All\n<!-- pneumo table: results/kept -->\n<!-- /pneumo table -->\n"
+PAGE = "# All\n<!-- pneumo table: results/past -->\n<!-- /pneumo table -->\n"
 
 
 def pneumo(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -28,10 +28,12 @@ def pneumo(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with its own record and one in results/. Tests read it only, or put it back."""
     root = make(tmp_path_factory.mktemp("project"))
-    make(root / "results/kept")
+    make(root / "results/past")
     (root / "results/README.md").write_text(PAGE)
-    (root / "results/kept/README.md").unlink()
+    (root / "results/past/README.md").unlink()
     (root / "results/notes").mkdir()
+    (root / "docs").mkdir()
+    (root / "docs/numbers.md").write_text(PAGE)
     return root
 
 
@@ -47,34 +49,38 @@ def test_help_is_there_without_importing_what_computes(tmp_path: Path) -> None:
     assert done.stdout.strip() == "light", done
     for words in (["--help"], *([name, "--help"] for name in ("review", "gate", "verify", "tables"))):
         assert pneumo(tmp_path, *words).returncode == 0
-    said = pneumo(tmp_path, "--help").stdout
-    assert all(word in said for word in ("review", "gate", "verify", "tables"))
+    shown = pneumo(tmp_path, "--help").stdout
+    assert all(word in shown for word in ("review", "gate", "verify", "tables"))
 
 
 def test_tables_are_written_and_then_everything_is_verified(project: Path) -> None:
     written = pneumo(project, "tables")
     assert (written.returncode, written.stderr) == (0, "")
-    assert written.stdout.splitlines() == ["README.md: 2 tables", "results/README.md: 1 tables"]
+    assert written.stdout.splitlines() == [
+        "README.md: 2 tables",
+        "docs/numbers.md: 1 tables",
+        "results/README.md: 1 tables",
+    ]
     done = pneumo(project, "verify")
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     first, second, third, *rest = done.stdout.splitlines()
-    assert first == "., results/kept: 44 files verified"
-    assert second.startswith("recomputed and the same: 10,000 scores, ")
-    assert second.endswith("cells of 3 tables")
-    assert third == "not recomputable from scores, taken as they are: 18"
+    assert first == "., results/past: 45 files verified"
+    assert second.startswith("recomputed and identical: 10,000 scores, ")
+    assert second.endswith("cells of 4 tables")
+    assert third == "cannot be recomputed from scores: 18"
     assert [line.split()[0] for line in rest] == ["6", "6", "6"]
 
 
 def test_the_first_difference_is_one_error_without_a_traceback(project: Path) -> None:
-    path = project / "results/kept/metrics/cnn.json"
+    path = project / "results/past/metrics/cnn.json"
     good = path.read_text()
-    put("results/kept/metrics/cnn.json", "f1", more(0.01))(project)
+    put("results/past/metrics/cnn.json", "f1", more(0.01))(project)
     done = pneumo(project, "verify")
     path.write_text(good)
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr.startswith("error: results/kept/metrics/cnn.json: f1 is ")
-    assert "rests on results/kept/scores/test/cnn.csv" in done.stderr
+    assert done.stderr.startswith("error: results/past/metrics/cnn.json: f1 is ")
+    assert "rests on results/past/scores/test/cnn.csv" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -85,8 +91,8 @@ def test_with_folders_only_their_tables_are_verified(
     assert cli.main(["tables"]) == 0
     good = (project / "README.md").read_text()
     text("README.md", first_cell)(project)
-    assert cli.main(["verify", "results/kept/"]) == 0
-    assert cli.main(["verify", str(project / "results/kept")]) == 0
+    assert cli.main(["verify", "results/past/"]) == 0
+    assert cli.main(["verify", str(project / "results/past")]) == 0
     assert cli.main(["verify", "."]) == 1
     assert "error: README.md, line " in capsys.readouterr().err
     (project / "README.md").write_text(good)
@@ -96,10 +102,10 @@ def test_a_folder_of_results_without_scores_is_no_reason_to_pass(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(project)
-    (project / "results/kept/scores").rename(project / "elsewhere")
+    (project / "results/past/scores").rename(project / "elsewhere")
     assert cli.main(["verify"]) == 1
-    (project / "elsewhere").rename(project / "results/kept/scores")
-    assert "error: results/kept/scores/val/cnn.csv is missing" in capsys.readouterr().err
+    (project / "elsewhere").rename(project / "results/past/scores")
+    assert "error: results/past/scores/val/cnn.csv is missing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,10 @@ MAY_IMPORT = {
     "training": {"data", "models"},
     "audit": {"data", "preprocessing", "scoring", "evaluation"},
     "explain": {"data", "models", "scoring"},
-    "report": {"data", "models", "scoring", "evaluation"},
-    "verification": {"params", "models", "scoring", "evaluation", "report"},
-    "review": {"params", "scoring", "evaluation", "report", "verification"},
+    "record": {"scoring"},
+    "report": {"data", "models", "scoring", "evaluation", "record"},
+    "verification": {"params", "preprocessing", "models", "scoring", "evaluation", "record", "report"},
+    "review": {"params", "scoring", "evaluation", "record", "report", "verification"},
     "cli": {"__init__", "verification", "review"},
 }
 

@@ -8,6 +8,7 @@ import yaml
 from pneumo import params
 from pneumo.errors import ParamsError
 from pneumo.verification import gate
+from stages import train
 
 BACKBONES = sorted(path.stem for path in Path(__file__).parent.parent.glob("conf/model/*.yaml") if path.stem != "all")
 
@@ -106,10 +107,24 @@ def test_all_bad_parameters_are_listed_at_once(root):
 
 
 def test_an_unknown_backbone_names_the_known_ones(root):
-    with pytest.raises(ParamsError, match="no backbone 'vgg61'; it has cnn, vgg16, vgg19, inceptionv3, resnet50"):
-        params.check(composed(root), "conf").backbone("vgg61")
+    with pytest.raises(ParamsError, match=r"no model\.vgg61; it has cnn, vgg16, vgg19, inceptionv3, resnet50"):
+        params.load(train.Params, "vgg61", root / "params.yaml")
+
+
+def test_a_stage_is_given_the_parameters_that_it_declares_and_no_others(root):
+    config = params.load(train.Params, "cnn", root / "params.yaml")
+    assert {*type(config).model_fields} == {"augment", "model", "runtime", "train"}
+    assert not hasattr(config.train, "recipe"), "hashed into training.json, it would change without DVC noticing"
+    assert not hasattr(config.model, "lrs")
+    assert params.declared(train.Params)[1] == "model.${key}.architecture"
+
+
+def test_checked_parameters_are_what_the_file_says(root):
+    """So params.py is no dependency of a stage: DVC tracks the very values that a stage is given."""
+    raw = yaml.safe_load((root / "params.yaml").read_text())
+    assert params.check(raw, "params.yaml").model_dump(mode="json") == raw
 
 
 def test_a_missing_file_says_where_to_stand(tmp_path):
     with pytest.raises(ParamsError, match="top folder"):
-        params.load(tmp_path / "params.yaml")
+        params.read(tmp_path / "params.yaml")

@@ -1,1 +1,1 @@
-"""Defects of the data themselves, found before any model is trained: copies, leaks, shortcuts, shift, wrong labels."""
+"""Defects of the data, found before any model is trained: copies, leaks, shortcuts, shift, wrong labels."""

@@ -46,10 +46,10 @@ def audit(
     resamples: int,
     seed: int,
 ) -> Audit:
-    """Check `processed`, made from `raw`, and write what is found into `out` as CSV tables, each with a header.
+    """Check `processed`, made from `raw`, and write the findings to `out` as CSV tables, each with a header.
 
     source, subset: as in data; threshold: the policy of that section; prevalence, resamples, seed: for the intervals of
-    the shortcut baseline's metrics. Changes nothing and refuses nothing: that is preprocess's to do.
+    the shortcut baseline's metrics. It changes and refuses nothing: preprocess does that.
     """
     table = manifest.read_manifest(processed / "manifest.csv")
     pixels = packed.read_split(processed, "train").images
@@ -87,7 +87,7 @@ def audit(
     summary = {
         "source": source,
         **counts.received(table, rejected, subset),
-        **counts.parts(table),
+        **counts.usable(table),
         "exact_duplicates": copies.summary(tables["copies"]),
         "manifest_sha256": manifest.digest(processed / "manifest.csv"),
         "parts_sha256": {split: _digest(rows) for split, rows in table.groupby("split")},
@@ -104,7 +104,7 @@ def audit(
 
 
 def _digest(rows: pd.DataFrame) -> str:
-    """SHA-256 of the names and contents of one part's images: whoever has no pixels sees whether they are the same."""
+    """SHA-256 of the names and contents of one split's images: whether they are the same can be seen without pixels."""
     lines = [f"{row.sha256}  {row.image}\n" for row in rows.sort_values("image").itertuples()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -128,11 +128,11 @@ def _shortcut(values: Mapping[str, Any], coefficients: pd.DataFrame) -> dict[str
 
 
 def _largest(shifts: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """The feature that moved most from train to test, by class."""
+    """The feature that differs most between test and train, by class."""
     largest = {}
     for name in shift.CLASSES:
         rows = shifts[shifts["class"] == name].sort_values(
-            "smd_test_train", key=lambda shift_values: -shift_values.abs(), kind="stable"
+            "smd_test_train", key=lambda differences: -differences.abs(), kind="stable"
         )
         row = rows.iloc[0]
         measures = {key: metrics.rounded(row[key]) for key in ("smd_test_train", "smd_test_val", "smd_val_train")}

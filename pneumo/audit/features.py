@@ -12,7 +12,7 @@ SIDES = ("top", "bottom", "left", "right")
 CORNERS = ("top_left", "top_right", "bottom_left", "bottom_right")
 BORDERS = (*(f"border_{side}" for side in SIDES), *(f"corner_{corner}" for corner in CORNERS), "border_contrast")
 FEATURES = (*FILE, *EXPOSURE, *BORDERS)
-# Wide enough for a letter or a burnt-in text at the edge, and too narrow to reach the lungs of a tightly framed child.
+# Wide enough for a letter or burnt-in text at the edge, too narrow to reach the lungs of a tightly framed child.
 BORDER = 0.06  # of a side
 BLOCK = 256  # images held at once
 

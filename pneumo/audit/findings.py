@@ -1,15 +1,15 @@
-"""The numbers of the audit as sentences for people, each with a flag where somebody should look."""
+"""The audit's numbers as sentences for people, flagged where somebody should look."""
 
 from collections.abc import Mapping
 from typing import Any
 
-# ROC AUC that a classifier without the lungs must not surely exceed on test. At 0.7, of two images of different class
-# it would pick the one with pneumonia in seven of ten cases.
+# ROC AUC on test that a classifier without the lungs must not exceed with confidence. At 0.7 it picks the image with
+# pneumonia, of a pair of each class, seven times out of ten.
 SHORTCUT_AUC = 0.7
 # ROC AUC of telling test from train, and by how much it must exceed telling val from train. The phantoms, drawn alike
 # for all splits, have 0.56 at most, by chance (six seeds). With 40 normal test images its standard error is about 0.05.
 SEPARABLE_AUC, SEPARABLE_MARGIN = 0.6, 0.1
-# Share of the images whose label is suspected, above what is listed where none is wrong: 0 to 4 of 400 phantoms (five
+# Share of images with a suspected label; more than are listed where no label is wrong: 0 to 4 of 400 phantoms (five
 # seeds). Of the real images 0.7 % are listed; with 1 % of their labels swapped, 1.8 %.
 SUSPECTED = 0.01
 
@@ -26,7 +26,7 @@ def findings(summary: Mapping[str, Any]) -> list[Finding]:
         _unknown_patients(summary),
         _unreadable(summary),
         _shortcut(audit["shortcut"]),
-        *(_shift(name, counts) for name, counts in audit["shift"]["separability"].items()),
+        *(_shift(name, roc_auc) for name, roc_auc in audit["shift"]["separability"].items()),
         _suspected(audit["suspected_labels"], summary["images"]),
     ]
 
@@ -38,12 +38,12 @@ def _finding(check: str, flag: bool, finding: str) -> Finding:
 def _copies(counts: Mapping[str, int]) -> list[Finding]:
     return [
         _finding(
-            f"copies across {word}",
-            counts[f"groups_across_{word}"] > 0,
-            f"{counts[f'groups_across_{word}']} of {counts['groups']} groups of identical images are in more than one "
-            f"{one}.",
+            f"copies across {plural}",
+            counts[f"groups_across_{plural}"] > 0,
+            f"{counts[f'groups_across_{plural}']} of {counts['groups']} groups of identical images are in more than "
+            f"one {singular}.",
         )
-        for word, one in (("splits", "split"), ("classes", "class"), ("patients", "patient"))
+        for plural, singular in (("splits", "split"), ("classes", "class"), ("patients", "patient"))
     ]
 
 
@@ -52,8 +52,8 @@ def _near_duplicates(counts: Mapping[str, Any]) -> list[Finding]:
         _finding(
             f"near duplicates across {word}",
             counts[f"pairs_across_{word}"] > 0,
-            f"{counts[f'pairs_across_{word}']} of {counts['pairs']} pairs of nearly identical images "
-            f"are in two {word}.",
+            f"{counts[f'pairs_across_{word}']} of {counts['pairs']} pairs of nearly identical images are in two "
+            f"{word}.",
         )
         for word in ("splits", "classes", "patients")
     ]
@@ -89,19 +89,19 @@ def _unreadable(summary: Mapping[str, Any]) -> Finding:
     )
 
 
-def _shortcut(counts: Mapping[str, Any]) -> Finding:
-    low, high = counts["roc_auc_ci95"]
+def _shortcut(baseline: Mapping[str, Any]) -> Finding:
+    low, high = baseline["roc_auc_ci95"]
     interval = "no interval" if low is None else f"95 % interval {low:.3f} to {high:.3f}"
     return _finding(
         "shortcut",
-        counts["roc_auc"] > SHORTCUT_AUC if low is None else low > SHORTCUT_AUC,
-        f"Without looking at the lungs, ROC AUC on test is {counts['roc_auc']:.3f} ({interval}) and accuracy "
-        f"{counts['accuracy']:.3f}; the strongest features are {', '.join(counts['strongest'])}.",
+        baseline["roc_auc"] > SHORTCUT_AUC if low is None else low > SHORTCUT_AUC,
+        f"Without looking at the lungs, ROC AUC on test is {baseline['roc_auc']:.3f} ({interval}) and accuracy "
+        f"{baseline['accuracy']:.3f}; the strongest features are {', '.join(baseline['strongest'])}.",
     )
 
 
-def _shift(name: str, counts: Mapping[str, float | None]) -> Finding:
-    test, control = counts["test_train"], counts["val_train"]
+def _shift(name: str, roc_auc: Mapping[str, float | None]) -> Finding:
+    test, control = roc_auc["test_train"], roc_auc["val_train"]
     if test is None:
         return _finding(f"shift of {name}", False, f"Too few {name} patients to compare the test part with train.")
     return _finding(
@@ -116,7 +116,6 @@ def _suspected(counts: Mapping[str, Any], images: int) -> Finding:
     return _finding(
         "suspected labels",
         counts["images"] > SUSPECTED * images,
-        f"{counts['images']} of {images} labels look wrong ({counts['normal']} normal, "
-        f"{counts['pneumonia']} pneumonia; "
-        f"{counts['in_test']} in the test part): data/audit/suspected_labels.csv.",
+        f"{counts['images']} of {images} labels look wrong ({counts['normal']} normal, {counts['pneumonia']} "
+        f"pneumonia; {counts['in_test']} in the test part): data/audit/suspected_labels.csv.",
     )

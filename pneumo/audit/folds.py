@@ -1,4 +1,4 @@
-"""Cross-validation in which all images of a patient are on one side."""
+"""Cross-validation that keeps all images of a patient on one side."""
 
 import numpy as np
 import pandas as pd
@@ -10,9 +10,9 @@ Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 def by_patient(classes: NDArray[np.int_], patients: pd.Series) -> list[Fold]:
-    """Rows to fit on and rows to try on, FOLDS times or as often as the patients of the smaller class allow.
+    """Rows to fit on and rows to test on, FOLDS times or as often as the patients of the smaller class allow.
 
-    Empty where there are too few patients for both classes to be on both sides each time.
+    Empty if there are too few patients for both classes to be on both sides each time.
     """
     fewest = min((patients[classes == label].nunique() for label in (0, 1)), default=0)
     if fewest < 2:

@@ -1,7 +1,7 @@
-"""Labels that look wrong: images that a classifier which never saw their patient is sure to be of the other class.
+"""Labels that look wrong: a classifier that never saw the patient is sure that the image is of the other class.
 
-For a person to look at; nothing is removed. The classifier is a small linear one, so part of what it lists is unusual
-and rightly labelled.
+For a person to look at; nothing is removed. The classifier is small and linear, so some of the images that it lists
+are unusual and rightly labelled.
 """
 
 import numpy as np
@@ -18,12 +18,12 @@ from sklearn.preprocessing import StandardScaler
 from pneumo.audit import folds
 
 COLUMNS = ("image", "split", "label", "subtype", "patient", "probability")
-# Of the given label. With 1 % of the real labels swapped (57), 53 of the swapped were listed, the first 20 among them,
-# and 54 others of 5,799; without any swapped, 41.
+# Of the given label. With 1 % of the real labels swapped (57), 53 of these were listed, among them the first 20 of the
+# list, and 54 of the 5,799 others; with none swapped, 41.
 MAX_PROBABILITY = 0.15
-SIDE = 64  # pixels, of the squares that are looked at
+SIDE = 64  # pixels, of the squares that are compared
 CELLS, DIRECTIONS = 8, 8  # gradients are pooled over 8 x 8 cells and 8 directions
-SOFTNESS = 0.01  # keeps a cell without any structure from being blown up
+SOFTNESS = 0.01  # keeps a cell without structure from being amplified
 GREY = 0.2  # weight of a grey value against a gradient
 COMPONENTS = 150
 REGULARISATION = 0.1  # inverse strength
@@ -33,7 +33,7 @@ BLOCK = 256  # images held at once
 def suspected(manifest: pd.DataFrame, pixels: NDArray[np.uint8]) -> pd.DataFrame:
     """Images whose label is in doubt, COLUMNS, the most doubtful first. probability: of the given label, out of sample.
 
-    pixels: uint8 [N, S, S], row i of `manifest`. Empty where there are too few patients to cross-validate.
+    pixels: uint8 [N, S, S], row i of `manifest`. Empty if there are too few patients to cross-validate.
     """
     labels = manifest["label"].to_numpy()
     if not (cv := folds.by_patient(labels, manifest["patient"])):
@@ -48,13 +48,13 @@ def suspected(manifest: pd.DataFrame, pixels: NDArray[np.uint8]) -> pd.DataFrame
 
 
 def describe(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Grey values at half size and directions of gradients by cell, neither changed by exposure: [n, 1024 + 512]."""
+    """Grey values at half size and gradient directions by cell, independent of exposure: [n, 1024 + 512]."""
     return np.concatenate([_describe(pixels[at : at + BLOCK]) for at in range(0, len(pixels), BLOCK)])
 
 
 def _describe(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    resized = [Image.fromarray(one).resize((SIDE, SIDE), Image.Resampling.LANCZOS) for one in pixels]
-    x = np.array([np.asarray(one) for one in resized], dtype=np.float32)
+    resized = [Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.LANCZOS) for image in pixels]
+    x = np.array([np.asarray(image) for image in resized], dtype=np.float32)
     x = (x - x.mean(axis=(1, 2), keepdims=True)) / np.maximum(x.std(axis=(1, 2), keepdims=True), 1)
     grey = x.reshape(-1, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4))
     return np.concatenate([GREY * grey.reshape(len(x), -1), _gradients(x).reshape(len(x), -1)], axis=1)
@@ -67,8 +67,8 @@ def _gradients(x: NDArray[np.float32]) -> NDArray[np.float32]:
     angle = np.arctan2(down, right) % np.pi / np.pi * DIRECTIONS
     cells = np.empty((len(x), CELLS, CELLS, DIRECTIONS), np.float32)
     for direction in range(DIRECTIONS):
-        apart = np.abs(angle - direction)
-        share = np.maximum(0, 1 - np.minimum(apart, DIRECTIONS - apart)) * strength
+        distance = np.abs(angle - direction)
+        share = np.maximum(0, 1 - np.minimum(distance, DIRECTIONS - distance)) * strength
         cells[..., direction] = share.reshape(-1, CELLS, SIDE // CELLS, CELLS, SIDE // CELLS).mean(axis=(2, 4))
     return cells / np.sqrt(np.square(cells).sum(axis=-1, keepdims=True) + SOFTNESS)
 

@@ -1,14 +1,14 @@
-"""What would change if file names named patients in another way.
+"""What would change if file names identified patients in another way.
 
-The dataset does not say whether person7_bacteria and person7_virus are one child, nor IM-0007 and NORMAL2-IM-0007. The
-key in use keeps them apart; here is how many patients each coarser reading would put on both sides of a border.
+The dataset does not say whether person7_bacteria and person7_virus are the same child, nor IM-0007 and NORMAL2-IM-0007.
+The key in use keeps them apart; this counts the patients that a coarser key would put into two splits.
 """
 
 import re
 
 import pandas as pd
 
-READINGS = {  # what is cut off the patient's key
+READINGS = {  # what is cut from the patient's key
     "as used": (),
     "subtype dropped": (r"^(?:bacteria|virus)-",),
     "NORMAL2- dropped": (r"^NORMAL2-",),
@@ -38,5 +38,5 @@ def _counts(manifest: pd.DataFrame, patterns: tuple[str, ...]) -> dict[str, int]
     }
 
 
-def _on_both(patient: pd.Series, one: pd.Series, other: pd.Series) -> set[str]:
-    return set(patient[one]) & set(patient[other])
+def _on_both(patient: pd.Series, side: pd.Series, other_side: pd.Series) -> set[str]:
+    return set(patient[side]) & set(patient[other_side])

@@ -1,4 +1,4 @@
-"""The packed pixel store: written once, memory-mapped, fed to the network in batches of uint8."""
+"""The packed pixels: written once, memory-mapped, fed to the network in batches of uint8."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Writer:
 
 @dataclass(frozen=True)
 class Split:
-    """Some splits of the store: `rows` of the manifest, and their pixels, which stay on disk until asked for."""
+    """Rows of the manifest, all of one split, and their pixels, which stay on disk until they are asked for."""
 
     rows: pd.DataFrame
     images: Pixels  # all images, memory-mapped
@@ -64,7 +64,7 @@ class Split:
 
 
 def read_split(processed: Path, split: str) -> Split:
-    """One split of `processed`. Raises ManifestError where the pixels do not belong to the manifest."""
+    """One split of `processed`. Raises ManifestError if the pixels do not belong to the manifest."""
     rows = manifest.read_manifest(processed / "manifest.csv")
     path = processed / "images.npy"
     if not path.is_file():
@@ -72,7 +72,7 @@ def read_split(processed: Path, split: str) -> Split:
     images = np.load(path, mmap_mode="r")
     if images.dtype != np.uint8 or images.ndim != 3 or len(images) != len(rows):
         raise ManifestError(
-            f"{path} holds {images.dtype} {images.shape}, and manifest.csv {len(rows)} rows: run `dvc repro preprocess`"
+            f"{path} holds {images.dtype} {images.shape}, but manifest.csv {len(rows)} rows: run `dvc repro preprocess`"
         )
     where = np.flatnonzero(rows["split"] == split)
     return Split(rows.iloc[where].reset_index(drop=True), images, where)

@@ -1,8 +1,8 @@
-"""Intervals by drawing patients with replacement, with all their images: images of one patient are not independent.
+"""Bootstrap intervals. Patients are drawn with all their images, as images of one patient are not independent.
 
-Everything is computed for all resamples at once: a resample is a row of weights, how often each image was drawn. The
-draws depend on the seed and the patients alone, so that models are compared on the same resamples, and a model more or
-less changes no number of another.
+A resample is a row of weights: how often each image was drawn. Metrics are computed for all rows at once. The draws
+depend on the seed and the patients alone, so all models are compared on the same resamples, and adding or removing a
+model changes no number of the others.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,18 +16,18 @@ from pneumo.evaluation import calibration, metrics
 from pneumo.evaluation.drawn import Drawn, ratio
 
 Array = NDArray[np.float64]
-UNDEFINED = 0.025  # share of the resamples that may lack a metric; with more of them there is no 95 % interval
-CHUNK = 4_000_000  # weights held at once
+UNDEFINED = 0.025  # share of resamples in which a metric may be undefined; beyond it there is no 95 % interval
+CHUNK = 4_000_000  # weights in memory at once
 
 
 def patient_weights(patients: ArrayLike, *, resamples: int, seed: int) -> Iterator[Array]:
-    """How often each image is drawn, in chunks of rows [b, n] that add up to `resamples` rows."""
-    names, place = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
+    """How often each of n images is drawn: chunks [b, n], `resamples` rows in all. `patients`: of each image, [n]."""
+    names, patient_of = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
     rng = np.random.default_rng(seed)
-    rows = max(1, CHUNK // max(1, len(place)))
+    rows = max(1, CHUNK // max(1, len(patient_of)))
     for start in range(0, resamples, rows):
-        drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=min(rows, resamples - start))
-        yield drawn[:, place].astype(float)
+        by_patient = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=min(rows, resamples - start))
+        yield by_patient[:, patient_of].astype(float)
 
 
 def intervals(
@@ -35,34 +35,37 @@ def intervals(
 ) -> dict[str, list[float | None]]:
     """95 % percentile interval [low, high] of each metric, to six digits.
 
-    [null, null] where more than UNDEFINED of the resamples lack the metric, or where all of them agree, as on images
-    that a model decides without a mistake: those say nothing about the spread. For a proportion of 0 or 1 it is then
-    Wilson's interval on the number of patients instead.
+    Where all resamples agree, as for a model without a mistake, they say nothing about the spread: the interval of a
+    proportion is then Wilson's, on the number of patients, and that of any other metric [null, null]. It is [null,
+    null], too, where the metric is undefined in more than UNDEFINED of the resamples.
     """
     table = table.sort_values("image")
-    once = Drawn.of(table, threshold, temperature=temperature, prevalence=prevalence)
+    images = Drawn.of(table, threshold, temperature=temperature, prevalence=prevalence)
     chunks = [
-        replace(once, weights=weights) for weights in patient_weights(table["patient"], resamples=resamples, seed=seed)
+        replace(images, weights=weights)
+        for weights in patient_weights(table["patient"], resamples=resamples, seed=seed)
     ]
     bounds = {}
     for metric in metrics.METRICS:
         if metric.interval:
-            draws = np.concatenate([metric.of(drawn) for drawn in chunks])
-            bounds[metric.key] = _of_constant(metric, draws, once, table["patient"]) or percentiles(draws)
+            values = np.concatenate([metric.of(drawn) for drawn in chunks])
+            bounds[metric.key] = _wilson_if_constant(metric, values, images, table["patient"]) or percentiles(values)
     return bounds
 
 
-def _of_constant(metric: "metrics.Metric", draws: Array, once: Drawn, patients: pd.Series) -> list[float | None] | None:
-    """Wilson's interval where all draws of a proportion are 0, or all are 1; else None."""
-    finite = draws[np.isfinite(draws)]
-    if metric.about is None or not len(finite) or np.ptp(finite) or finite[0] not in (0, 1):
+def _wilson_if_constant(
+    metric: metrics.Metric, values: Array, images: Drawn, patients: pd.Series
+) -> list[float | None] | None:
+    """Wilson's interval of a proportion that is 0 in all resamples, or 1 in all; else None."""
+    finite = values[np.isfinite(values)]
+    if metric.denominator is None or not len(finite) or np.ptp(finite) or finite[0] not in (0, 1):
         return None
-    low, high = calibration.wilson(float(finite[0]), int(patients[metric.about(once)].nunique()))
+    low, high = calibration.wilson(float(finite[0]), int(patients[metric.denominator(images)].nunique()))
     return [round(low, 6), round(high, 6)]
 
 
 def percentiles(values: Array) -> list[float | None]:
-    """The middle 95 % of `values`; [None, None] where too many are NaN or all are the same."""
+    """The middle 95 % of `values`; [None, None] where too many are NaN or all are equal."""
     finite = values[np.isfinite(values)]
     if len(finite) < (1 - UNDEFINED) * len(values) or np.ptp(finite) == 0:
         return [None, None]
@@ -78,20 +81,20 @@ def paired(
     resamples: int,
     seed: int,
 ) -> dict[str, dict[str, Array]]:
-    """Metrics of each model under the same resamples of patients: name -> key -> [resamples]; NaN where undefined.
+    """Metrics of each model in the same resamples of patients: name -> key -> [resamples]; NaN where undefined.
 
-    keys: of metrics.METRICS that need no logits. The tables must hold the same images, as scores.same_images
-    checks.
+    keys: of metrics.METRICS; decisions and rankings, which need no logits. All tables must hold the same images:
+    scores.same_images checks that.
     """
     ordered = {name: table.sort_values("image") for name, table in tables.items()}
     first = next(iter(ordered.values()))
-    draws: dict[str, dict[str, list[Array]]] = {name: {key: [] for key in keys} for name in tables}
+    chunks: dict[str, dict[str, list[Array]]] = {name: {key: [] for key in keys} for name in tables}
     for weights in patient_weights(first["patient"], resamples=resamples, seed=seed):
         for name, table in ordered.items():
             drawn = Drawn.of(table.assign(logit=np.nan), thresholds[name], weights=weights)
             for key in keys:
-                draws[name][key].append(metrics.BY_KEY[key].of(drawn))
-    return {name: {key: np.concatenate(chunks) for key, chunks in of.items()} for name, of in draws.items()}
+                chunks[name][key].append(metrics.BY_KEY[key].of(drawn))
+    return {name: {key: np.concatenate(values) for key, values in of.items()} for name, of in chunks.items()}
 
 
 def roc_band(table: pd.DataFrame, grid: ArrayLike, *, resamples: int, seed: int) -> tuple[Array, Array]:
@@ -106,20 +109,20 @@ def precision_recall_band(table: pd.DataFrame, grid: ArrayLike, *, resamples: in
 
 def _band(table: pd.DataFrame, grid: Array, curve: str, resamples: int, seed: int) -> tuple[Array, Array]:
     table = table.sort_values("image")
-    drawn = []
+    chunks = []
     for weights in patient_weights(table["patient"], resamples=resamples, seed=seed):
         pos, neg = Drawn.of(table, 0.5, weights=weights).by_score
         tp, fp = pos.cumsum(axis=1), neg.cumsum(axis=1)
         recall, fpr = ratio(tp, tp[:, -1:]), ratio(fp, fp[:, -1:])
         rows = np.arange(len(weights))
         values = np.empty((len(weights), len(grid)))
-        for place, at in enumerate(grid):
+        for column, at in enumerate(grid):
             if curve == "roc":
                 last = (fpr <= at + 1e-12).sum(axis=1) - 1
-                values[:, place] = np.where(last >= 0, recall[rows, np.maximum(last, 0)], 0.0)
+                values[:, column] = np.where(last >= 0, recall[rows, np.maximum(last, 0)], 0.0)
             else:
-                reached = np.minimum((recall < at - 1e-12).sum(axis=1), recall.shape[1] - 1)
-                values[:, place] = ratio(tp[rows, reached], tp[rows, reached] + fp[rows, reached])
-        drawn.append(values)
-    low, high = np.nanpercentile(np.concatenate(drawn), [2.5, 97.5], axis=0)
+                first = np.minimum((recall < at - 1e-12).sum(axis=1), recall.shape[1] - 1)
+                values[:, column] = ratio(tp[rows, first], tp[rows, first] + fp[rows, first])
+        chunks.append(values)
+    low, high = np.nanpercentile(np.concatenate(chunks), [2.5, 97.5], axis=0)
     return low, high

@@ -1,4 +1,4 @@
-"""Outputs of a model on validation -> temperature, calibrated scores and the threshold of its decisions."""
+"""A model's logits on validation -> temperature, calibrated scores and decision threshold."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def calibrate_backbone(
     folder: Path, outputs: Path, scores_folder: Path, *, views: "Views", policy: "Threshold"
 ) -> dict[str, Any]:
-    """Complete the model in `folder` with temperature and threshold; returns its model.json.
+    """Write model.json, with temperature and threshold, into the trained model's `folder`; returns its content.
 
-    Reads val/NAME.csv and stress/NAME.csv below `outputs`, which `views` gave, and writes files of the same names below
-    `scores_folder`.
+    Reads the logits in val/NAME.csv and stress/NAME.csv below `outputs`, predicted with `views`, and writes the scores
+    to files of the same names below `scores_folder`.
     """
     training_json = bundle.training_json(folder)
     name = f"{training_json['name']}.csv"
@@ -35,38 +35,41 @@ def calibrate_backbone(
 
 
 def decide(
-    raw: pd.DataFrame, stress_logits: pd.DataFrame | None, policy: "Threshold"
+    val_logits: pd.DataFrame, stress_logits: pd.DataFrame | None, policy: "Threshold"
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Calibrated validation scores, and temperature, threshold and threshold_policy for model.json.
 
-    `raw`: scores.RAW_COLUMNS of the validation part. `stress_logits`: stress.COLUMNS of it, where the policy
-    asks for them. `policy`: the section threshold of params.yaml. Temperature always comes from the plain scores.
+    `val_logits`: scores.RAW_COLUMNS of validation. `stress_logits`: stress.COLUMNS of the same images; None only where
+    `policy`, the section threshold of params.yaml, uses plain scores. The temperature always comes from `val_logits`.
     """
-    temperature = float(f"{calibration.temperature(raw['label'], raw['logit']):.6g}")
-    scored = calibrated(raw, temperature)
-    threshold = find_threshold(scored, stress_logits, temperature, policy)
-    return scored, {"temperature": temperature, "threshold": threshold, "threshold_policy": policy.model_dump()}
+    temperature = float(f"{calibration.temperature(val_logits['label'], val_logits['logit']):.6g}")
+    val_scores = calibrated(val_logits, temperature)
+    threshold = find_threshold(val_scores, stress_logits, temperature, policy)
+    return val_scores, {"temperature": temperature, "threshold": threshold, "threshold_policy": policy.model_dump()}
 
 
 def find_threshold(
-    scored: pd.DataFrame, stress_logits: pd.DataFrame | None, temperature: float, policy: "Threshold"
+    val_scores: pd.DataFrame, stress_logits: pd.DataFrame | None, temperature: float, policy: "Threshold"
 ) -> float:
-    """The threshold that `policy` finds on the plain scores (scores.COLUMNS) or on those under stress."""
-    table = selection_scores(scored, stress_logits, temperature, policy.scores)
+    """The threshold that `policy` sets on validation scores, plain or under stress."""
+    table = selection_scores(val_scores, stress_logits, temperature, policy.scores)
     return thresholds.find(table["label"], table["score"], policy.policy, policy.value)
 
 
 def selection_scores(
-    scored: pd.DataFrame, stress_logits: pd.DataFrame | None, temperature: float, kind: str
+    val_scores: pd.DataFrame, stress_logits: pd.DataFrame | None, temperature: float, kind: str
 ) -> pd.DataFrame:
-    """The scores (scores.COLUMNS) that a decision rests on: `plain` ones, or all those under `stress` together."""
+    """The scores on which thresholds are set and candidates compared, scores.COLUMNS.
+
+    `kind`: plain, which is `val_scores`; or stress, all images under all perturbations, from `stress_logits`.
+    """
     if kind == "plain":
-        return scored
+        return val_scores
     if stress_logits is None:
-        raise ValueError("scores under stress are asked for, and there are none")
+        raise ValueError(f"kind is {kind!r}, and stress_logits is None; pass stress_logits, or kind 'plain'")
     return calibrated(stress.pooled(stress_logits), temperature)
 
 
-def calibrated(raw: pd.DataFrame, temperature: float) -> pd.DataFrame:
-    """`raw` with a score, computed from the logit and rounded as it is written."""
-    return raw.assign(score=six_digits(calibration.calibrate(raw["logit"], temperature)))
+def calibrated(logits: pd.DataFrame, temperature: float) -> pd.DataFrame:
+    """`logits` (scores.RAW_COLUMNS) with the column score, rounded as scores.write rounds it."""
+    return logits.assign(score=six_digits(calibration.calibrate(logits["logit"], temperature)))

@@ -1,4 +1,4 @@
-"""Images drawn by weights: what every metric is defined on, for a value and for its bootstrap resamples alike."""
+"""Images with weights: every metric is defined on these, for its value and for its bootstrap resamples alike."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,10 +13,10 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Drawn:
-    """n images, image i drawn `weights[:, i]` times in each of b draws. An image is called pneumonia where
-    score >= threshold.
+    """n images in b draws: draw j has image i `weights[j, i]` times. Score >= threshold is called pneumonia.
 
-    labels: 0 or 1. scores: probabilities (or anything that ranks). logits: calibrated ones. All [n]; weights [b, n].
+    labels: 0 or 1. scores: probabilities, or anything that ranks. logits: calibrated. All [n]; weights [b, n].
+    tp, fp, fn, tn: images of each kind in each draw, [b].
     """
 
     labels: Array
@@ -37,7 +37,7 @@ class Drawn:
         prevalence: float = 0.5,
         weights: Array | None = None,
     ) -> Self:
-        """`table`: scores.COLUMNS. Without `weights` every image is drawn once."""
+        """`table`: scores.COLUMNS. Without `weights`: one draw that has every image once."""
         y, s, z = (table[column].to_numpy(float) for column in ("label", "score", "logit"))
         once = np.ones((1, len(y)))
         subtypes = table["subtype"].to_numpy()
@@ -47,10 +47,10 @@ class Drawn:
     def once(
         cls, labels: ArrayLike, scores: ArrayLike, threshold: float = 0.5, subtypes: ArrayLike | None = None
     ) -> Self:
-        """Every image once, with neither logits nor a prevalence."""
+        """One draw that has every image once, without logits and prevalence."""
         y, s = np.asarray(labels, dtype=float), np.asarray(scores, dtype=float)
-        kinds = np.full(len(y), "unknown") if subtypes is None else np.asarray(subtypes)
-        return cls(y, s, np.full(len(y), np.nan), kinds, threshold, np.nan, np.ones((1, len(y))))
+        types = np.full(len(y), "unknown") if subtypes is None else np.asarray(subtypes)
+        return cls(y, s, np.full(len(y), np.nan), types, threshold, np.nan, np.ones((1, len(y))))
 
     @property
     def called(self) -> NDArray[np.bool_]:
@@ -74,7 +74,9 @@ class Drawn:
 
     @property
     def recall(self) -> Array:
-        """For other metrics. Where every image is drawn once, with the six digits that are reported beside them."""
+        """Recall for predictive values. Where every image is drawn once, these follow from the reported recall, of six
+        digits and 0 without pneumonias, so that a reader can recompute them.
+        """
         return self._as_reported(ratio(self.tp, self.tp + self.fn))
 
     @property
@@ -83,19 +85,20 @@ class Drawn:
         return self._as_reported(ratio(self.tn, self.tn + self.fp))
 
     def _as_reported(self, rate: Array) -> Array:
-        return np.asarray(np.round(np.nan_to_num(rate), 6), dtype=np.float64) if len(rate) == 1 else rate
+        once = (self.weights == 1).all()
+        return np.asarray(np.round(np.nan_to_num(rate), 6), dtype=np.float64) if once else rate
 
     def recall_of(self, subtype: str) -> Array:
         of_subtype = self.labels * (self.subtypes == subtype)
         return ratio(self.weights @ (of_subtype * self.called), self.weights @ of_subtype)
 
     def mean(self, values: Array) -> Array:
-        """Mean over the images drawn."""
+        """Mean over the images of each draw, [b]."""
         return self.weights @ values / self.weights.sum(axis=1)
 
     @cached_property
     def by_score(self) -> tuple[Array, Array]:
-        """Weight of the pneumonias and of the normals at each distinct score, highest first: [b, g] and [b, g]."""
+        """Pneumonias and normals at each of the g distinct scores, highest score first: [b, g] and [b, g]."""
         order = np.argsort(-self.scores, kind="stable")
         starts = np.flatnonzero(np.r_[True, np.diff(self.scores[order]) != 0])
         ordered, labels = self.weights[:, order], self.labels[order]
@@ -114,19 +117,19 @@ def roc_auc(drawn: Drawn) -> Array:
 
 
 def average_precision(drawn: Drawn) -> Array:
-    """As in scikit-learn: the mean precision over the pneumonias, without interpolation."""
+    """The mean precision over the pneumonias, without interpolation, as in scikit-learn."""
     pos, neg = drawn.by_score
     tp, fp = pos.cumsum(axis=1), neg.cumsum(axis=1)
     return ratio((pos * ratio(tp, tp + fp, empty=0.0)).sum(axis=1), pos.sum(axis=1))
 
 
 def bayes(recall: Array, specificity: Array, prevalence: float) -> Array:
-    """Share of true ones among the called ones at `prevalence`."""
+    """Positive predictive value at `prevalence`, by Bayes' rule. With the classes swapped it is the negative one."""
     true, false = recall * prevalence, (1 - specificity) * (1 - prevalence)
     return ratio(true, true + false)
 
 
-def ratio(part: Array, whole: Array, empty: float = np.nan) -> Array:
-    """`part` / `whole`; `empty` where `whole` is 0."""
-    whole = np.broadcast_to(whole, part.shape)
-    return np.divide(part, whole, out=np.full(part.shape, empty), where=whole > 0)
+def ratio(numerator: Array, denominator: Array, empty: float = np.nan) -> Array:
+    """`numerator` / `denominator`; `empty` where the denominator is not positive."""
+    denominator = np.broadcast_to(denominator, numerator.shape)
+    return np.divide(numerator, denominator, out=np.full(numerator.shape, empty), where=denominator > 0)

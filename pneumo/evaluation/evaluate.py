@@ -29,8 +29,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Write test/NAME.csv below `scores_folder` and the metrics to `metrics_path`; returns the metrics.
 
-    `folder`: of a backbone or an ensemble. `logits`: its outputs on the test set, scores.RAW_COLUMNS. Its validation
-    scores, plain and under stress, are read from `scores_folder`. `prevalence`: of pneumonia, for ppv and npv.
+    `folder`: has model.json of a backbone or an ensemble. `logits`: its outputs on the test set, scores.RAW_COLUMNS.
+    Its validation scores, plain and under stress, are read from `scores_folder`. `prevalence`: for ppv and npv.
     """
     model_json = bundle.model_json(folder)
     name, temperature = model_json["name"], model_json["temperature"]
@@ -64,35 +64,36 @@ def measure(
     resamples: int,
     seed: int,
 ) -> dict[str, Any]:
-    """All numbers of the test set, rounded to six digits; null where a number is undefined.
+    """All numbers of the test set, to six digits; null where a number is undefined.
 
-    `table`, `validation`: scores.COLUMNS of test and validation; the latter for `score_shift` and `stress`.
-    `stress_logits`: stress.COLUMNS of validation; without it there is no `stress`, which is of validation, not test.
-    prevalence: share of pneumonia for which `ppv` and `npv` are given. `ci95`: 95 % intervals by drawing patients with
-    replacement, `resamples` times. `at_half`: the same decisions at 0.5. `uncalibrated`: calibration of the scores
-    before temperature scaling. `oracle`: see its note.
+    `table`, `validation`: scores.COLUMNS of test and validation. `stress_logits`: stress.COLUMNS of validation, or None
+    for a model without images. `prevalence`: of pneumonia, assumed for `ppv` and `npv`.
+
+    In the result, `ci95` has 95 % intervals from `resamples` draws of patients. `at_half`: decisions at 0.5.
+    `uncalibrated`: calibration before temperature scaling. `score_shift`: validation against test. `stress`: of
+    validation images. `oracle`: see its note.
     """
-    drawn = Drawn.of(table, threshold, temperature=temperature, prevalence=prevalence)
+    images = Drawn.of(table, threshold, temperature=temperature, prevalence=prevalence)
     at_half = Drawn.of(table, 0.5)
-    raw = table.assign(score=calibration.calibrate(table["logit"], 1.0))
+    uncalibrated = table.assign(score=calibration.calibrate(table["logit"], 1.0))
     return {
         "n": len(table),
         "patients": int(table["patient"].nunique()),
-        **metrics.values(drawn, "decision"),
-        **metrics.counts(drawn),
-        **metrics.values(drawn, "prevalence"),
+        **metrics.values(images, "decision"),
+        **metrics.counts(images),
+        **metrics.values(images, "prevalence"),
         "prevalence": prevalence,
-        **metrics.values(drawn, "ranking"),
-        **metrics.values(drawn, "calibration"),
+        **metrics.values(images, "ranking"),
+        **metrics.values(images, "calibration"),
         "threshold": threshold,
         "temperature": temperature,
         "ci95": resampling.intervals(
             table, threshold, temperature=temperature, prevalence=prevalence, resamples=resamples, seed=seed
         ),
         "at_half": {**metrics.values(at_half, "decision"), **metrics.counts(at_half)},
-        "uncalibrated": metrics.values(Drawn.of(raw, threshold), "calibration"),
+        "uncalibrated": metrics.values(Drawn.of(uncalibrated, threshold), "calibration"),
         "score_shift": metrics.score_shift(validation, table, threshold),
-        "oracle": metrics.oracle(drawn.labels, drawn.scores),
+        "oracle": metrics.oracle(images.labels, images.scores),
         **(
             {}
             if stress_logits is None

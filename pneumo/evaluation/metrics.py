@@ -1,12 +1,12 @@
 """Scores -> the numbers of metrics/NAME.json. Labels: 0 normal, 1 pneumonia.
 
-METRICS has one entry for each metric: its words, its definition, and what it is where its denominator is empty. From
-the same definition come its value, its bootstrap interval, the ranking of candidates and the review.
+METRICS defines each metric once. Its value, its bootstrap interval, the ranking of candidates, the report's columns and
+the paired comparison of `pneumo review` all come from that entry.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -19,88 +19,88 @@ from pneumo.models.perturbations import NAMES, PERTURBATIONS
 from pneumo.scoring import scores, stress
 
 Array = NDArray[np.float64]
+Group = Literal["decision", "prevalence", "ranking", "calibration"]
 ORACLE_NOTE = "the best that any threshold gives on these very images: known only afterwards, not achievable in advance"
 
 
 @dataclass(frozen=True)
 class Metric:
-    """`of`: the metric under each row of image weights, [b], NaN where its denominator is empty. `undefined`: what is
-    reported in place of such a NaN; resamples without the metric are left out. `about`: for a proportion, the images in
-    its denominator, [n]. `interval`: whether resamples of it are of use.
+    """One metric: its definition, and what is reported where it is undefined.
+
+    key, words: its name in JSON and in tables. group: what it depends on. decision: the threshold; prevalence: an
+    assumed prevalence, too; ranking: the order of the scores alone; calibration: their values.
+    of: the metric under each row of image weights, [b]; NaN where its denominator is 0.
+    undefined: what the value is instead of NaN. Resamples leave NaN out, whatever `undefined` says.
+    denominator: for a proportion, the images that it is a proportion of, [n]: their patients give Wilson's interval.
+    headline: whether it is a column of the report and a row of `pneumo review`; decisions and rankings only.
+    interval: whether it has a bootstrap interval.
     """
 
     key: str
     words: str
-    group: str  # decision: depends on the threshold; prevalence; ranking; calibration
+    group: Group
     of: Callable[[Drawn], Array]
     undefined: float | None = None
-    about: Callable[[Drawn], NDArray[np.bool_]] | None = None
+    denominator: Callable[[Drawn], NDArray[np.bool_]] | None = None
+    headline: bool = False
     interval: bool = True
 
 
-def _recall_of(subtype: str) -> Metric:
+def _decision(key: str, words: str, of: Callable[[Drawn], Array], **options: Any) -> Metric:
+    """A decision metric of the report, 0 where it is undefined, as in scikit-learn."""
+    return Metric(key, words, "decision", of, undefined=0.0, headline=True, **options)
+
+
+def _subtype_recall(subtype: str) -> Metric:
+    """Recall of one subtype, null where there is no image of it."""
     return Metric(
         f"recall_{subtype}",
         f"recall, {subtype}",
         "decision",
         lambda drawn: drawn.recall_of(subtype),
-        about=lambda drawn: (drawn.subtypes == subtype) & (drawn.labels == 1),
+        denominator=lambda drawn: (drawn.subtypes == subtype) & (drawn.labels == 1),
     )
 
 
-# Without a denominator, decisions count as 0, as in scikit-learn; all else is null.
 METRICS = (
-    Metric(
+    _decision(
         "accuracy",
         "accuracy",
-        "decision",
         lambda drawn: ratio(drawn.tp + drawn.tn, drawn.tp + drawn.fp + drawn.fn + drawn.tn),
-        undefined=0.0,
-        about=lambda drawn: drawn.labels >= 0,
+        denominator=lambda drawn: drawn.labels >= 0,
     ),
-    Metric(
+    _decision(
         "recall",
         "recall",
-        "decision",
         lambda drawn: ratio(drawn.tp, drawn.tp + drawn.fn),
-        undefined=0.0,
-        about=lambda drawn: drawn.labels == 1,
+        denominator=lambda drawn: drawn.labels == 1,
     ),
-    Metric(
+    _decision(
         "specificity",
         "specificity",
-        "decision",
         lambda drawn: ratio(drawn.tn, drawn.tn + drawn.fp),
-        undefined=0.0,
-        about=lambda drawn: drawn.labels == 0,
+        denominator=lambda drawn: drawn.labels == 0,
     ),
-    Metric(
+    _decision(
         "precision",
         "precision",
-        "decision",
         lambda drawn: ratio(drawn.tp, drawn.tp + drawn.fp),
-        undefined=0.0,
-        about=lambda drawn: drawn.called,
+        denominator=lambda drawn: drawn.called,
     ),
-    Metric(
-        "f1",
-        "F1",
-        "decision",
-        lambda drawn: ratio(2 * drawn.tp, 2 * drawn.tp + drawn.fp + drawn.fn),
-        undefined=0.0,
-    ),
-    _recall_of("bacterial"),
-    _recall_of("viral"),
+    _decision("f1", "F1", lambda drawn: ratio(2 * drawn.tp, 2 * drawn.tp + drawn.fp + drawn.fn)),
+    _subtype_recall("bacterial"),
+    _subtype_recall("viral"),
     Metric("ppv", "PPV", "prevalence", lambda drawn: bayes(drawn.recall, drawn.specificity, drawn.prevalence)),
     Metric("npv", "NPV", "prevalence", lambda drawn: bayes(drawn.specificity, drawn.recall, 1 - drawn.prevalence)),
-    Metric("roc_auc", "ROC AUC", "ranking", roc_auc),
-    Metric("average_precision", "average precision", "ranking", average_precision),
+    Metric("roc_auc", "ROC AUC", "ranking", roc_auc, headline=True),
+    Metric("average_precision", "average precision", "ranking", average_precision, headline=True),
     Metric("brier", "Brier", "calibration", lambda drawn: drawn.mean((drawn.scores - drawn.labels) ** 2)),
-    Metric(  # resamples would count the noise that drawing adds as error, and lie too high
+    # No interval: a resample repeats images, which raises its calibration error, so that all resamples lie too high.
+    Metric(
         "ece",
         "ECE",
         "calibration",
-        lambda drawn: np.array([calibration.expected_error(drawn.labels, drawn.scores)]),
+        lambda drawn: calibration.expected_errors(drawn.labels, drawn.scores, drawn.weights),
         interval=False,
     ),
     Metric(
@@ -117,12 +117,19 @@ METRICS = (
     ),
 )
 BY_KEY = {metric.key: metric for metric in METRICS}
-WORDS = {key: BY_KEY[key].words for key in ("roc_auc", "average_precision", "accuracy", "recall", "specificity")}
-WORDS |= {key: BY_KEY[key].words for key in ("precision", "f1")}
+
+
+def headline_words(metrics: Iterable[Metric]) -> dict[str, str]:
+    """Key -> words of the report's columns: rankings first, then decisions."""
+    columns = [metric for metric in metrics if metric.headline]
+    return {metric.key: metric.words for metric in sorted(columns, key=lambda metric: metric.group != "ranking")}
+
+
+WORDS = headline_words(METRICS)
 
 
 def values(drawn: Drawn, *groups: str) -> dict[str, Any]:
-    """The metrics of these groups on the images of `drawn`, which is drawn once: six digits."""
+    """The metrics of these groups, to six digits. `drawn`: every image once, as without resampling."""
     result = {}
     for metric in METRICS:
         if metric.group in groups:
@@ -137,29 +144,29 @@ def counts(drawn: Drawn) -> dict[str, int]:
 
 
 def decisions(labels: ArrayLike, scores: ArrayLike, threshold: float, subtypes: ArrayLike) -> dict[str, Any]:
-    """What the decisions at `threshold` get right. An image is called pneumonia where score >= threshold."""
+    """Metrics and confusion matrix at `threshold`. An image is called pneumonia where score >= threshold."""
     drawn = Drawn.once(labels, scores, threshold, subtypes)
     return {**values(drawn, "decision"), **counts(drawn)}
 
 
 def ranking(labels: ArrayLike, scores: ArrayLike) -> dict[str, Any]:
-    """What does not depend on a threshold."""
+    """Metrics that do not depend on a threshold."""
     return values(Drawn.once(labels, scores), "ranking")
 
 
 def stress_table(
     validation: pd.DataFrame, stress_logits: pd.DataFrame, temperature: float, threshold: float
 ) -> dict[str, Any]:
-    """ROC AUC, and recall and specificity at `threshold`, of validation images: `plain`, all perturbed ones together
-    (`all`), and by kind and strength of perturbation.
+    """ROC AUC, and recall and specificity at `threshold`, on the validation images: unperturbed (`plain`), under all
+    perturbations together (`all`), and under each kind and strength.
     """
 
-    def row(labels: ArrayLike, values_: ArrayLike) -> dict[str, float]:
-        both = values(Drawn.once(labels, values_, threshold), "decision", "ranking")
-        return {key: both[key] for key in ("recall", "specificity", "roc_auc")}
+    def row(labels: ArrayLike, val_scores: ArrayLike) -> dict[str, float]:
+        measured = values(Drawn.once(labels, val_scores, threshold), "decision", "ranking")
+        return {key: measured[key] for key in ("recall", "specificity", "roc_auc")}
 
-    def under_stress(table: pd.DataFrame, column: str) -> dict[str, float]:
-        return row(table["label"], scores.six_digits(calibration.calibrate(table[column], temperature)))
+    def under_stress(val_logits: pd.DataFrame, column: str) -> dict[str, float]:
+        return row(val_logits["label"], scores.six_digits(calibration.calibrate(val_logits[column], temperature)))
 
     rows: dict[str, Any] = {
         "plain": row(validation["label"], validation["score"]),
@@ -173,58 +180,60 @@ def stress_table(
 def oracle(labels: ArrayLike, scores: ArrayLike) -> dict[str, Any]:
     """The highest accuracy, F1 and Youden index over all thresholds, each with its threshold.
 
-    One class is not enough for a recall and a specificity: both must occur in `labels`.
+    Both classes must occur in `labels`.
     """
     y = np.asarray(labels, dtype=float)
-    at, tp, fp = counts_by_threshold(y, scores)
-    # Above the highest score nothing is called pneumonia; infinity is no number in JSON.
-    thresholds = np.concatenate([[np.nextafter(at[0], np.inf)], at])
+    distinct, tp, fp = counts_by_threshold(y, scores)
+    # Just above the highest score nothing is called pneumonia. JSON has no infinity.
+    thresholds = np.concatenate([[np.nextafter(distinct[0], np.inf)], distinct])
     tp, fp = np.concatenate([[0.0], tp]), np.concatenate([[0.0], fp])
     curves = {
         "accuracy": (tp + (1 - y).sum() - fp) / len(y),
         "f1": 2 * tp / (tp + fp + y.sum()),
         "youden": tp / y.sum() - fp / (1 - y).sum(),
     }
-    best_of: dict[str, Any] = {"note": ORACLE_NOTE}
+    result: dict[str, Any] = {"note": ORACLE_NOTE}
     for name, curve in curves.items():
         best = int(np.argmax(curve))
-        best_of |= {name: rounded(curve[best]), f"{name}_threshold": float(thresholds[best])}
-    return best_of
+        result |= {name: rounded(curve[best]), f"{name}_threshold": float(thresholds[best])}
+    return result
 
 
 def score_shift(validation: pd.DataFrame, test: pd.DataFrame, threshold: float) -> dict[str, dict[str, Any]]:
-    """How the scores move from validation to test, within each class.
+    """How the scores of each class differ between validation and test.
 
-    ks: Kolmogorov-Smirnov statistic in [0, 1], the largest distance between the two distribution functions; medians of
-    the scores; shares called pneumonia, score >= threshold. Null where a set lacks the class.
+    ks: the Kolmogorov-Smirnov statistic in [0, 1], the largest distance between the two distribution functions.
+    median_*: of the scores. called_*: share called pneumonia, score >= threshold. Null where a set lacks the class.
     """
     shift = {}
     for label, name in enumerate(("normal", "pneumonia")):
-        before, after = (table.loc[table["label"] == label, "score"].to_numpy() for table in (validation, test))
-        both = len(before) and len(after)
-        shift[name] = {"ks": rounded(_kolmogorov_smirnov(before, after)) if both else None}
-        for part, score in (("validation", before), ("test", after)):
+        val_scores, test_scores = (
+            table.loc[table["label"] == label, "score"].to_numpy() for table in (validation, test)
+        )
+        both = len(val_scores) and len(test_scores)
+        shift[name] = {"ks": rounded(_kolmogorov_smirnov(val_scores, test_scores)) if both else None}
+        for split, of_class in (("validation", val_scores), ("test", test_scores)):
             shift[name] |= {
-                f"median_{part}": rounded(np.median(score)) if len(score) else None,
-                f"called_{part}": rounded((score >= threshold).mean()) if len(score) else None,
+                f"median_{split}": rounded(np.median(of_class)) if len(of_class) else None,
+                f"called_{split}": rounded((of_class >= threshold).mean()) if len(of_class) else None,
             }
     return shift
 
 
 def net_benefit(labels: ArrayLike, scores: ArrayLike, thresholds: ArrayLike) -> Array:
-    """Net benefit of treating where score >= t, for each probability t in (0, 1): Vickers & Elkin 2006."""
+    """Net benefit of treating where score >= t, for each threshold probability t in (0, 1): Vickers & Elkin 2006."""
     y, s, t = np.asarray(labels), np.asarray(scores, dtype=float), np.asarray(thresholds, dtype=float)
     called = s[None, :] >= t[:, None]
     return (called & (y == 1)).mean(axis=1) - (called & (y == 0)).mean(axis=1) * t / (1 - t)
 
 
 def rounded(value: float | None) -> Any:
-    """Six digits; None where there is no finite value."""
+    """`value` to six digits; None if it is missing, NaN or infinite."""
     return None if value is None or not np.isfinite(value) else round(float(value), 6)
 
 
 def _kolmogorov_smirnov(first: Array, second: Array) -> float:
-    """The statistic of scipy.stats.ks_2samp, whose import takes a second."""
+    """The statistic of scipy.stats.ks_2samp; importing scipy.stats takes a second in each process."""
     both = np.concatenate([first, second])
-    shares = [np.searchsorted(np.sort(sample), both, side="right") / len(sample) for sample in (first, second)]
-    return float(np.abs(shares[0] - shares[1]).max())
+    cdfs = [np.searchsorted(np.sort(sample), both, side="right") / len(sample) for sample in (first, second)]
+    return float(np.abs(cdfs[0] - cdfs[1]).max())

@@ -1,4 +1,4 @@
-"""Validation labels and scores -> the threshold at which an image is called pneumonia: score >= threshold."""
+"""Validation labels and scores -> the threshold from which on a score calls pneumonia: score >= threshold."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -6,22 +6,23 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-DIGITS = 12  # 1 - 0.07 is less than 0.93 without rounding
+DIGITS = 12  # without rounding, 1 - 0.07 is less than 0.93
 Array: TypeAlias = NDArray[np.float64]
 
 
 def find(labels: ArrayLike, scores: ArrayLike, policy: str, value: float | None = None) -> float:
-    """The decision threshold that `policy` finds on these (validation) scores; always one of them, or `value`.
+    """The decision threshold that `policy` sets on validation scores.
 
-    youden: largest recall + specificity - 1. f1: largest F1. sensitivity: the highest threshold whose recall is at
-    least `value`. specificity: the lowest whose specificity is at least `value`. fixed: `value` itself.
+    youden: the score with the largest recall + specificity - 1. f1: with the largest F1. sensitivity: the highest score
+    whose recall is at least `value`. specificity: the lowest whose specificity is at least `value`, or just above the
+    highest where none reaches it. fixed: `value` itself.
     """
     y, s = np.asarray(labels, dtype=int), np.asarray(scores, dtype=float)
     return float(_POLICIES[policy](y, s, value if value is not None else np.nan))
 
 
 def counts(labels: ArrayLike, scores: ArrayLike) -> tuple[Array, Array, Array]:
-    """Each distinct score, highest first, and the true and false positives when it is the threshold: [g] each."""
+    """The g distinct scores, highest first, and true and false positives with each as the threshold: [g] each."""
     y, s = np.asarray(labels, dtype=float), np.asarray(scores, dtype=float)
     order = np.argsort(-s, kind="stable")
     last = np.flatnonzero(np.r_[np.diff(s[order]) != 0, True])
@@ -35,7 +36,7 @@ def _youden(y: NDArray[np.int_], s: Array, _: float) -> float:
 
 
 def _f1(y: NDArray[np.int_], s: Array, _: float) -> float:
-    thresholds, tp, fp = (each[::-1] for each in counts(y, s))  # of equally good thresholds the lowest
+    thresholds, tp, fp = (column[::-1] for column in counts(y, s))  # on a tie, the lowest threshold
     precision, recall = tp / (tp + fp), tp / y.sum()
     return thresholds[np.argmax(2 * precision * recall / np.maximum(precision + recall, 1e-12))]
 

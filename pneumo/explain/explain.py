@@ -30,8 +30,8 @@ PANEL, GAP = 224, 4  # pixels
 OPACITY = 0.6  # of the colour where the evidence is strongest
 
 
-def cases(table: pd.DataFrame, threshold: float, count: int) -> pd.DataFrame:
-    """The `count` most confident images of each of KINDS, fewer where there are fewer: CASE_COLUMNS.
+def most_confident(table: pd.DataFrame, threshold: float, count: int) -> pd.DataFrame:
+    """The `count` most confident images of each of KINDS, or as many as there are: CASE_COLUMNS.
 
     `table`: scores.COLUMNS. Confidence is the distance of the logit from that of the threshold; ties are broken by the
     name of the image.
@@ -50,29 +50,29 @@ def cases(table: pd.DataFrame, threshold: float, count: int) -> pd.DataFrame:
 def write(
     best: Path, processed: Path, scores_folder: Path, out: Path, *, count: int, seed: int, accelerator: str
 ) -> dict[str, Any]:
-    """Explain the `count` most confident cases of each kind: explain.json and one PNG for each case, into `out`.
+    """Explain the `count` most confident cases of each kind: explain.json and a PNG of each case, into `out`.
 
     `best`: a model. `scores_folder`: has its scores on the test set, NAME.csv. `seed`: of the random weights.
-    A PNG shows the image, Grad-CAM over it, and the same with random weights. Returns what explain.json says.
-    Raises ManifestError where the scores are not of the test set of `processed`, and BundleError where they or the
-    pixels are not those of the model.
+    A PNG shows the image, Grad-CAM over it, and the same with random weights. Returns the content of explain.json.
+    Raises ManifestError if the scores are not of the test set of `processed`, and BundleError if the scores or the
+    pixels do not belong to the model.
     """
     model_json = bundle.model_json(best)
     folders = _folders(best, model_json)
     for folder in folders.values():
         test = inference.read_split(folder, bundle.model_json(folder), processed, "test")
     table = scores.read_scores(scores_folder / f"{model_json['name']}.csv")
-    shown = cases(table, model_json["threshold"], count)
-    images = _images_of(shown, test)
+    cases = most_confident(table, model_json["threshold"], count)
+    images = _images_of(cases, test)
     device = runtime.device(accelerator)
-    members = {name: grad_cam.member(folder, device) for name, folder in folders.items()}
+    members = {name: grad_cam.load_member(folder, device) for name, folder in folders.items()}
     _require_same_model(members, model_json, images, table, best, device)
     trained = grad_cam.mean_map([grad_cam.maps(member, images, device) for member in members.values()])
     random = grad_cam.mean_map(
         [grad_cam.maps(grad_cam.randomised(member, seed, device), images, device) for member in members.values()]
     )
     correlations = [grad_cam.correlation(*pair) for pair in zip(trained, random, strict=True)]
-    names = shown["kind"] + "-" + (shown.groupby("kind").cumcount() + 1).astype(str) + ".png"
+    names = cases["kind"] + "-" + (cases.groupby("kind").cumcount() + 1).astype(str) + ".png"
     strips = [strip(*panels) for panels in zip(images.pixels(slice(None)), trained, random, strict=True)]
     _replace_pictures(out, dict(zip(names, strips, strict=True)))
     defined = [correlation for correlation in correlations if correlation is not None]
@@ -84,16 +84,16 @@ def write(
         "seed": seed,
         "mean_correlation": round(float(np.mean(defined)), 4) if defined else None,
         "defined_correlations": len(defined),
-        "cases": shown.assign(file=names, correlation=pd.Series(correlations, dtype=object)).to_dict("records"),
+        "cases": cases.assign(file=names, correlation=pd.Series(correlations, dtype=object)).to_dict("records"),
     }
     files.write_json(out / "explain.json", content)
     return content
 
 
 def strip(pixels: packed.Pixels, trained: NDArray[np.float64], random: NDArray[np.float64]) -> Image.Image:
-    """Three panels of PANEL pixels side by side: the image, uint8 [S, S], and both maps, [S, S] in [0, 1], over it.
+    """Three panels of PANEL pixels side by side: the image, uint8 [S, S], and each map, [S, S] in [0, 1], over it.
 
-    In 256 colours chosen for this picture, which halves the file.
+    A palette of 256 colours, fitted to the picture, halves the file.
     """
     grey = _enlarged(pixels.astype(np.float64) / 255)[..., None].repeat(3, axis=2)
     panels = [grey, *(_over(grey, _enlarged(strength)) for strength in (trained, random))]
@@ -103,18 +103,20 @@ def strip(pixels: packed.Pixels, trained: NDArray[np.float64], random: NDArray[n
     return picture.quantize(256, kmeans=8, dither=Image.Dither.NONE)
 
 
-def _images_of(shown: pd.DataFrame, test: packed.Split) -> packed.Split:
-    """The images of these cases, in their order. Raises ManifestError where the test set lacks or contradicts one."""
+def _images_of(cases: pd.DataFrame, test: packed.Split) -> packed.Split:
+    """The images of `cases`, in their order. Raises ManifestError where the test set lacks or contradicts one."""
     position = {image: k for k, image in enumerate(test.rows["image"])}
-    for image in shown["image"]:
+    for image in cases["image"]:
         if image not in position:
-            raise ManifestError(f"the scores have {image}, which the test set of the manifest lacks: run `dvc repro`")
-    order = [position[image] for image in shown["image"]]
+            raise ManifestError(
+                f"the scores list {image}, which is not in the test set of the manifest: run `dvc repro`"
+            )
+    order = [position[image] for image in cases["image"]]
     rows = test.rows.iloc[order].reset_index(drop=True)
     for column in ("label", "subtype", "patient"):
-        wrong = shown.loc[rows[column] != shown[column], "image"]
+        wrong = cases.loc[rows[column] != cases[column], "image"]
         if len(wrong):
-            raise ManifestError(f"the {column} of {wrong.iloc[0]} differs in scores and manifest: run `dvc repro`")
+            raise ManifestError(f"the {column} of {wrong.iloc[0]} differs between scores and manifest: run `dvc repro`")
     return packed.Split(rows, test.images, test.where[order])
 
 
@@ -141,7 +143,7 @@ def _require_same_model(
     expected = table.set_index("image").loc[images.rows["image"], "logit"].to_numpy()
     wrong = images.rows.loc[~np.isclose(np.mean(of_members, axis=0), expected, rtol=0.02, atol=0.02), "image"]
     if len(wrong):
-        raise BundleError(f"{best} gives {wrong.iloc[0]} another logit than the scores say: run `dvc repro`")
+        raise BundleError(f"{best} gives {wrong.iloc[0]} a logit that is not the one in its scores: run `dvc repro`")
 
 
 def _enlarged(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,15 +1,16 @@
 """Where in the image a model finds its evidence for pneumonia: Grad-CAM, checked against random weights.
 
 Grad-CAM (Selvaraju et al. 2017): the feature maps of a late convolutional layer, each weighted by the mean gradient of
-the logit with respect to it, summed, negative values cut off. It is always evidence for pneumonia, also for images that
-were called normal. It has the few cells of that layer and says where the network looked, not whether it was right to.
+the logit with respect to it, summed, negative values set to zero. It always shows evidence for pneumonia, even for
+images that were called normal. It is as coarse as that layer, and says where the network looked, not whether it was
+right to look there.
 
 The check (Adebayo et al. 2018, "Sanity checks for saliency maps"): the same images through the same architecture with
-random weights. A map that stays the same shows the image, not what was learnt.
+random weights. A map that stays the same reflects the image, not what was learnt.
 
-Limits. The mean of the gradient forgets where in the map it was: a network whose head weighs places differently, as
-cnn's does, can light up where it did not look (Draelos and Carin 2020). And a map is laid over the whole image, whereas
-the cells of a network without padding at the border, such as Inception, leave out a margin.
+Limits. The mean gradient forgets where in the map it came from: a network whose head weights places differently, as
+cnn's does, can light up where it did not look (Draelos and Carin 2020). And a map is stretched over the whole image,
+although the cells of a network without padding at the border, such as Inception, leave out a margin.
 """
 
 from collections.abc import Mapping
@@ -18,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from captum.attr import LayerGradCam
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from pneumo.data import packed
@@ -34,13 +35,13 @@ from pneumo.scoring import inference
 
 Maps = NDArray[np.float64]  # [n, S, S] in [0, 1]
 
-SMALLEST_SIDE = 4  # cells of a map: with fewer, the upper and the lower zone of one lung have no cell of their own
+SMALLEST_SIDE = 4  # cells of a map: with fewer, the upper and lower zones of a lung share cells
 BATCH_SIZE = 8
 
 
 @dataclass(frozen=True)
 class Member:
-    """One network of the model: the whole of a backbone, or one of an ensemble."""
+    """One network of the model: a backbone is one, an ensemble has several. `layer`: whose feature map is used."""
 
     network: Network
     model_json: Mapping[str, Any]
@@ -48,7 +49,7 @@ class Member:
     side: int  # cells of the layer's feature map
 
 
-def member(folder: Path, device: torch.device) -> Member:
+def load_member(folder: Path, device: torch.device) -> Member:
     """The backbone in `folder`."""
     model_json = bundle.model_json(folder)
     network = inference.load(folder, model_json)
@@ -62,25 +63,25 @@ def randomised(member: Member, seed: int, device: torch.device) -> Member:
 
 
 def maps(member: Member, images: packed.Split, device: torch.device) -> Maps:
-    """Grad-CAM of each of `images` for the logit of pneumonia, at the size of the packed pixels.
+    """Grad-CAM of each of `images` for the logit of pneumonia: [n, S, S], as large as the packed pixels.
 
     Each map is divided by its own maximum; one without positive evidence is zero throughout.
     """
     grad_cam = LayerGradCam(member.network, member.network.get_submodule(member.layer))
     size = images.images.shape[1]
-    heat = [np.empty((0, size, size))]
+    batches = [np.empty((0, size, size))]
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
         for start in range(0, len(images), BATCH_SIZE):
             pixels = torch.from_numpy(images.pixels(slice(start, start + BATCH_SIZE))).to(device)
-            # The weights are frozen, so the gradient has to be asked for by the input.
+            # The weights are frozen, so it is the input that has to require a gradient.
             grey = resize(pixels, member.model_json["input_size"]).requires_grad_()
             cells = grad_cam.attribute(grey, relu_attributions=True).detach().double().cpu()
-            heat.append(F.interpolate(cells, (size, size), mode="bilinear").squeeze(1).numpy())
-    return _scaled(np.concatenate(heat))
+            batches.append(F.interpolate(cells, (size, size), mode="bilinear").squeeze(1).numpy())
+    return _scaled(np.concatenate(batches))
 
 
 def mean_map(of_members: list[Maps]) -> Maps:
-    """The map of a model with these members, whose maps have a maximum of 1 and so the same say."""
+    """The maps of a model with these members, which count alike, as the maximum of each of their maps is 1."""
     return _scaled(np.mean(of_members, axis=0))
 
 
@@ -88,22 +89,23 @@ def correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> floa
     """Spearman's rank correlation of two maps, pixel by pixel; None where one of them is constant."""
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
-    return round(float(spearmanr(first, second, axis=None).statistic), 4)
+    pair = pd.DataFrame({"first": first.ravel(), "second": second.ravel()})  # scipy.stats takes seconds to import
+    return round(float(pair.corr(method="spearman").to_numpy()[0, 1]), 4)
 
 
 def last_map(network: Network, size: int) -> tuple[str, int]:
     """Name and side of the deepest layer whose output is a feature map, [B, C, side, side], that all evidence passes.
 
-    All: no path from the pixels (`size` a side) to the logit goes round it, as a shortcut goes round the layers of its
-    residual block. A layer whose map has SMALLEST_SIDE or more is preferred to a deeper one that has less. Found by
-    trial, so that it holds for every architecture. Raises BundleError where there is none.
+    All: no path from the pixels (`size` a side) to the logit bypasses it, as a skip connection bypasses the layers of
+    its residual block. A layer whose map has SMALLEST_SIDE or more is preferred to a deeper one that has less. The
+    layer is found by trial, so this works for every architecture. Raises BundleError where there is none.
     """
     sides = _sides(network, size)
     deepest_first = list(reversed(sides))
     for name in sorted(deepest_first, key=lambda name: sides[name] < SMALLEST_SIDE):
         if _all_passes(network, name, size):
             return name, sides[name]
-    raise BundleError("this architecture has no feature map that Grad-CAM could use")
+    raise BundleError("this architecture has no feature map that Grad-CAM can use")
 
 
 def _frozen(network: Network, device: torch.device) -> Network:
@@ -114,14 +116,14 @@ def _sides(network: Network, size: int) -> dict[str, int]:
     """Layer -> side of its square feature map, in the order in which a forward pass completes them."""
     sides: dict[str, int] = {}
 
-    def note(name: str) -> Any:
+    def recorder(name: str) -> Any:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
             if isinstance(output, Tensor) and output.dim() == 4 and output.shape[2] == output.shape[3]:
                 sides[name] = output.shape[3]
 
         return hook
 
-    handles = [module.register_forward_hook(note(name)) for name, module in network.named_modules()]
+    handles = [module.register_forward_hook(recorder(name)) for name, module in network.named_modules()]
     try:
         _logit(network, size)
     finally:

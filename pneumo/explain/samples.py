@@ -11,18 +11,18 @@ from pneumo.data import packed
 from pneumo.models.pixels import resize
 from pneumo.training import augment
 
-ROWS, COLUMNS, GAP = 4, 9, 3  # images, the original and its changes, pixels between
+ROWS, COLUMNS, GAP = 4, 9, 3  # images; the original and its augmentations; pixels between tiles
 SIDE = 96  # pixels of a tile
 
 
 def write(processed: Path, out: Path, augmentation: augment.Augmentation, *, seed: int) -> None:
-    """A PNG: some training images of both classes, each unchanged and in eight of its changes; without mixup."""
-    part = packed.read_split(processed, "train")
+    """A PNG: some training images of both classes, each unchanged and in eight augmentations; without mixup."""
+    train = packed.read_split(processed, "train")
     rng = np.random.default_rng(seed)
-    half = [rng.permutation(np.flatnonzero(part.labels == label))[: ROWS // 2] for label in (0, 1)]
-    rows = np.sort(np.concatenate(half))
+    by_class = [rng.permutation(np.flatnonzero(train.labels == label))[: ROWS // 2] for label in (0, 1)]
+    rows = np.sort(np.concatenate(by_class))
     torch.manual_seed(seed)
-    pixels = torch.from_numpy(part.pixels(rows.tolist()))
+    pixels = torch.from_numpy(train.pixels(rows.tolist()))
     columns = [resize(pixels, augmentation.size), *(augmentation(pixels) for _ in range(COLUMNS - 1))]
     step = SIDE + GAP
     sheet = Image.new("L", (COLUMNS * step - GAP, len(rows) * step - GAP), 255)

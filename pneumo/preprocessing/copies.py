@@ -17,7 +17,7 @@ def find(manifest: pd.DataFrame, pixels: NDArray[np.uint8]) -> pd.DataFrame:
     """Every image that has a copy, COLUMNS, by group and image.
 
     pixels: uint8 [N, S, S], row i of `manifest`. group: 1, 2, ... by the first image. kind: `bytes` where another image
-    of the group has the same SHA-256, `pixels` where only the packed pixels are the same (re-encoded losslessly).
+    of the group has the same SHA-256, `pixels` where only the packed pixels are equal (re-encoded losslessly).
     """
     table = manifest.assign(pixels=digests(pixels)).sort_values("image")
     table = table[table.duplicated("pixels", keep=False)]
@@ -27,7 +27,7 @@ def find(manifest: pd.DataFrame, pixels: NDArray[np.uint8]) -> pd.DataFrame:
 
 
 def digests(pixels: NDArray[np.uint8]) -> list[str]:
-    """SHA-256 of the pixels of each image. The same bytes decode to the same pixels, so these tell all copies."""
+    """SHA-256 of the pixels of each image. Equal bytes decode to equal pixels, so these reveal all copies."""
     return [hashlib.sha256(image.tobytes()).hexdigest() for image in pixels]
 
 
@@ -43,16 +43,16 @@ def summary(copies: pd.DataFrame) -> dict[str, int]:
 
 
 def refuse_unknown(names: Iterable[str], images: Collection[str], key: str) -> None:
-    """Raise AuditError where `names`, the value of the parameter `key`, has one that is not among `images`."""
+    """Raise AuditError if `names`, the value of the parameter `key`, has a name that is not among `images`."""
     if unknown := sorted(set(names) - set(images)):
         raise AuditError(
-            f"{key} names {unknown[0]!r}, which is none of the {len(images)} images; expected a path below data/raw "
+            f"{key} names {unknown[0]!r}, which is not among the {len(images)} images; expected a path below data/raw "
             f"like {min(images, default='train/NORMAL/IM-0115-0001.jpeg')}: correct or remove it"
         )
 
 
 def refuse_across_splits(copies: pd.DataFrame, allow: Collection[str]) -> None:
-    """Raise AuditError where images that are copies of each other, none of them in `allow`, are in different splits."""
+    """Raise AuditError if copies of an image, none of them in `allow`, are in different splits."""
     counted = copies[~copies["image"].isin(allow)]
     crossing = [rows for _, rows in counted.groupby("group") if rows["split"].nunique() > 1]
     if not crossing:
@@ -62,6 +62,6 @@ def refuse_across_splits(copies: pd.DataFrame, allow: Collection[str]) -> None:
         lines.append(f"  and {len(crossing) - SHOWN} more")
     name = crossing[0]["image"].iloc[0]
     raise AuditError(
-        f"{len(crossing)} images are in more than one split, as copies:\n" + "\n".join(lines) + "\n"
+        f"{len(crossing)} images have copies in another split:\n" + "\n".join(lines) + "\n"
         f"Leave one out with -S 'audit.exclude=[{name}]', or keep both with -S 'audit.allow=[{name}]'."
     )

@@ -1,4 +1,4 @@
-"""How many images there are, in which part and of which class, and what became of the files received."""
+"""How many images there are, in which split and of which class, and what became of the files received."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ UNSAMPLED = "not in the sample of data.subset="
 
 
 def received(manifest: pd.DataFrame, rejected: pd.DataFrame, subset: int | None) -> dict[str, Any]:
-    """What became of the files received. `rejected`: what rejected.csv says; `subset`: data.subset."""
+    """What became of the files received. rejected: the table in rejected.csv; subset: the value of data.subset."""
     excluded = rejected["reason"] == EXCLUDED
     unsampled = rejected["reason"].str.startswith(UNSAMPLED)
     unreadable = int((~excluded & ~unsampled).sum())
@@ -24,17 +24,18 @@ def received(manifest: pd.DataFrame, rejected: pd.DataFrame, subset: int | None)
     }
 
 
-def parts(manifest: pd.DataFrame) -> dict[str, Any]:
-    """Images and patients by split, class and subtype; patients whose file names no rule could parse."""
+def usable(manifest: pd.DataFrame) -> dict[str, Any]:
+    """Images and patients by split, class and subtype, and patients whose file names follow no rule."""
     return {
         "images": len(manifest),
         "patients": int(manifest["patient"].nunique()),
         "unknown_patients": int(manifest["patient"].str.startswith("unknown-").sum()),
-        "splits": {split: _part(manifest[manifest["split"] == split]) for split in SPLITS},
+        "splits": {split: of_split(manifest[manifest["split"] == split]) for split in SPLITS},
     }
 
 
-def _part(table: pd.DataFrame) -> dict[str, int]:
+def of_split(table: pd.DataFrame) -> dict[str, int]:
+    """Counts of one split, from its rows with patient, label and subtype."""
     pneumonia = int(table["label"].sum())
     return {
         "images": len(table),

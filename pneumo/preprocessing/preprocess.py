@@ -1,11 +1,11 @@
 """Raw files -> packed pixels, manifest and rejected.csv."""
 
-import os
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 from rich.console import Console
@@ -16,7 +16,7 @@ from pneumo.data.manifest import Identity
 from pneumo.errors import ImageRejected, SourceError, TooManyRejected
 from pneumo.preprocessing import copies, counts, images, splits
 
-FEW = 1_000  # files: starting more processes takes longer than reading so few in this one
+AHEAD = 64  # images that are decoded before they can be written
 
 
 def preprocess(
@@ -30,14 +30,14 @@ def preprocess(
     subset: int | None = None,
     allow: Collection[str] = (),
     exclude: Collection[str] = (),
-    jobs: int | None = None,
+    threads: int | None = None,
 ) -> dict[str, Any]:
     """Fill `out` with images.npy, rejected.csv and, once all else has succeeded, manifest.csv; return the counts.
 
     Every file under `raw` is in the manifest or in rejected.csv. exclude: names of images to leave out; allow: images
-    whose copies may be in another split. Raises TooManyRejected where more than the share `max_rejected` of the files
-    cannot be read, SplitError where the parts would leak or lack a class, and AuditError where one image would be in
-    two splits or a name in `allow` or `exclude` is none of the files received.
+    whose copies may be in another split; threads: None chooses. Raises TooManyRejected if more than the share
+    `max_rejected` of the files cannot be read, SplitError if a patient would be in two splits or a split would lack a
+    class, and AuditError if an image would be in two splits or if `allow` or `exclude` names a file that is not there.
     """
     names = received(raw)
     copies.refuse_unknown(allow, names, "audit.allow")
@@ -50,8 +50,7 @@ def preprocess(
     out.mkdir(parents=True, exist_ok=True)
     for name in ("images.npy", "rejected.csv", "manifest.csv"):
         (out / name).unlink(missing_ok=True)  # a failure must not leave an old manifest beside new pixels
-    jobs = jobs or (1 if len(todo) < FEW else -1)
-    rows, unreadable = _pack(raw, todo, out / "images.npy", image_size, jobs)
+    rows, unreadable = _pack(raw, todo, out / "images.npy", image_size, threads)
     _refuse_many(unreadable, len(todo), max_rejected)
     table = pd.DataFrame(rows)
     usable = set(table["image"])
@@ -65,27 +64,27 @@ def preprocess(
     rejected = pd.DataFrame(sorted(left_out), columns=list(manifest.REJECTED_COLUMNS))
     rejected.to_csv(out / "rejected.csv", index=False, lineterminator="\n")
     manifest.write(table, out / "manifest.csv")
-    return counts.received(table, rejected, subset) | counts.parts(table)
+    return counts.received(table, rejected, subset) | counts.usable(table)
 
 
 def received(raw: Path) -> list[str]:
     """Paths of all files below `raw`, relative to it, sorted."""
-    found = sorted(path.relative_to(raw).as_posix() for path in raw.glob("*/*/*") if path.is_file())
-    if not found:
+    names = sorted(path.relative_to(raw).as_posix() for path in raw.glob("*/*/*") if path.is_file())
+    if not names:
         raise SourceError(f"{raw} holds no images: run `dvc repro download`")
-    odd = [name for name in found if any("\ud800" <= letter <= "\udfff" for letter in name)]
-    if odd:
-        raise SourceError(f"{raw}: the file name {odd[0]!a} is not UTF-8 and cannot go into a table: rename the file")
-    return found
+    not_utf8 = [name for name in names if any("\ud800" <= letter <= "\udfff" for letter in name)]
+    if not_utf8:
+        raise SourceError(f"{raw}: the file name {not_utf8[0]!a} is not UTF-8 and cannot go into a table: rename it")
+    return names
 
 
 def _pack(
-    raw: Path, todo: Sequence[Identity], path: Path, size: int, jobs: int
+    raw: Path, todo: Sequence[Identity], path: Path, size: int, threads: int | None
 ) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     rows: list[dict[str, Any]] = []
     unreadable: list[tuple[str, str]] = []
     with packed.Writer(path, size) as writer:
-        for identity, result in zip(todo, _decode(raw, todo, size, jobs), strict=True):
+        for identity, result in zip(todo, _decode(raw, todo, size, threads), strict=True):
             if isinstance(result, str):
                 unreadable.append((identity.image, result))
                 continue
@@ -94,12 +93,17 @@ def _pack(
     return rows, unreadable
 
 
-def _decode(raw: Path, todo: Sequence[Identity], size: int, jobs: int) -> Iterator[images.Radiograph | str]:
-    """Decode in `jobs` processes, in order, holding no more than what they are at work on."""
-    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=16, pre_dispatch="4*n_jobs")
-    results = parallel(joblib.delayed(_read)(raw / identity.image, size) for identity in todo)
+def _decode(raw: Path, todo: Sequence[Identity], size: int, threads: int | None) -> Iterator[images.Radiograph | str]:
+    """Decode in order, a few images ahead. Threads will do: Pillow decodes and resizes without Python's global lock."""
     console = Console(stderr=True)
-    return iter(track(results, "images", len(todo), console=console, disable=not console.is_terminal))
+    with ThreadPoolExecutor(threads) as pool:
+        decoding: deque[Future[images.Radiograph | str]] = deque()
+        for identity in track(todo, "images", console=console, disable=not console.is_terminal):
+            decoding.append(pool.submit(_read, raw / identity.image, size))
+            if len(decoding) == AHEAD:
+                yield decoding.popleft().result()
+        while decoding:
+            yield decoding.popleft().result()
 
 
 def _read(path: Path, size: int) -> images.Radiograph | str:
@@ -115,5 +119,5 @@ def _refuse_many(unreadable: list[tuple[str, str]], total: int, max_rejected: fl
     first = "\n".join(f"  {image}: {reason}" for image, reason in unreadable[:5])
     raise TooManyRejected(
         f"{len(unreadable)} of {total} images cannot be read; preprocess.max_rejected allows {max_rejected:.2%}. "
-        f"The first{os.linesep}{first}\nMend or remove them, or raise preprocess.max_rejected."
+        f"The first:\n{first}\nRepair or remove them, or raise preprocess.max_rejected."
     )

@@ -1,7 +1,7 @@
 """Patient-grouped assignment to train, val and test, and patient-grouped samples.
 
-The official test part stays as it came. The other patients go to val or train by a hash of the seed and the patient
-alone, so that adding images to the dataset never moves anybody across the border.
+The official test set stays as it is. The other patients go to val or train by a hash of the seed and the patient alone,
+so that adding images to the dataset never moves a patient from one split to the other.
 """
 
 import hashlib
@@ -28,8 +28,8 @@ def side(identity: Identity, *, seed: int, val_fraction: float) -> str:
 def assign(identities: Sequence[Identity], *, seed: int, val_fraction: float) -> list[str]:
     """The split of each image, in order.
 
-    Raises SplitError where a patient has images both in the official test part and outside it, or where a split would
-    lack one of the two classes.
+    Raises SplitError if a patient has images both in the official test set and outside it, or if a split would lack one
+    of the two classes.
     """
     refuse_leak(identities)
     splits = [side(identity, seed=seed, val_fraction=val_fraction) for identity in identities]
@@ -38,14 +38,14 @@ def assign(identities: Sequence[Identity], *, seed: int, val_fraction: float) ->
         for label, word in enumerate(("NORMAL", "PNEUMONIA")):
             if (split, label) not in classes:
                 raise SplitError(
-                    f"the {split} part has no {word} image among {len(identities)}: use more images, or change "
+                    f"{split} would get no {word} image out of {len(identities)} images: use more images, or change "
                     f"split.val_fraction ({val_fraction}) or split.seed ({seed})"
                 )
     return splits
 
 
 def refuse_leak(identities: Iterable[Identity]) -> None:
-    """Raise SplitError where a patient of the official test part also has images outside it."""
+    """Raise SplitError if a patient of the official test set also has images outside it."""
     sides: dict[str, dict[bool, str]] = defaultdict(dict)
     for identity in identities:
         sides[identity.patient].setdefault(identity.source_split == "test", identity.image)
@@ -53,16 +53,16 @@ def refuse_leak(identities: Iterable[Identity]) -> None:
     if leaks:
         example = sides[leaks[0]]
         raise SplitError(
-            f"{len(leaks)} patients are in the test part and outside it, first {leaks[0]}: {example[True]} and "
+            f"{len(leaks)} patients are in the test set and outside it, first {leaks[0]}: {example[True]} and "
             f"{example[False]}. Move or remove the images of one side, or rename the files if these are two patients."
         )
 
 
 def sample(identities: Sequence[Identity], size: int, *, seed: int) -> set[str]:
-    """Names of at most `size` images: whole patients, in the proportions of test part and subtype.
+    """Names of at most `size` images: whole patients, with test set and subtypes in proportion.
 
-    Patients are taken in an order that depends on the seed and the patient alone. A patient who no longer fits into
-    the share of its stratum is passed over, so the sample can fall a few images short of `size`.
+    Patients are taken in an order that depends on the seed and the patient alone. A patient with more images than the
+    stratum still needs is skipped, so the sample can fall a few images short of `size`.
     """
     strata: dict[tuple[bool, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for identity in identities:
@@ -70,7 +70,7 @@ def sample(identities: Sequence[Identity], size: int, *, seed: int) -> set[str]:
     sampled: set[str] = set()
     for key, patients in sorted(strata.items()):
         room = _share(size, strata, key, len(identities))
-        # Not the order that decides between val and train: the first patients would all be on one side.
+        # Not in the order that decides between val and train: the first patients would all be on one side.
         for patient in sorted(patients, key=lambda name: position(f"sample:{name}", seed)):
             if len(patients[patient]) <= room:
                 sampled.update(patients[patient])
@@ -84,7 +84,7 @@ def _share(
     key: tuple[bool, str],
     total: int,
 ) -> int:
-    """Images that stratum `key` may have: cumulative rounding, so that the shares add up to `size` exactly."""
+    """Images that stratum `key` may have: rounded cumulatively, so that the shares add up to `size` exactly."""
     before = sum(_count(strata[other]) for other in strata if other < key)
     upto = before + _count(strata[key])
     return round(size * upto / total) - round(size * before / total)

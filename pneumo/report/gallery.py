@@ -1,17 +1,20 @@
 """Pictures that a radiologist asks for: the worst mistakes beside training images, copies, doubtful labels."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from pneumo.data import manifest, packed
 from pneumo.report.figures.pictures import thumbnail
+from pneumo.report.markdown import CLASSES, SPLITS
 from pneumo.report.results import Results
 
 ERRORS = 12  # of each kind
+FEWEST_TRAINING = 4  # training images beside them
 PAIRS = 12
 SUSPECTS = 24
-CLASSES = ("normal", "pneumonia")
+Splits = Mapping[str, packed.Split]
 
 
 @dataclass(frozen=True)
@@ -33,65 +36,71 @@ class Sheet:
     right_pictures: list[Picture]
 
 
-def errors_beside_training(results: Results) -> list[Sheet]:
-    """For each class the most confident errors of the chosen model on test, and training images of the same class.
+def read_splits(results: Results) -> Splits:
+    """Pixels and manifest rows of each split."""
+    return {split: results.split(split) for split in SPLITS}
+
+
+def errors_beside_training(results: Results, splits: Splits) -> list[Sheet]:
+    """For each class the most confident errors of the selected model on test, and training images of the same class.
 
     The training images are a random sample, drawn with a fixed seed. A difference in framing shows at a glance.
     """
-    test, train = results.split("test"), results.split("train")
+    test, train = splits["test"], splits["train"]
     threshold, table = results.best["threshold"], results.test[results.chosen]
     sheets = []
     for label, word in enumerate(CLASSES):
         called = table["score"] >= threshold
         wrong = table[(table["label"] == label) & (called != (label == 1))]
-        worst = wrong.sort_values(["logit", "image"], ascending=[label == 1, True])
-        shown = worst.head(ERRORS)
+        worst = wrong.sort_values(["logit", "image"], ascending=[label == 1, True]).head(ERRORS)
         of_class = np.flatnonzero(train.rows["label"] == label)
-        drawn = np.sort(np.random.default_rng(0).permutation(of_class)[: max(len(shown), 4)])
-        other = CLASSES[1 - label]
+        drawn = np.random.default_rng(0).permutation(of_class)[: max(len(worst), FEWEST_TRAINING)]
         sheets.append(
             Sheet(
-                f"test, {word}, called {other}: {len(shown)} most confident of {len(wrong)}",
+                f"Test: {word}, called {CLASSES[1 - label]} ({len(worst)} of {len(wrong)}, most confident first)",
                 [
                     _picture(test, image, f"score {score:.3f}")
-                    for image, score in zip(shown["image"], shown["score"], strict=True)
+                    for image, score in zip(worst["image"], worst["score"], strict=True)
                 ],
-                f"training, {word}: {len(drawn)} at random of {len(of_class)}",
-                [_picture(train, train.rows["image"].iloc[row], "") for row in drawn],
+                f"Training: {word} ({len(drawn)} of {len(of_class)}, at random)",
+                [_picture(train, train.rows["image"].iloc[row], "") for row in np.sort(drawn)],
             )
         )
     return sheets
 
 
-def near_duplicates(results: Results) -> list[tuple[Picture, Picture]]:
+def near_duplicates(results: Results, splits: Splits) -> list[tuple[Picture, Picture]]:
     """Pairs that look alike though they are not the same file; those across splits first."""
     pairs = results.audit["near_duplicates"]
     ordered = pairs.assign(same=pairs["split_a"] == pairs["split_b"]).sort_values(
         ["same", "correlation"], ascending=[True, False], kind="stable"
     )
     return [
-        (_of(results, pair["image_a"], pair["split_a"]), _of(results, pair["image_b"], pair["split_b"]))
+        (
+            _with_patient(splits, pair["split_a"], pair["image_a"]),
+            _with_patient(splits, pair["split_b"], pair["image_b"]),
+        )
         for pair in ordered.head(PAIRS).to_dict("records")
     ]
 
 
-def suspected_labels(results: Results) -> list[Picture]:
+def suspected_labels(results: Results, splits: Splits) -> list[Picture]:
     """Images whose label a cross-validated classifier does not believe, the least believed first."""
-    some = results.audit["suspected_labels"].head(SUSPECTS)
+    suspects = results.audit["suspected_labels"].head(SUSPECTS)
     return [
         _picture(
-            results.split(suspect["split"]),
+            splits[suspect["split"]],
             suspect["image"],
-            f"{suspect['split']}, {CLASSES[suspect['label']]}: {suspect['probability']:.2g}",
+            f"{SPLITS[suspect['split']]}, {CLASSES[suspect['label']]}: {suspect['probability']:.2g}",
         )
-        for suspect in some.to_dict("records")
+        for suspect in suspects.to_dict("records")
     ]
 
 
-def _of(results: Results, image: str, split: str) -> Picture:
-    return _picture(results.split(split), image, f"{split}, {manifest.identify(image).patient}")
+def _with_patient(splits: Splits, split: str, image: str) -> Picture:
+    return _picture(splits[split], image, f"{SPLITS[split]}, {manifest.identify(image).patient}")
 
 
-def _picture(part: packed.Split, image: str, caption: str) -> Picture:
-    (row,) = np.flatnonzero(part.rows["image"] == image)
-    return Picture(thumbnail(part.pixels([int(row)])[0]), caption, image)
+def _picture(split: packed.Split, image: str, caption: str) -> Picture:
+    (row,) = np.flatnonzero(split.rows["image"] == image)
+    return Picture(thumbnail(split.pixels([int(row)])[0]), caption, image)

@@ -1,21 +1,14 @@
 """reports/MODEL_CARD.md, after Mitchell et al. 2019 (doi:10.1145/3287560.3287596), filled from real values."""
 
+from pneumo.evaluation.metrics import BY_KEY, WORDS
 from pneumo.report import templates, verdict
-from pneumo.report.results import WORDS, Results
+from pneumo.report.results import Results
 
-ROWS = {
-    **WORDS,
-    "recall_bacterial": "recall, bacterial",
-    "recall_viral": "recall, viral",
-    "ppv": "positive predictive value",
-    "npv": "negative predictive value",
-    "brier": "Brier score",
-    "ece": "expected calibration error",
-}
+ROWS = (*WORDS, "recall_bacterial", "recall_viral", "ppv", "npv", "brier", "ece")  # of the table of results
 
 
 def render(results: Results) -> str:
-    """The card of the chosen model, in Markdown."""
+    """The card of the selected model, in Markdown."""
     model_json = results.model_json
     ensemble = model_json["kind"] == "ensemble"
     return templates.render(
@@ -26,7 +19,7 @@ def render(results: Results) -> str:
         line_to_beat=verdict.line_to_beat(results),
         findings=results.data["audit"]["findings"],
         official=verdict.official(results),
-        rows=ROWS,
+        rows={key: BY_KEY[key].words for key in ROWS},
         architecture=f"mean logit of {', '.join(model_json['members'])}" if ensemble else model_json["architecture"],
         input=_input(model_json["input_size"]),
     )
@@ -35,5 +28,5 @@ def render(results: Results) -> str:
 def _input(size: int | None) -> str:
     """`size`: pixels a side; None for an ensemble whose members differ."""
     if size is None:
-        return "grey, the whole field stretched to a square; each member at its own size"
-    return f"grey, {size} x {size} pixels, the whole field stretched to a square"
+        return "greyscale, the whole image stretched to a square; each member at its own size"
+    return f"greyscale, {size} x {size} pixels, the whole image stretched to a square"

@@ -4,40 +4,44 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from pneumo.evaluation.metrics import BY_KEY, WORDS
 from pneumo.report import gallery, published, templates, verdict
 from pneumo.report.figures import pictures
-from pneumo.report.results import CALIBRATION, WORDS, Results
+from pneumo.report.results import CALIBRATION, Results
 
 KINDS = {
-    "true_positive": "pneumonia, found",
-    "false_negative": "pneumonia, missed",
-    "false_positive": "normal, called pneumonia",
-    "true_negative": "normal, cleared",
+    "true_positive": "Pneumonia, detected",
+    "false_negative": "Pneumonia, missed",
+    "false_positive": "Normal, called pneumonia",
+    "true_negative": "Normal, cleared",
 }
+COLUMNS = (*WORDS, "recall_bacterial", "recall_viral")  # of the table of all models
 LARGEST_SHIFTS = 12  # rows of the table
 
 
 def render(results: Results, figures: Path) -> str:
     """The page as HTML. `figures`: the folder of the SVG files that it holds."""
+    splits = gallery.read_splits(results)
     return templates.render(
         "page.html.j2",
         html=True,
         results=results,
         style=templates.text("page.css"),
+        script=templates.text("page.js"),
         headline=verdict.headline(results),
         sentences=verdict.sentences(results),
-        published=published.FIGURES,
+        published=published,
         official=verdict.official(results),
-        words=WORDS,
+        columns={key: BY_KEY[key].words for key in COLUMNS},
+        selection_metric=WORDS.get(results.choice["metric"], results.choice["metric"]),
         calibration=CALIBRATION,
         findings=results.data["audit"]["findings"],
         figure=lambda stem, words: _svg(figures / f"{stem}.svg", words),
-        reliability=[path.stem for path in sorted(figures.glob("reliability_*.svg"))],
-        sheets=gallery.errors_beside_training(results),
-        pairs=gallery.near_duplicates(results),
-        suspects=gallery.suspected_labels(results),
+        sheets=gallery.errors_beside_training(results, splits),
+        pairs=gallery.near_duplicates(results, splits),
+        suspects=gallery.suspected_labels(results, splits),
         explained=_explained(results),
         shift=_largest_shifts(results),
         stress=_stress_rows(results),
@@ -49,7 +53,7 @@ def render(results: Results, figures: Path) -> str:
 def _svg(path: Path, words: str) -> Markup:
     """The drawing without its XML declaration, named for people who cannot see it."""
     text = path.read_text(encoding="utf-8")
-    drawing = text[text.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{words}"', 1)
+    drawing = text[text.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{escape(words)}"', 1)
     return Markup(drawing)
 
 
@@ -61,9 +65,9 @@ def _explained(results: Results) -> list[tuple[str, list[Mapping[str, Any]]]]:
 
 
 def _stress_rows(results: Results) -> list[tuple[str, Mapping[str, Any]]]:
-    """Words for the perturbation and its metrics of the chosen model: none, all together, and one by one."""
+    """Words for the perturbation and the selected model's metrics under it: none, all together, then each."""
     table = results.best["stress"]
-    rows = [("none", table["plain"]), ("all perturbed images", table["all"])]
+    rows = [("none", table["plain"]), ("all images under stress, pooled", table["all"])]
     kinds = [kind for kind in table if kind not in ("plain", "all")]
     return rows + [(f"{kind} {strength}", row) for kind in kinds for strength, row in table[kind].items()]
 

@@ -1,32 +1,64 @@
 """Everything that the report joins, read once and checked: choice, metrics, scores, curves, audit, pixels."""
 
 import hashlib
-import json
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 
 import pandas as pd
 
 from pneumo.data import manifest, packed
-from pneumo.errors import BundleError, ManifestError
+from pneumo.errors import RecordError
 from pneumo.evaluation.metrics import METRICS, WORDS
 from pneumo.models import bundle
 from pneumo.models.curves import CURVES
+from pneumo.record.parse import read_json
+from pneumo.record.record import BASELINE, Model, Record
+from pneumo.record.tree import Folder, Tree
 from pneumo.scoring import scores
 
 CALIBRATION = {
     "temperature": "temperature",
     **{metric.key: metric.words.removeprefix("calibration ") for metric in METRICS if metric.group == "calibration"},
 }
-BASELINE = "shortcut"
-NEEDED = (*WORDS, *CALIBRATION, "n", "patients", "threshold", "tp", "fp", "tn", "fn", "ppv", "npv", "ci95")
+METRICS_KEYS = (*WORDS, *CALIBRATION, "n", "patients", "threshold", "tp", "fp", "tn", "fn", "ppv", "npv", "ci95")
 NESTED = ("at_half", "oracle", "uncalibrated")
 CHOICE = ("model", "metric", "scores", "reason", "resamples", "n", "patients", "candidates")
 CANDIDATE = ("model", "kind", "parameters", "p_best", "difference", "difference_ci95", "within_noise")
 EXPLAINED = ("model", "cases", "layers", "mean_correlation", "defined_correlations")
 AUDIT = ("features", "near_duplicates", "shift", "shortcut_coefficients", "suspected_labels")
+CHOICE_PATH, DATA_PATH = "models/best/choice.json", "metrics/data.json"
+EXPLAIN_PATH = "reports/explain/explain.json"
+STAGES = {  # file or folder -> the stage that writes it
+    DATA_PATH: "audit",
+    f"metrics/{BASELINE}.json": "audit",
+    f"scores/{BASELINE}": "audit",
+    "data/audit": "audit",
+    "models/best": "select_best",
+    "reports/explain": "explain",
+}
+STAGES_OF_MODELS = {  # folder -> the stages that write what it has of a backbone, of an ensemble
+    "scores/val": ("calibrate", "ensemble"),
+    "scores/test": ("evaluate", "evaluate_ensemble"),
+    "metrics": ("evaluate", "evaluate_ensemble"),
+}
+
+
+@dataclass(frozen=True)
+class Outputs(Folder):
+    """The project's folder while the pipeline runs: a stage writes what is missing or broken."""
+
+    def remedy(self, path: str) -> str:
+        folder, name = str(PurePosixPath(path).parent), PurePosixPath(path).stem
+        stage = STAGES.get(path) or STAGES.get(folder, "")
+        if not stage and folder in STAGES_OF_MODELS:
+            is_ensemble = name in Record(self).section("ensembles")
+            stage = f"{STAGES_OF_MODELS[folder][is_ensemble]}@{name}"
+        if path.startswith("dvclive/"):
+            stage = f"train@{PurePosixPath(path).parts[1]}"
+        return f"run `{f'dvc repro {stage}'.strip()}`"
 
 
 @dataclass(frozen=True)
@@ -52,12 +84,12 @@ class Results:
 
     @property
     def chosen(self) -> str:
-        """Name of the model that select_best took."""
+        """Name of the model that select_best selected."""
         return self.choice["model"]
 
     @property
     def best(self) -> Mapping[str, Any]:
-        """Test metrics of the chosen model."""
+        """Its metrics on the test set."""
         return self.metrics[self.chosen]
 
     @property
@@ -83,121 +115,103 @@ class Results:
 def read_results(root: Path, names: Sequence[str]) -> Results:
     """The results of the candidates `names` below `root`, the project's top folder.
 
-    Raises ManifestError or BundleError where a file is missing or does not fit the others.
+    Raises RecordError, ManifestError or BundleError where a file is missing or does not fit the others.
     """
-    choice = _choice(root / "models/best/choice.json", names)
-    ranked = [candidate["model"] for candidate in choice["candidates"]]
+    record = Record(Outputs(root))
+    choice = _choice(record.tree, names)
+    ranked = {candidate["model"]: record.model(candidate["model"]) for candidate in choice["candidates"]}
     trained = [candidate["model"] for candidate in choice["candidates"] if candidate["kind"] == "backbone"]
-    metrics = {name: _metrics(root / f"metrics/{name}.json", f"evaluate@{name}") for name in ranked}
-    for name, candidate in metrics.items():
-        _require(root / f"metrics/{name}.json", candidate, ("stress",), f"evaluate@{name}")
-    baseline = _metrics(root / f"metrics/{BASELINE}.json", "audit")
-    data = _json(root / "metrics/data.json", "audit")
-    _require(root / "metrics/data.json", data, ("source", "splits", "audit", "manifest_sha256"), "audit")
-    explained = _json(root / "reports/explain/explain.json", "explain")
-    _require(root / "reports/explain/explain.json", explained, EXPLAINED, "explain")
+    baseline = record.model(BASELINE)
+    _require(record.tree, DATA_PATH, record.data, ("source", "splits", "audit", "manifest_sha256"))
+    explained = read_json(record.tree, EXPLAIN_PATH)
+    _require(record.tree, EXPLAIN_PATH, explained, EXPLAINED)
     model_json = bundle.model_json(root / "models/best")
     for stage, name in {"explain": explained["model"], "select_best": model_json["name"]}.items():
         if name != choice["model"]:
-            raise BundleError(
-                f"{choice['model']} is chosen, and what {stage} left is of {name}: run `dvc repro {stage}`"
+            raise RecordError(
+                f"{choice['model']} was selected, but {stage} last ran for {name}: run `dvc repro {stage}`"
             )
     return Results(
         choice=choice,
-        metrics=metrics,
-        test=_tables(root / "scores/test", metrics),
-        validation=_tables(root / "scores/val", dict.fromkeys(ranked)),
-        baseline=baseline,
-        baseline_test=scores.read_scores(root / "scores/shortcut/test.csv"),
-        data=data,
-        audit={name: _audited(root / f"data/audit/{name}.csv") for name in AUDIT},
-        history=pd.concat([_history(root / "dvclive" / name / "plots/metrics", name) for name in trained]),
+        metrics={name: _metrics(model, *NESTED, "stress") for name, model in ranked.items()},
+        test=_tables(ranked, "test"),
+        validation=_tables(ranked, "val"),
+        baseline=_metrics(baseline, *NESTED),
+        baseline_test=baseline.test_scores,
+        data=record.data,
+        audit={name: _table(record.tree, f"data/audit/{name}.csv") for name in AUDIT},
+        history=pd.concat([_history(root, name) for name in trained]),
         explained=explained,
         model_json=model_json,
-        params=(root / "params.yaml").read_text(),
+        params=record.tree.text("params.yaml"),
         root=root,
     )
 
 
-def _json(path: Path, stage: str) -> dict[str, Any]:
-    remedy = f"dvc repro {stage}"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BundleError(f"{path} is missing: run `{remedy}`") from None
-    except ValueError as error:
-        raise BundleError(f"{path} is not JSON ({error}): run `{remedy} --force`") from None
-    if not isinstance(content, dict):
-        raise BundleError(f"{path} holds a {type(content).__name__}; expected an object: run `{remedy} --force`")
-    return content
-
-
-def _require(path: Path, content: Mapping[str, Any], keys: Iterable[str], stage: str) -> None:
+def _require(tree: Tree, path: str, content: Mapping[str, Any], keys: Iterable[str]) -> None:
     missing = [key for key in keys if key not in content]
     if missing:
-        raise BundleError(f"{path} has no {missing[0]!r}: run `dvc repro {stage} --force`")
+        raise RecordError(f"{tree.where(path)} has no {missing[0]!r}: {tree.remedy(path)}")
 
 
-def _audited(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise BundleError(f"{path} is missing: run `dvc repro audit`")
-    return pd.read_csv(path)
+def _table(tree: Tree, path: str, separator: str = ",") -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(tree.text(path)), sep=separator)
 
 
-def _choice(path: Path, names: Sequence[str]) -> dict[str, Any]:
-    choice = _json(path, "select_best")
-    _require(path, choice, CHOICE, "select_best")
+def _choice(tree: Tree, names: Sequence[str]) -> dict[str, Any]:
+    choice = read_json(tree, CHOICE_PATH)
+    _require(tree, CHOICE_PATH, choice, CHOICE)
     for candidate in choice["candidates"]:
-        _require(path, candidate, (*CANDIDATE, choice["metric"]), "select_best")
+        _require(tree, CHOICE_PATH, candidate, (*CANDIDATE, choice["metric"]))
     compared = {candidate["model"] for candidate in choice["candidates"]}
     if compared != set(names) or choice["model"] not in compared:
-        raise BundleError(
-            f"{path} chose {choice['model']} among {', '.join(sorted(compared))}, and params.yaml has "
-            f"{', '.join(sorted(names))}: run `dvc repro select_best`"
+        raise RecordError(
+            f"{tree.where(CHOICE_PATH)} selects {choice['model']} among {', '.join(sorted(compared))}, but params.yaml "
+            f"has {', '.join(sorted(names))}: {tree.remedy(CHOICE_PATH)}"
         )
     return choice
 
 
-def _metrics(path: Path, stage: str) -> dict[str, Any]:
-    content = _json(path, stage)
-    _require(path, content, (*NEEDED, *NESTED), stage)
-    return content
+def _metrics(model: Model, *keys: str) -> dict[str, Any]:
+    _require(model.tree, model.path("metrics"), model.metrics, (*METRICS_KEYS, *keys))
+    return model.metrics
 
 
-def _tables(folder: Path, metrics: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
-    """The scores of each model: of the same images, of both labels, as many as its metrics (if given) say."""
-    tables = {name: scores.read_scores(folder / f"{name}.csv") for name in metrics}
+def _tables(models: Mapping[str, Model], split: Literal["val", "test"]) -> dict[str, pd.DataFrame]:
+    """The scores of each model: of the same images, of both labels, on test as many as its metrics say."""
+    tables = {name: model.scores(split) for name, model in models.items()}
     for name, table in tables.items():
-        path = folder / f"{name}.csv"
+        model, remedy = models[name], models[name].tree.remedy(models[name].path(split))
         if set(table["label"]) != {0, 1}:
-            raise ManifestError(f"{path}: labels are {sorted(set(table['label']))}; expected both 0 and 1")
-        if metrics[name] and len(table) != metrics[name]["n"]:
-            raise ManifestError(
-                f"{path} has {len(table)} images, its metrics are of {metrics[name]['n']}: run `dvc repro`"
+            labels = sorted(set(table["label"]))
+            raise RecordError(f"{model.where(split)} has the labels {labels}, not both 0 and 1: {remedy}")
+        if split == "test" and len(table) != model.metrics["n"]:
+            raise RecordError(
+                f"{model.where(split)} has {len(table)} images, but {model.where('metrics')} is of "
+                f"{model.metrics['n']}: {remedy}"
             )
-    scores.same_images(tables, str(folder))
+    scores.same_images(tables, f"scores/{split}")
     return tables
 
 
-def _history(folder: Path, name: str) -> pd.DataFrame:
+def _history(root: Path, name: str) -> pd.DataFrame:
     """model, epoch and the columns of CURVES; no rows of a model that is a linear probe alone.
 
     Of an epoch that was run again the last row counts.
     """
-    columns = []
-    if folder.is_dir() and not any(folder.iterdir()):
+    tree, folder = Outputs(root), f"dvclive/{name}/plots/metrics"
+    if (root / folder).is_dir() and not any((root / folder).iterdir()):
         return pd.DataFrame(columns=["model", "epoch", *CURVES])
-    for column, name_of_file in CURVES.items():
-        path = folder / f"{name_of_file}.tsv"
-        if not path.is_file():
-            raise BundleError(f"{path} is missing: run `dvc repro --force train@{name}`")
-        table = pd.read_csv(path, sep="\t")
-        if not {"step", path.stem} <= set(table.columns) or table.empty:
-            raise BundleError(
-                f"{path}: expected rows with the columns step and {path.stem}, found {len(table)} rows with "
-                f"{', '.join(map(str, table.columns))}: run `dvc repro --force train@{name}`"
+    columns = []
+    for column, curve in CURVES.items():
+        path, values = f"{folder}/{curve}.tsv", PurePosixPath(curve).name
+        table = _table(tree, path, "\t")
+        if not {"step", values} <= set(table.columns) or table.empty:
+            raise RecordError(
+                f"{tree.where(path)}: expected rows with the columns step and {values}, found {len(table)} rows with "
+                f"{', '.join(map(str, table.columns))}: {tree.remedy(path)}"
             )
-        columns.append(table.drop_duplicates("step", keep="last").set_index("step")[path.stem].rename(column))
+        columns.append(table.drop_duplicates("step", keep="last").set_index("step")[values].rename(column))
     history = pd.concat(columns, axis=1).sort_index().rename_axis("epoch").reset_index()
     history.insert(0, "model", name)
     return history

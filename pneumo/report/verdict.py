@@ -1,30 +1,30 @@
-"""What the results amount to, in sentences: the choice, the test part, the published line, the shortcut."""
+"""What the results amount to, in sentences: the selection, the test set, the published line, the shortcut."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from pneumo.evaluation.metrics import WORDS
 from pneumo.report import published
-from pneumo.report.markdown import interval, number, weights
-from pneumo.report.results import WORDS, Results
+from pneumo.report.markdown import number, weights, with_interval
+from pneumo.report.results import Results
 
 
 def headline(results: Results) -> str:
-    """One sentence: what the chosen model does on the test part."""
+    """One sentence: what the selected model does on the test set."""
     metrics = results.best
-    what = "phantom images" if results.phantom else "test images"
+    images = "phantom test images" if results.phantom else "test images"
+    pneumonias, normals = metrics["tp"] + metrics["fn"], metrics["tn"] + metrics["fp"]
     return (
-        f"{results.chosen} ({weights(metrics)}) finds {metrics['tp']} of {metrics['tp'] + metrics['fn']} pneumonias "
-        f"(recall {number(metrics['recall'])} {interval(metrics['ci95'].get('recall'))}) and clears {metrics['tn']} of "
-        f"{metrics['tn'] + metrics['fp']} normals (specificity {number(metrics['specificity'])} "
-        f"{interval(metrics['ci95'].get('specificity'))}) among {metrics['n']} {what} of "
-        f"{metrics['patients']} patients."
-    ).replace(" )", ")")
+        f"{results.chosen} ({weights(metrics)}) detects {metrics['tp']} of {pneumonias} pneumonias "
+        f"(recall {_value(metrics, 'recall')}) and clears {metrics['tn']} of {normals} normals "
+        f"(specificity {_value(metrics, 'specificity')}) on {metrics['n']} {images} of {metrics['patients']} patients."
+    )
 
 
 def sentences(results: Results) -> list[str]:
-    """What to know before reading on: the choice, the published line, the shortcut, the audit."""
+    """What to know before reading on: the selection, the published line, the shortcut, the audit."""
     return [
-        f"Chosen on validation alone: {results.choice['reason']}",
+        f"Selected on validation alone: {results.choice['reason']}",
         *line_to_beat(results),
         shortcut(results),
         audit(results),
@@ -32,21 +32,24 @@ def sentences(results: Results) -> list[str]:
 
 
 def line_to_beat(results: Results) -> list[str]:
-    """Where the chosen model stands against the published line, metric by metric, or why that cannot be said."""
+    """Where the selected model stands against the published line, metric by metric, or why that cannot be said."""
     figures = ", ".join(f"{WORDS[key]} {value:.2f}" for key, value in published.FIGURES.items())
-    line = f"The published line to beat, {published.BY}, is {figures}."
+    line = f"The published line to beat, {published.BY}: {figures}."
     if results.phantom:
         return [
-            "These are phantom images, drawn by a program: the numbers show that the pipeline works, mean nothing "
-            f"clinically and do not compare with any published number. {line}"
+            "These are phantom images, drawn by a program: the numbers show that the pipeline works. They have no "
+            f"clinical meaning and cannot be compared with any published number. {line}"
         ]
     if results.best["n"] != published.TEST_IMAGES:
-        return [f"{line} These {results.best['n']} test images are others, so the numbers do not compare with it."]
+        return [
+            f"{line} These {results.best['n']} test images are different ones, so the numbers cannot be compared with "
+            "it."
+        ]
     return [f"{line} {standing(results.best)}"]
 
 
 def official(results: Results) -> bool:
-    """Whether the test part has as many images as the official one, and they are not phantoms."""
+    """Whether the test set has as many images as the official one, and they are not phantoms."""
     return not results.phantom and results.best["n"] == published.TEST_IMAGES
 
 
@@ -62,17 +65,17 @@ def standing(metrics: Mapping[str, Any]) -> str:
     clauses = [
         f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {side}" for side, names in sides.items() if names
     ]
-    return f"Here, {weights(metrics)}: {'; '.join(clauses)}, by the 95 % intervals over patients."
+    return f"Here ({weights(metrics)}), {'; '.join(clauses)}, judged by the 95 % intervals over patients."
 
 
 def shortcut(results: Results) -> str:
-    """What the baseline gets that never looks at lungs."""
+    """How far the baseline gets that never sees the lungs."""
     metrics = results.baseline
     return (
-        f"A logistic regression on image size, file size, brightness and borders alone, which never sees lungs, has "
-        f"ROC AUC {number(metrics['roc_auc'])} {interval(metrics['ci95'].get('roc_auc'))} and accuracy "
-        f"{number(metrics['accuracy'])} on the same test images."
-    ).replace("  ", " ")
+        "The shortcut baseline, a logistic regression on image size, file size, brightness and borders alone, never "
+        f"sees the lungs. On the same test images it has ROC AUC {_value(metrics, 'roc_auc')} and accuracy "
+        f"{number(metrics['accuracy'])}."
+    )
 
 
 def audit(results: Results) -> str:
@@ -80,5 +83,9 @@ def audit(results: Results) -> str:
     findings = results.data["audit"]["findings"]
     flagged = [finding["check"] for finding in findings if finding["flag"]]
     if not flagged:
-        return f"The audit of the data flags none of its {len(findings)} checks."
-    return f"The audit of the data flags {len(flagged)} of {len(findings)} checks: {', '.join(flagged)}."
+        return f"The data audit flags none of its {len(findings)} checks."
+    return f"The data audit flags {len(flagged)} of its {len(findings)} checks: {', '.join(flagged)}."
+
+
+def _value(metrics: Mapping[str, Any], key: str) -> str:
+    return with_interval(metrics[key], metrics["ci95"].get(key))

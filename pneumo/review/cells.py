@@ -37,8 +37,8 @@ def cell(text: str) -> str:
 
 def prose(text: str) -> str:
     """A sentence that may hold names in `code`; with names from the data it still starts no HTML and no new line."""
-    parts = " ".join(text.split()).split("`")
-    return "`".join(part if place % 2 else part.replace("<", "&lt;") for place, part in enumerate(parts))
+    pieces = " ".join(text.split()).split("`")
+    return "`".join(piece if place % 2 else piece.replace("<", "&lt;") for place, piece in enumerate(pieces))
 
 
 def _short(text: str) -> str:
@@ -47,7 +47,7 @@ def _short(text: str) -> str:
 
 
 def value_of(value: Any) -> str:
-    """Of a module the stages that ran it; of a parameter its value, as code, so that it means nothing to Markdown."""
+    """A value of a parameter, of metrics/data.json or of a library, as code, so that it means nothing to Markdown."""
     if isinstance(value, Mapping):
         return f"{len(value)} values"
     if isinstance(value, list) and len(value) > NAMED:

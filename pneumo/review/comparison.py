@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -10,14 +10,13 @@ import pandas as pd
 from pneumo.evaluation import bootstrap
 from pneumo.params import Review
 from pneumo.review import paired
-from pneumo.review.candidate import METRICS, Model, measured
+from pneumo.review.candidate import METRICS, Candidate, measured
 
 Verdict = Literal["better", "worse", "within noise", "not comparable"]
 NAMED = 3  # images that a reason names
 KEYS = ["image", "patient", "label"]
 TESTS = {"roc_auc": "DeLong", "accuracy": "McNemar", "recall": "McNemar", "specificity": "McNemar"}
 CLASS_OF = {"recall": [1], "specificity": [0]}
-SECOND = "images of two classes, of two or more patients each"
 
 
 @dataclass(frozen=True)
@@ -57,32 +56,66 @@ class Comparison:
         return next((row for row in self.rows if row.metric == metric), None)
 
 
-def compare(base: Model, head: Model, rules: Review, *, resamples: int, seed: int, other_contents: bool) -> Comparison:
-    """`other_contents`: whether the names and contents of the two test parts, taken together, are known to differ."""
-    found = _different(base, head)
-    if other_contents and list(base.test["image"]) == list(head.test["image"]):
-        found.append("the test images have the same names and other contents (`parts_sha256` in metrics/data.json)")
-        return Comparison(base.name, head.name, "not comparable", found)
-    alike = base.test[KEYS].merge(head.test[KEYS])
-    one, other = (model.test[model.test["image"].isin(alike["image"])].reset_index(drop=True) for model in (base, head))
-    by_class = one.groupby("label")["patient"].nunique()
-    if len(by_class) < 2 or by_class.min() < 2:
-        found.append(f"there are no {SECOND} on both sides" if found else f"the test part has no {SECOND}")
-        return Comparison(base.name, head.name, "not comparable", found)
-    rows = _rows(base, head, one, other, rules, resamples, seed)
+@dataclass(frozen=True)
+class Pair:
+    """Two models and their scores on the test images that both have alike: the same rows in the same order."""
+
+    base: Candidate
+    head: Candidate
+    base_scores: pd.DataFrame
+    head_scores: pd.DataFrame
+
+    @classmethod
+    def of(cls, base: Candidate, head: Candidate) -> Self:
+        alike = base.test_scores[KEYS].merge(head.test_scores[KEYS])["image"]
+        on_common = (model.test_scores[model.test_scores["image"].isin(alike)] for model in (base, head))
+        return cls(base, head, *(table.reset_index(drop=True) for table in on_common))
+
+    @property
+    def sides(self) -> tuple[tuple[Candidate, pd.DataFrame], tuple[Candidate, pd.DataFrame]]:
+        return (self.base, self.base_scores), (self.head, self.head_scores)
+
+    @property
+    def complete(self) -> bool:
+        """Whether no test image of either is left out."""
+        return len(self.base_scores) == len(self.base.test_scores) == len(self.head.test_scores)
+
+    @property
+    def unchanged(self) -> bool:
+        same_scores = bool((self.base_scores["score"] == self.head_scores["score"]).all())
+        return same_scores and self.base.threshold == self.head.threshold
+
+
+def compare(
+    base: Candidate, head: Candidate, rules: Review, *, resamples: int, seed: int, other_contents: bool
+) -> Comparison:
+    """`other_contents`: whether the names and contents of the two test sets, taken together, are known to differ."""
+    reasons = _incomparable(base, head)
+    if other_contents and list(base.test_scores["image"]) == list(head.test_scores["image"]):
+        reasons.append(
+            "the test images have the same names but different contents (`parts_sha256` in metrics/data.json)"
+        )
+        return Comparison(base.name, head.name, "not comparable", reasons)
+    pair = Pair.of(base, head)
+    patients = pair.base_scores.groupby("label")["patient"].nunique()
+    if len(patients) < 2 or patients.min() < 2:
+        where = "the common test images have" if reasons else "the test set has"
+        reasons.append(f"{where} fewer than two patients in one of the classes")
+        return Comparison(base.name, head.name, "not comparable", reasons)
+    rows = _rows(pair, rules, resamples, seed)
     verdict = judge(next(row for row in rows if row.metric == rules.metric), rules)
     return Comparison(
         base.name,
         head.name,
-        "not comparable" if found else verdict,
-        found,
+        "not comparable" if reasons else verdict,
+        reasons,
         verdict,
-        len(one),
-        int(one["patient"].nunique()),
-        _unchanged(base, head, one, other),
+        len(pair.base_scores),
+        int(pair.base_scores["patient"].nunique()),
+        pair.unchanged,
         (base.threshold, head.threshold),
         rows,
-        _flips(one, other, base.threshold, head.threshold),
+        _flips(pair),
     )
 
 
@@ -98,25 +131,23 @@ def judge(row: Row, rules: Review, p: float | None = None) -> Verdict:
     return "better" if low > 0 else "worse" if high < -rules.margin else "within noise"
 
 
-def _rows(
-    base: Model, head: Model, one: pd.DataFrame, other: pd.DataFrame, rules: Review, resamples: int, seed: int
-) -> list[Row]:
-    if len(one) == len(base.test) == len(head.test):  # the figures of metrics/, which readers have before them
-        values: list[Mapping[str, float | None]] = [base.metrics, head.metrics]
+def _rows(pair: Pair, rules: Review, resamples: int, seed: int) -> list[Row]:
+    if pair.complete:  # the figures of metrics/, which readers have before them
+        values: list[Mapping[str, float | None]] = [pair.base.metrics, pair.head.metrics]
     else:
-        values = [measured(table, model.threshold) for table, model in ((one, base), (other, head))]
+        values = [measured(table, model.threshold) for model, table in pair.sides]
     p_values: dict[str, float | None] = dict.fromkeys(TESTS, 1.0)
     intervals: dict[str, tuple[float, float] | None] = dict.fromkeys(METRICS, (0.0, 0.0))
-    if not _unchanged(base, head, one, other):
+    if not pair.unchanged:
         drawn = bootstrap.paired(
-            {"base": one, "head": other},
-            {"base": base.threshold, "head": head.threshold},
+            {"base": pair.base_scores, "head": pair.head_scores},
+            {"base": pair.base.threshold, "head": pair.head.threshold},
             METRICS,
             resamples=resamples,
             seed=seed,
         )
         intervals = {name: _interval(drawn["head"][name] - drawn["base"][name], rules.alpha) for name in METRICS}
-        p_values = {metric: _p(metric, one, other, base.threshold, head.threshold) for metric in TESTS}
+        p_values = {metric: _p(metric, pair) for metric in TESTS}
     others = [metric for metric in TESTS if metric != rules.metric]
     corrected = dict(zip(others, paired.holm([p_values[metric] for metric in others]), strict=True))
     corrected[rules.metric] = p_values[rules.metric]  # it decides alone, so that there is nothing to correct it for
@@ -129,10 +160,6 @@ def _rows(
     return rows
 
 
-def _unchanged(base: Model, head: Model, one: pd.DataFrame, other: pd.DataFrame) -> bool:
-    return base.threshold == head.threshold and bool((one["score"] == other["score"]).all())
-
-
 def _interval(differences: np.ndarray, alpha: float) -> tuple[float, float] | None:
     """The middle 1 - alpha of the resampled differences; None where too many of them lack the metric."""
     finite = differences[np.isfinite(differences)]
@@ -142,51 +169,61 @@ def _interval(differences: np.ndarray, alpha: float) -> tuple[float, float] | No
     return round(float(low), 6), round(float(high), 6)
 
 
-def _p(metric: str, one: pd.DataFrame, other: pd.DataFrame, base: float, head: float) -> float | None:
+def _p(metric: str, pair: Pair) -> float | None:
+    rows = pair.base_scores
     if metric == "roc_auc":
-        return paired.delong(one["label"], one["score"], other["score"], one["patient"])
-    of_it = one["label"].isin(CLASS_OF.get(metric, [0, 1])).to_numpy()
-    before, after = (
-        ((table["score"] >= threshold) == table["label"])[of_it] for table, threshold in ((one, base), (other, head))
-    )
-    return paired.mcnemar(before, after, one["patient"][of_it])
+        return paired.delong(rows["label"], rows["score"], pair.head_scores["score"], rows["patient"])
+    counted = rows["label"].isin(CLASS_OF.get(metric, [0, 1])).to_numpy()
+    before, after = (((table["score"] >= model.threshold) == table["label"])[counted] for model, table in pair.sides)
+    return paired.mcnemar(before, after, rows["patient"][counted])
 
 
-def _flips(one: pd.DataFrame, other: pd.DataFrame, base: float, head: float) -> list[dict[str, Any]]:
+def _flips(pair: Pair) -> list[dict[str, Any]]:
     """Cases whose decision changed: those that went wrong first, then by how far the score moved."""
-    called = [table["score"] >= threshold for table, threshold in ((one, base), (other, head))]
-    rows = one.rename(columns={"score": "base"}).assign(head=other["score"], right=called[1] == (one["label"] == 1))
-    rows = rows.assign(moved=(rows["head"] - rows["base"]).abs())[called[0] != called[1]]
-    rows = rows.sort_values(["right", "moved", "image"], ascending=[True, False, True])
+    before, after = (table["score"] >= model.threshold for model, table in pair.sides)
+    rows = pair.base_scores.rename(columns={"score": "base"}).assign(head=pair.head_scores["score"])
+    rows = rows.assign(right=after == (rows["label"] == 1), moved=(rows["head"] - rows["base"]).abs())
+    rows = rows[before != after].sort_values(["right", "moved", "image"], ascending=[True, False, True])
     return rows.drop(columns="moved").to_dict("records")  # type: ignore[return-value]
 
 
-def _different(base: Model, head: Model) -> list[str]:
-    """Reasons why the two test or validation parts are not the same ones."""
-    found = []
-    for part in ("test", "validation"):
-        before, after = (getattr(model, part).set_index("image") for model in (base, head))
-        only = {"base": before.index.difference(after.index), "head": after.index.difference(before.index)}
-        for side, images in only.items():
-            if len(images):
-                found.append(f"{_counted(images, part)} only in {side}")
-        both = before.index.intersection(after.index)
-        for column in ("label", "patient"):
-            differs = before.loc[both, column] != after.loc[both, column]
-            if differs.any():
-                verb = "has" if differs.sum() == 1 else "have"
-                found.append(f"{_counted(both[differs], part)} {verb} another {column}")
+def _incomparable(base: Candidate, head: Candidate) -> list[str]:
+    """How the test or validation sets of the two differ."""
+    sets = {
+        "test": (base.test_scores, head.test_scores),
+        "validation": (base.val_scores, head.val_scores),
+    }
+    reasons = [reason for name, (before, after) in sets.items() for reason in _different_rows(name, before, after)]
     for before, after, moved in (
-        (base.test, head.validation, "test to validation"),
-        (base.validation, head.test, "validation to test"),
+        (base.test_scores, head.val_scores, "from test to validation"),
+        (base.val_scores, head.test_scores, "from validation to test"),
     ):
-        both = before.loc[before["image"].isin(after["image"]), "image"]
-        if len(both):
-            found.append(f"{_counted(both, '')} went from {moved}")
-    return found
+        images = before.loc[before["image"].isin(after["image"]), "image"]
+        if len(images):
+            reasons.append(f"{_counted(images, '')} moved {moved}")
+    return reasons
 
 
-def _counted(images: Any, part: str) -> str:
+def _different_rows(name: str, base: pd.DataFrame, head: pd.DataFrame) -> list[str]:
+    before, after = (table.set_index("image") for table in (base, head))
+    reasons = [
+        f"{_counted(images, name)} only in {side}"
+        for side, images in (
+            ("base", before.index.difference(after.index)),
+            ("head", after.index.difference(before.index)),
+        )
+        if len(images)
+    ]
+    both = before.index.intersection(after.index)
+    for column in ("label", "patient"):
+        differs = before.loc[both, column] != after.loc[both, column]
+        if differs.any():
+            verb = "has" if differs.sum() == 1 else "have"
+            reasons.append(f"{_counted(both[differs], name)} {verb} another {column}")
+    return reasons
+
+
+def _counted(images: Any, name: str) -> str:
     named = ", ".join(f"`{str(image).replace('`', '')}`" for image in list(images)[:NAMED])
     more = ", …" if len(images) > NAMED else ""
-    return f"{len(images)} {part} image{'' if len(images) == 1 else 's'} ({named}{more})".replace("  ", " ")
+    return f"{len(images)} {name} image{'' if len(images) == 1 else 's'} ({named}{more})".replace("  ", " ")

@@ -1,4 +1,4 @@
-"""`dvc metrics diff` and `dvc params diff`, as DVC itself prints them, beside the review's own work."""
+"""`dvc metrics diff` and `dvc params diff`, as DVC prints them, run while the review does its own work."""
 
 import subprocess
 import sys
@@ -13,13 +13,13 @@ DIGITS = "6"  # as in metrics/
 
 @dataclass(frozen=True)
 class Running:
-    """A DVC that is at work. `command`: what the reader can run for the same output."""
+    """A `dvc` process. `command`: what the reader can run for the same output."""
 
     command: str
     process: subprocess.Popen[str]
 
     def output(self) -> str:
-        """What it prints, and what it warns of; where it cannot read a commit it warns and does not fail."""
+        """What it prints, and its warnings: where it cannot read a commit, DVC warns and does not fail."""
         out, err = self.process.communicate()
         failed = f"failed with exit status {self.process.returncode}" if self.process.returncode else ""
         return "\n\n".join(part for part in (out.strip(), err.strip(), failed) if part)
@@ -27,15 +27,15 @@ class Running:
 
 def stop(running: Iterable[Running]) -> None:
     """End those that nobody waited for."""
-    for one in running:
-        if one.process.poll() is None:
-            one.process.terminate()
-            one.process.communicate()
+    for diff in running:
+        if diff.process.poll() is None:
+            diff.process.terminate()
+            diff.process.communicate()
 
 
 def start(top: Path, base: Snapshot, head: Snapshot, form: str) -> list[Running]:
     """`form`: md or json. Both run at once, and while the caller goes on."""
-    commits = [one.commit[:10] for one in (base, head) if one.commit]
+    commits = [snapshot.commit[:10] for snapshot in (base, head) if snapshot.commit]
     commands = [["metrics", "diff", f"--{form}", "--precision", DIGITS], ["params", "diff", f"--{form}"]]
     return [
         Running(

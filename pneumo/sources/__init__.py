@@ -1,3 +1,26 @@
-"""Where images come from. Every source leaves `raw/{train,val,test}/{NORMAL,PNEUMONIA}/*` and nothing else."""
+"""Where images come from. Every source fills `raw/{train,val,test}/{NORMAL,PNEUMONIA}/` and nothing else.
 
-FOLDERS = tuple(f"{part}/{label}" for part in ("train", "val", "test") for label in ("NORMAL", "PNEUMONIA"))
+A source is a module here, named in params.SOURCES, with a function
+
+    def obtain(data: Source, raw: Path, downloads: Path) -> dict[str, int]
+
+that replaces the folder `raw`, whole or not at all, and returns the number of files in each of FOLDERS. `data` is the
+section of that name in params.yaml. `downloads` is a folder that outlives the stage, for what can be resumed or used
+again. It raises SourceError where the images cannot be obtained or are not those that were asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pneumo.params import Source
+
+FOLDERS = tuple(f"{split}/{label}" for split in ("train", "val", "test") for label in ("NORMAL", "PNEUMONIA"))
+
+
+def obtain(data: Source, raw: Path, downloads: Path) -> dict[str, int]:
+    """Fill `raw` from the source that `data` names. No other source's module, with its libraries, is imported."""
+    return import_module(f"{__name__}.{data.source}").obtain(data, raw, downloads)

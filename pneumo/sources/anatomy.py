@@ -1,24 +1,21 @@
-"""A chest seen by X-rays: how strongly each point of the picture weakens the beam.
+"""A chest seen by X-rays: how strongly each point of the picture attenuates the beam.
 
-Lengths are in units of about one trunk's height. `x` runs from the image's left to its right with the spine at 0, so
-that the patient's right lung is at negative x; `y` runs down, from the base of the neck at 0 to the upper abdomen at 1.
-Shapes are polynomials and square roots, which IEEE 754 rounds alike everywhere, and not library functions, which differ
-from one processor to the next.
+Lengths are in body units, each about one trunk's height. `x` runs from the image's left to its right with the spine at
+0, so that the patient's right lung is at negative x; `lateral` is its distance from the spine. `y` runs down, from the
+base of the neck at 0 to the upper abdomen at 1.
+Shapes are polynomials and square roots, which IEEE 754 rounds the same way everywhere; exponentials and sines differ
+in the last digit from one processor to the next.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-Array = NDArray[np.float64]
-Finding = Literal["normal", "bacterial", "viral"]
+from pneumo.sources.patient import HILUM, Array, Patient
 
-HILUM = (0.11, 0.42)
 LUNG_TOP, LUNG_WIDEST = 0.1, 0.58
 
 
@@ -37,7 +34,7 @@ class View:
     arm: tuple[float, float]  # direction of the upper arm, from the shoulder outwards
 
     @classmethod
-    def taken(
+    def sample(
         cls, rng: np.random.Generator, shape: tuple[int, int], extent: float, span: float, *, raised: bool
     ) -> View:
         """shape: height and width in pixels. span: body units from side to side, over the root of width / height."""
@@ -83,85 +80,34 @@ class View:
         return np.stack([e * x - b * y, a * y - d * x], axis=1) / (a * e - b * d)
 
 
-@dataclass(frozen=True)
-class Patient:
-    """What stays the same in all images of one patient."""
-
-    finding: Finding
-    width: float  # half of the thorax
-    fat: float
-    heart: tuple[float, float, float, float]  # centre x, centre y, half width, half height
-    mediastinum: float  # half width
-    thymus: float  # how far it stands out of the mediastinum; 0 for most
-    ribs: tuple[float, float, float, float]  # first y, spacing, drop of the posterior part, rise of the anterior part
-    bone: float
-    vascularity: float
-    breast: float
-    gas: tuple[float, float, float]  # stomach bubble: x, depth below the dome, radius
-    vessels: Array  # [n, 6]: x, y, x, y, width in body units, density in [0, 1]
-    coarse: Array  # random lattices, standard normal
-    fine: Array
-    consolidations: Array  # [n, 4]: x, y, radius, density
-    haze: float  # of a viral pneumonia
-
-    @classmethod
-    def born(cls, body: np.random.Generator, illness: np.random.Generator, finding: Finding) -> Patient:
-        """A patient's body and, from a generator of its own, the illness: so the body does not depend on it."""
-        width = body.uniform(0.36, 0.42)
-        ratio = body.uniform(0.44, 0.56)
-        return cls(
-            finding=finding,
-            width=width,
-            fat=body.uniform(0.03, 0.075),
-            heart=(body.uniform(0.045, 0.075), body.uniform(0.53, 0.57), width * ratio, body.uniform(0.15, 0.18)),
-            mediastinum=body.uniform(0.06, 0.085),
-            thymus=max(0.0, body.uniform(-0.12, 0.06)),
-            ribs=(
-                body.uniform(0.07, 0.12),
-                body.uniform(0.06, 0.075),
-                body.uniform(0.05, 0.12),
-                body.uniform(0.16, 0.26),
-            ),
-            bone=body.uniform(0.7, 1.3),
-            vascularity=body.uniform(0.5, 1.5),
-            breast=max(0.0, body.uniform(-0.06, 0.06)),
-            gas=(body.uniform(0.12, 0.2), body.uniform(0.06, 0.1), body.uniform(0.0, 0.07)),
-            vessels=_vessels(body),
-            coarse=body.standard_normal((28, 28)),
-            fine=body.standard_normal((100, 100)),
-            consolidations=_consolidations(illness, finding),
-            haze=illness.uniform(0.45, 0.7),
-        )
-
-
 def attenuation(patient: Patient, view: View) -> Array:
     """Attenuation [height, width] of a patient seen in one view: 0 for air, about 1 for a trunk's soft tissue."""
     x, y = view.grid()
     left = x > 0
-    out = np.abs(x)
+    lateral = np.abs(x)
     turn = 0.035 * view.rotation
     half = np.where(left, patient.width - turn, patient.width + turn)
     wall = _wall(half, y)
     dome = np.where(left, 0.675, 0.65) + view.breath
-    tent = (out - 0.45 * half) / half
+    tent = (lateral - 0.45 * half) / half
     below = y - dome - 0.3 * tent * tent
     heart = _heart(patient, x - 0.5 * turn, y)
     middle = _mediastinum(patient, x - turn, y)
-    lung = _lung(out, y, wall, below) * (1 - 0.9 * np.maximum(heart, middle))
+    lung = _lung(lateral, y, wall, below) * (1 - 0.9 * np.maximum(heart, middle))
 
-    body = _soft_tissue(patient, view, x, y, out)
-    abdomen = _step(below, 0.012) * _step(wall - out, 0.03)
+    body = _soft_tissue(patient, view, x, y, lateral)
+    abdomen = _step(below, 0.012) * _step(wall - lateral, 0.03)
     bubble = _bump(x - patient.gas[0], patient.gas[2] + 0.02) * _bump(y - dome - patient.gas[1] - 0.05, patient.gas[2])
     coarse, fine = _texture(patient.coarse, view), _texture(patient.fine, view)
     vessels = _drawn(patient.vessels, view)
 
     total = body + 0.32 * heart + 0.28 * middle * (1 - 0.6 * heart) + 0.22 * abdomen * (1 + 0.25 * coarse)
     total -= 0.3 * bubble * abdomen
-    total += patient.bone * _bones(patient, x - 0.3 * turn, y, out, wall, half)
-    total += _breasts(patient, out, y) - 0.1 * _airway(x - 0.6 * turn, y) * middle
+    total += patient.bone * _bones(patient, x - 0.3 * turn, y, lateral, wall, half)
+    total += _breasts(patient, lateral, y) - 0.1 * _airway(x - 0.6 * turn, y) * middle
     haze = _opacity(patient, x, y, coarse, fine, vessels)
     air = lung * (0.72 + 0.03 * coarse) - lung * patient.vascularity * (0.22 * vessels + 0.012 * fine)
-    hila = _bump(np.sqrt((out - HILUM[0]) ** 2 + 0.5 * (y - HILUM[1]) ** 2), 0.075)
+    hila = _bump(np.sqrt((lateral - HILUM[0]) ** 2 + 0.5 * (y - HILUM[1]) ** 2), 0.075)
     air -= 0.12 * patient.vascularity * hila * lung
     return np.maximum(total - air * (1 - haze), 0.0)
 
@@ -195,12 +141,12 @@ def _wall(half: Array, y: Array) -> Array:
     return 0.12 + (half - 0.12) * np.sqrt(1 - t * t * (0.25 + 0.75 * t)) - 0.25 * lower * lower
 
 
-def _lung(out: Array, y: Array, wall: Array, below: Array) -> Array:
+def _lung(lateral: Array, y: Array, wall: Array, below: Array) -> Array:
     apex = np.clip((LUNG_TOP + 0.12 - y) / 0.12, 0, 1)
     inner = 0.115 - 0.085 * np.sqrt(np.clip(1 - apex * apex, 0, 1))
-    inside = _step(wall - 0.012 - out, 0.009) * _step(out - inner, 0.015)
+    inside = _step(wall - 0.012 - lateral, 0.009) * _step(lateral - inner, 0.015)
     inside *= _step(-below, 0.008) * _step(y - LUNG_TOP, 0.01)
-    depth = np.clip((wall - out) / 0.3, 0, 1)
+    depth = np.clip((wall - lateral) / 0.3, 0, 1)
     return inside * (0.68 + 0.32 * depth * (2 - depth))
 
 
@@ -220,21 +166,21 @@ def _mediastinum(patient: Patient, x: Array, y: Array) -> Array:
     return band * np.clip(0.45 + 1.6 * y, 0.35, 1)
 
 
-def _soft_tissue(patient: Patient, view: View, x: Array, y: Array, out: Array) -> Array:
+def _soft_tissue(patient: Patient, view: View, x: Array, y: Array, lateral: Array) -> Array:
     trunk = patient.width + patient.fat + 0.03 * np.clip(y - 0.5, 0, None)
     slope = np.clip((y + 0.12) / 0.2, 0, 1)
     edge = 0.12 + (trunk - 0.12) * slope * slope
-    across = np.clip(out / edge, 0, 1) ** 2
-    body = _step(edge - out, 0.012) * (0.62 + 0.38 * np.sqrt(1 - across * across))
-    chin = 0.4 * _step(-0.14 - y - 2.5 * x * x, 0.02) * _step(0.24 - out, 0.03)
-    limb, bone = _arm(view, out, y, patient.width + 0.035)
+    across = np.clip(lateral / edge, 0, 1) ** 2
+    body = _step(edge - lateral, 0.012) * (0.62 + 0.38 * np.sqrt(1 - across * across))
+    chin = 0.4 * _step(-0.14 - y - 2.5 * x * x, 0.02) * _step(0.24 - lateral, 0.03)
+    limb, bone = _arm(view, lateral, y, patient.width + 0.035)
     return np.maximum(body, 0.72 * limb) + 0.22 * patient.bone * bone + chin
 
 
-def _arm(view: View, out: Array, y: Array, shoulder: float) -> tuple[Array, Array]:
+def _arm(view: View, lateral: Array, y: Array, shoulder: float) -> tuple[Array, Array]:
     norm = np.sqrt(view.arm[0] ** 2 + view.arm[1] ** 2)
     along_x, along_y = view.arm[0] / norm, view.arm[1] / norm
-    dx, dy = out - shoulder, y - 0.12
+    dx, dy = lateral - shoulder, y - 0.12
     along = np.clip(dx * along_x + dy * along_y, 0, None)
     distance = np.sqrt((dx - along * along_x) ** 2 + (dy - along * along_y) ** 2)
     head = _bump(along, 0.09)
@@ -242,25 +188,25 @@ def _arm(view: View, out: Array, y: Array, shoulder: float) -> tuple[Array, Arra
     return _step(0.082 + 0.012 * _bump(along - 0.12, 0.2) - distance, 0.012), shaft
 
 
-def _bones(patient: Patient, x: Array, y: Array, out: Array, wall: Array, half: Array) -> Array:
+def _bones(patient: Patient, x: Array, y: Array, lateral: Array, wall: Array, half: Array) -> Array:
     first, spacing, drop, rise = patient.ribs
-    q = np.clip(out / wall, 0, 1.05)
-    reach = _step(wall + 0.012 - out, 0.012) * _step(y - LUNG_TOP + 0.03, 0.02)
+    q = np.clip(lateral / wall, 0, 1.05)
+    reach = _step(wall + 0.012 - lateral, 0.012) * _step(y - LUNG_TOP + 0.03, 0.02)
     posterior = (y - first - drop * q * q + 0.02 * q * (1 - q)) / spacing
     anterior = (y - first - drop - rise * (1 - q) * (0.5 + 0.5 * q)) / (1.12 * spacing)
-    cage = _rib(posterior, 0.27) * _step(out - 0.035, 0.02) * (0.13 + 0.1 * q * q)
-    cage += _rib(anterior, 0.3) * _step(out - 0.18, 0.07) * 0.085
+    cage = _rib(posterior, 0.27) * _step(lateral - 0.035, 0.02) * (0.13 + 0.1 * q * q)
+    cage += _rib(anterior, 0.3) * _step(lateral - 0.18, 0.07) * 0.085
     cage *= reach * np.clip(1.9 - 1.6 * y, 0.45, 1)
 
     disc = y / 0.052
     disc -= np.floor(disc)
     spine = _step(0.042 - np.abs(x), 0.008) * (0.16 - 0.07 * _bump(disc - 0.5, 0.22))
     spine += 0.04 * _bump(x, 0.008) * _bump(disc, 0.3)
-    s = np.clip((out - 0.03) / (half * 0.95), 0, 1)
+    s = np.clip((lateral - 0.03) / (half * 0.95), 0, 1)
     clavicle_y = 0.165 - 0.085 * s + 0.13 * s * (1 - s) * (1 - 2 * s)
     clavicle = _step(0.014 - np.abs(y - clavicle_y), 0.006) * (0.7 + 0.3 * _bump(y - clavicle_y, 0.02))
-    clavicle *= _step(out - 0.035, 0.01) * _step(half + 0.03 - out, 0.015)
-    blade_x, blade_y = (out - half * 0.97) / 0.085, (y - 0.235) / 0.13
+    clavicle *= _step(lateral - 0.035, 0.01) * _step(half + 0.03 - lateral, 0.015)
+    blade_x, blade_y = (lateral - half * 0.97) / 0.085, (y - 0.235) / 0.13
     scapula = _step(1 - np.sqrt(blade_x**2 + blade_y**2), 0.12)
     return cage + spine + 0.2 * clavicle + 0.06 * scapula
 
@@ -271,8 +217,8 @@ def _rib(phase: Array, wide: float) -> Array:
     return _step(wide - distance, 0.09) * (0.7 + 0.3 * _bump(distance - wide + 0.06, 0.1))
 
 
-def _breasts(patient: Patient, out: Array, y: Array) -> Array:
-    d = np.sqrt(((out - 0.23) / 0.16) ** 2 + ((y - 0.52) / 0.17) ** 2)
+def _breasts(patient: Patient, lateral: Array, y: Array) -> Array:
+    d = np.sqrt(((lateral - 0.23) / 0.16) ** 2 + ((y - 0.52) / 0.17) ** 2)
     return patient.breast * 2 * _step(1 - d, 0.12) * np.clip(0.5 + (y - 0.45) / 0.25, 0, 1)
 
 
@@ -280,30 +226,6 @@ def _airway(x: Array, y: Array) -> Array:
     trachea = _step(0.02 - np.abs(x), 0.008) * _step(0.35 - y, 0.02)
     fork = np.abs(x) - (y - 0.34) * 1.1
     return trachea + _step(0.014 - np.abs(fork), 0.008) * _step(y - 0.34, 0.01) * _step(0.43 - y, 0.02)
-
-
-def _vessels(rng: np.random.Generator) -> Array:
-    """Arteries that leave both hila and fork: rows of x, y, x, y, width, density."""
-    rows: list[tuple[float, float, float, float, float, float]] = []
-
-    def grow(side: int, x: float, y: float, dx: float, dy: float, width: float, steps: int) -> None:
-        for step in range(steps):
-            bend = rng.uniform(-0.3, 0.3)
-            dx, dy = dx - bend * dy, dy + bend * dx
-            norm = float(np.sqrt(dx * dx + dy * dy))
-            dx, dy = dx / norm, dy / norm
-            end_x, end_y = x + 0.042 * dx, y + 0.042 * dy
-            rows.append((side * x, y, side * end_x, end_y, width, min(1.0, width / 0.016)))
-            x, y, width = end_x, end_y, width * 0.84
-            if steps > 2 and step and rng.random() < 0.6:
-                turn = rng.choice((-0.7, 0.7))
-                grow(side, x, y, dx - turn * dy, dy + turn * dx, width * 0.75, steps - step - 1)
-
-    for side in (-1, 1):
-        for slope in np.linspace(-2.2, 2.4, 8):
-            start = HILUM[1] + 0.02 * float(slope)
-            grow(side, HILUM[0] - 0.03, start, 1.0, float(slope) + rng.uniform(-0.3, 0.3), 0.017, 6)
-    return np.array(rows)
 
 
 def _drawn(lines: Array, view: View) -> Array:
@@ -328,21 +250,6 @@ def _texture(cells: Array, view: View) -> Array:
     size = (view.width, view.height)
     lattice = lattice.transform(size, Image.Transform.AFFINE, data, Image.Resampling.BICUBIC)
     return np.asarray(lattice, dtype=float)
-
-
-def _consolidations(rng: np.random.Generator, finding: Finding) -> Array:
-    """Rows of x, y, radius, density: one or two lobar consolidations, or many small patches in both lungs."""
-    if finding == "normal":
-        return np.empty((0, 4))
-    if finding == "bacterial":
-        count, radius, density = int(rng.integers(1, 3)), (0.12, 0.18), (0.8, 1.0)
-    else:
-        count, radius, density = int(rng.integers(8, 13)), (0.04, 0.09), (0.35, 0.55)
-    side = rng.permutation(np.resize((-1, 1), count + count % 2))[:count]
-    y = rng.uniform(0.24, 0.6, count)
-    near = np.where(side > 0, np.clip((y - 0.3) * 0.5, 0, 0.1), 0)
-    x = side * rng.uniform(0.15 + near, 0.3)
-    return np.stack([x, y, rng.uniform(*radius, count), rng.uniform(*density, count)], axis=1)
 
 
 def _opacity(patient: Patient, x: Array, y: Array, coarse: Array, fine: Array, vessels: Array) -> Array:

@@ -17,21 +17,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from pneumo.errors import SourceError
 from pneumo.sources import FOLDERS
+from pneumo.sources.replacing import replacing
+
+if TYPE_CHECKING:
+    from pneumo.params import Source
 
 MAX_MEMBER_BYTES = 200_000_000  # the largest JPEG of the Kaggle data set has under 3 MB
 _CHUNK_BYTES = 1 << 20
 _FOLDER_NAMES = {folder.casefold(): folder for folder in FOLDERS}
-# What zipfile raises for damage, found by changing bytes at random.
+# What zipfile raises on damaged zips, collected by changing bytes at random.
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, ValueError)
 
 
 @dataclass(frozen=True)
 class Member:
-    """One file of a source: its name there, its declared size in bytes, and how to read it."""
+    """One file of a zip or folder: its name there, its declared size in bytes, and how to read it."""
 
     name: str
     size: int
@@ -39,17 +43,23 @@ class Member:
     open: Callable[[], IO[bytes]]
 
 
+def obtain(data: Source, raw: Path, downloads: Path) -> dict[str, int]:
+    """Fill `raw` from the zip or folder at data.path."""
+    assert data.path  # params.SOURCES demands it
+    return unpack(Path(data.path), raw, sha256=data.sha256, expected=data.expected)
+
+
 def unpack(
     path: Path, raw: Path, *, sha256: str | None = None, expected: Mapping[str, int] | None = None
 ) -> dict[str, int]:
-    """Fill `raw` with {train,val,test}/{NORMAL,PNEUMONIA}/* from a zip or folder; return each folder's count.
+    """Fill `raw` with {train,val,test}/{NORMAL,PNEUMONIA}/* from a zip or folder; return the number of files by folder.
 
-    What stands above {train,val,test} does not matter. A second, identical copy of the tree, hidden files and
-    `__MACOSX` are dropped; every other file in a class folder is taken, readable or not. An existing `raw` is
-    replaced, and only once all of the new one is on disk.
+    The folders above {train,val,test} do not matter. A second, identical copy of the tree, hidden files and `__MACOSX`
+    are dropped; every other file in a class folder is taken, readable or not. An existing `raw` is replaced only when
+    everything new is on disk.
 
-    sha256: hex digest that the zip must have. expected: files that each folder ("train/NORMAL") must have.
-    Raises SourceError, with `raw` as it was, if the source is missing, damaged, unsafe or not what was expected.
+    sha256: hexadecimal digest that the zip must have. expected: number of files that each folder ("train/NORMAL") must
+    have. Raises SourceError, with `raw` as it was, if the source is missing, damaged, unsafe or not as expected.
     """
     if not path.exists():
         raise SourceError(f"{path}: expected a zip file or a folder, found nothing; correct data.path")
@@ -58,30 +68,34 @@ def unpack(
         if sha256 is not None:
             _check_sha256(path, sha256)
         with _members(path) as members:
-            chosen = _choose(members, path)
-            counts = _count(chosen, path, expected)
-            with _replacing(raw) as fresh:
-                _refuse_full_disk(chosen, fresh)
-                for tail, member in chosen.items():
-                    _copy(member, fresh / tail, path)
+            images = _select(members, path)
+            counts = _count(images, path, expected)
+            with replacing(raw) as fresh:
+                _refuse_full_disk(images, fresh)
+                for name, member in images.items():
+                    _copy(member, fresh / name, path)
     except OSError as error:
-        raise SourceError(f"{path}: {error}; check its permissions, and the disk of {raw}") from error
+        raise SourceError(f"{path}: {error}; check its permissions and the disk of {raw}") from error
     return counts
 
 
 def _refuse_overlap(path: Path, raw: Path) -> None:
     source, target = path.resolve(), raw.resolve()
     if source.is_relative_to(target) or target.is_relative_to(source):
-        raise SourceError(f"{path}: overlaps {raw}, which is replaced; move the source elsewhere and set data.path")
+        raise SourceError(
+            f"{path}: overlaps {raw}, which is about to be replaced; move the images elsewhere and set data.path"
+        )
 
 
 def _check_sha256(path: Path, sha256: str) -> None:
     if path.is_dir():
-        raise SourceError(f"{path}: sha256 needs a zip file, found a folder; remove data.sha256 or give the zip")
+        raise SourceError(f"{path}: data.sha256 needs a zip file, found a folder; set data.sha256=null or give the zip")
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256.strip().lower():
-        raise SourceError(f"{path}: expected sha256 {sha256}, found {found}; get the zip again, or correct data.sha256")
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != sha256.strip().lower():
+        raise SourceError(
+            f"{path}: expected SHA-256 {sha256}, found {digest}; download the zip again, or correct data.sha256"
+        )
 
 
 @contextmanager
@@ -101,7 +115,7 @@ def _members(path: Path) -> Iterator[list[Member]]:
 def _why_not_a_zip(path: Path) -> str:
     with path.open("rb") as file:
         if file.read(4) == b"PK\x03\x04":
-            return "the end of this zip is missing or damaged, as if cut short; copy or download it again"
+            return "the end of this zip is missing or damaged, probably cut short; copy or download it again"
     return "expected a zip file or a folder, found another kind of file; correct data.path"
 
 
@@ -111,15 +125,15 @@ def _folder_members(path: Path) -> Iterator[Member]:
         for entry in (Path(folder) / name for name in (*subfolders, *sorted(names))):
             mode = entry.lstat().st_mode
             if stat.S_ISLNK(mode):
-                raise SourceError(f"{entry}: is a symbolic link; give a copy without links (cp -rL {path} COPY)")
+                raise SourceError(f"{entry}: found a symbolic link; give a copy without links (cp -rL {path} COPY)")
             if stat.S_ISREG(mode):
                 yield _file_member(entry, path)
             elif not stat.S_ISDIR(mode):
-                raise SourceError(f"{entry}: is neither a file nor a folder; remove it from the source")
+                raise SourceError(f"{entry}: found neither a file nor a folder; remove it")
 
 
 def _unlistable(error: OSError) -> None:
-    raise error  # os.walk would pass over the folder
+    raise error  # os.walk would skip the folder
 
 
 def _file_member(file: Path, path: Path) -> Member:
@@ -135,44 +149,44 @@ def _digest(path: Path) -> bytes:
 def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Member:
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise SourceError(f"{path}: member {info.filename!r} is a link or a device; make the zip without it")
+        raise SourceError(f"{path}: member {info.filename!r} is a link or a device; zip the images without it")
     if info.flag_bits & 0x1:  # zip specification (APPNOTE) 4.4.4, bit 0: encrypted
-        raise SourceError(f"{path}: member {info.filename!r} is encrypted; make the zip without a password")
+        raise SourceError(f"{path}: member {info.filename!r} is encrypted; zip the images without a password")
     name = info.orig_filename  # zipfile cuts filename at a NUL
     return Member(name, info.file_size, checksum=lambda: info.CRC, open=lambda: archive.open(info))
 
 
-def _choose(members: list[Member], path: Path) -> dict[str, Member]:
-    """The members to take, by their path under raw, sorted by it."""
-    chosen: dict[str, Member] = {}
-    by_key: dict[str, str] = {}  # what macOS and Windows hold to be the same name -> the path under raw
+def _select(members: list[Member], path: Path) -> dict[str, Member]:
+    """The images among the members, by their path under raw and sorted by it."""
+    images: dict[str, Member] = {}
+    spellings: dict[str, str] = {}  # a name as macOS and Windows compare it -> the path under raw
     for member in members:
-        tail = _tail(member.name, path)
-        if tail is None:
+        name = _name_in_raw(member.name, path)
+        if name is None:
             continue
-        taken = by_key.setdefault(unicodedata.normalize("NFC", tail).casefold(), tail)
-        if taken != tail:
+        spelling = spellings.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        if spelling != name:
             raise SourceError(
-                f"{path}: {chosen[taken].name!r} and {member.name!r} differ only by case or accents and overwrite "
-                "each other on some file systems; rename or remove one"
+                f"{path}: {images[spelling].name!r} and {member.name!r} differ only by case or accents, and some file "
+                "systems would keep only one of them; rename or remove one"
             )
-        if not _same_content(chosen.setdefault(tail, member), member):
+        if not _same_content(images.setdefault(name, member), member):
             raise SourceError(
-                f"{path}: {chosen[tail].name!r} and {member.name!r} are both {tail}, with different content; remove one"
+                f"{path}: {images[name].name!r} and {member.name!r} are both {name}, with different content; remove one"
             )
         if member.size > MAX_MEMBER_BYTES:
             raise SourceError(
                 f"{path}: member {member.name!r}: expected at most {MAX_MEMBER_BYTES:,} bytes, found {member.size:,}; "
                 "remove it"
             )
-    return dict(sorted(chosen.items()))
+    return dict(sorted(images.items()))
 
 
 def _same_content(first: Member, second: Member) -> bool:
     return first is second or (first.size == second.size and first.checksum() == second.checksum())
 
 
-def _tail(name: str, path: Path) -> str | None:
+def _name_in_raw(name: str, path: Path) -> str | None:
     """`train/NORMAL/x.jpeg` for a file of a class folder, None for one to drop, SourceError for an unsafe name."""
     parts = PurePosixPath(name).parts
     unsafe = name.startswith("/") or ".." in parts or re.search(r"[\\\x00-\x1f]", name)
@@ -188,44 +202,29 @@ def _tail(name: str, path: Path) -> str | None:
     return f"{folders[-1]}/{parts[-1]}"
 
 
-def _count(chosen: Mapping[str, Member], path: Path, expected: Mapping[str, int] | None) -> dict[str, int]:
-    found = Counter(tail.rpartition("/")[0] for tail in chosen)
-    missing = [folder for folder in FOLDERS if not found[folder]]
+def _count(images: Mapping[str, Member], path: Path, expected: Mapping[str, int] | None) -> dict[str, int]:
+    counts = Counter(name.rpartition("/")[0] for name in images)
+    missing = [folder for folder in FOLDERS if not counts[folder]]
     if missing:
         raise SourceError(
             f"{path}: expected files in {', '.join(FOLDERS)}, found none in {', '.join(missing)}; "
             "get the whole data set, or correct data.path"
         )
-    wrong = [f"{folder}: {n} != {found[folder]}" for folder, n in (expected or {}).items() if found[folder] != n]
+    wrong = [
+        f"{folder} has {counts[folder]} files, expected {count}"
+        for folder, count in (expected or {}).items()
+        if counts[folder] != count
+    ]
     if wrong:
         raise SourceError(
-            f"{path}: the number of files is off (expected != found): {'; '.join(wrong)}; "
-            "get the whole data set, or correct the expected counts"
+            f"{path}: {'; '.join(wrong)}. Get the whole data set, or correct data.expected "
+            "(for other images: -S data.expected=null)"
         )
-    return {folder: found[folder] for folder in FOLDERS}
+    return {folder: counts[folder] for folder in FOLDERS}
 
 
-@contextmanager
-def _replacing(raw: Path) -> Iterator[Path]:
-    """A new folder beside `raw` that takes its place if the body succeeds and vanishes if it does not."""
-    staging = raw.with_name(f".{raw.name}.part")
-    shutil.rmtree(staging, ignore_errors=True)  # a killed run may have left one
-    fresh, old = staging / "new", staging / "old"
-    try:
-        for folder in FOLDERS:
-            (fresh / folder).mkdir(parents=True)
-        yield fresh
-        if os.path.lexists(raw):
-            raw.rename(old)
-        fresh.rename(raw)
-    finally:
-        if os.path.lexists(old) and not os.path.lexists(raw):
-            old.rename(raw)
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _refuse_full_disk(chosen: Mapping[str, Member], fresh: Path) -> None:
-    needed, free = sum(member.size for member in chosen.values()), shutil.disk_usage(fresh).free
+def _refuse_full_disk(images: Mapping[str, Member], fresh: Path) -> None:
+    needed, free = sum(member.size for member in images.values()), shutil.disk_usage(fresh).free
     if needed > free:
         raise SourceError(f"{fresh}: expected {needed:,} bytes free, found {free:,}; make room on this disk")
 
@@ -238,8 +237,10 @@ def _copy(member: Member, target: Path, path: Path) -> None:
             while written <= member.size and (chunk := source.read(_CHUNK_BYTES)):
                 written += file.write(chunk)
     except _UNREADABLE as error:
-        raise SourceError(f"{path}: member {member.name!r} cannot be read: {error}; get the source again") from error
+        raise SourceError(
+            f"{path}: member {member.name!r} cannot be read: {error}; copy or download the zip again"
+        ) from error
     if written != member.size:
         raise SourceError(
-            f"{path}: member {member.name!r}: expected {member.size:,} bytes, found {written:,}; get the source again"
+            f"{path}: member {member.name!r}: expected {member.size:,} bytes, found {written:,}; get it again"
         )

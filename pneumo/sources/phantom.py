@@ -1,35 +1,46 @@
-"""Radiographs that are drawn, not taken: a stand-in for the real dataset wherever that cannot be had.
+"""Radiographs that are drawn, not taken: a stand-in wherever the real dataset is not at hand.
 
-Same folders, file names and habits as the real one: a patient has one or several images, nobody is on both sides of the
-official border, the test part is a block of numbers of its own. Bacterial pneumonia is one or two lobar consolidations,
-viral pneumonia a patchy haze round both hila. Exposure, noise, framing and JPEG quality are drawn without regard to
-the class, so that neither the mean brightness nor the size of a file gives it away.
+Folders, file names and habits are those of the real one: a patient has one or several images, nobody is on both sides
+of the official border, and the test set is a block of numbers of its own. Bacterial pneumonia is one or two lobar
+consolidations, viral pneumonia a patchy haze around both hila. Exposure, noise, framing and JPEG quality are drawn
+without regard to the class, so that neither the mean brightness nor the size of a file gives it away.
 
 The pictures serve to try the pipeline. What a model scores on them says nothing about patients.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from pneumo.errors import SourceError
 from pneumo.sources import FOLDERS
-from pneumo.sources.anatomy import Array, Finding, Patient, View, attenuation
+from pneumo.sources.anatomy import View, attenuation
+from pneumo.sources.patient import Array, Finding, Patient
+from pneumo.sources.replacing import replacing
 
-PARTS = ("train", "val", "test")
+if TYPE_CHECKING:
+    from pneumo.params import Source
+
+SPLITS = ("train", "val", "test")
 FINDINGS: tuple[Finding, ...] = ("normal", "bacterial", "viral")
-NUMBERED_FIRST = ("test", "train", "val")  # so each part's patients are a block, as in the real dataset
+NUMBERING_ORDER = ("test", "train", "val")  # so that each split's patients are a block, as in the real dataset
 IMAGES_PER_PATIENT = (1, 1, 1, 2, 2, 3)
-SMALLEST = 32
+SMALLEST = 32  # pixels
+FEW = 100  # images: so few are drawn in this process, before others would have started
+AT_ONCE = 16  # images handed to a process together, among them those of one patient
 Exposure = dict[str, float]
-RANGES = {  # of what sets brightness, borders and file size: alike for every class
-    "height": (0.9, 1.15),  # of the size asked for
+RANGES = {  # of whatever sets brightness, borders and file size: the same for every class
+    "height": (0.9, 1.15),  # times the size asked for
     "aspect": (1.0, 1.45),
     "extent": (0.8, 1.0),  # trunk heights in the picture's height
     "span": (0.86, 1.02),  # trunk heights in the picture's width, over the root of the aspect
@@ -47,31 +58,38 @@ LETTERS = {
 }
 
 
-def draw(raw: Path, *, seed: int, images: Mapping[str, Mapping[str, int]], size: int) -> dict[str, int]:
-    """Draw a dataset into `raw/{train,val,test}/{NORMAL,PNEUMONIA}`, whole or not at all.
+def obtain(data: Source, raw: Path, downloads: Path) -> dict[str, int]:
+    """Fill `raw` with the images that data.phantom describes."""
+    assert data.phantom  # params.SOURCES demands it
+    return draw(raw, seed=data.phantom.seed, images=data.phantom.images, size=data.phantom.size)
 
-    images: number of images by part (train, val, test) and finding (normal, bacterial, viral); none where missing.
-    size: about the images' height in pixels. The same arguments give the same bytes; another number of images of one
-    part and finding leaves the pictures of the others as they are. Returns the number of images by folder.
-    An existing `raw` is replaced, and only once all of the new one is on disk. Raises SourceError for arguments that
-    make no sense.
+
+def draw(
+    raw: Path, *, seed: int, images: Mapping[str, Mapping[str, int]], size: int, processes: int | None = None
+) -> dict[str, int]:
+    """Draw a dataset into `raw/{train,val,test}/{NORMAL,PNEUMONIA}`; return the number of images by folder.
+
+    images: number of images by split (train, val, test) and finding (normal, bacterial, viral); missing ones are 0.
+    size: about the images' height in pixels. processes: None chooses. The same seed, images and size give the same
+    bytes, and changing the number of images of one split and finding leaves the pictures of the others as they are.
+    An existing `raw` is replaced only when everything new is on disk. Raises SourceError for senseless arguments.
     """
     _check(seed, images, size)
-    unfinished = raw.with_name(f".{raw.name}.part")
-    shutil.rmtree(unfinished, ignore_errors=True)  # a killed run may have left one
-    try:
-        for folder in FOLDERS:
-            (unfinished / folder).mkdir(parents=True)
-        for finding in FINDINGS:
-            counts = {part: images.get(part, {}).get(finding, 0) for part in NUMBERED_FIRST}
-            for sitting in _sittings(seed, finding, counts):
-                _radiograph(seed, sitting, size, unfinished / sitting.path)
-        if raw.exists():
-            shutil.rmtree(raw)
-        unfinished.rename(raw)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return {folder: sum(1 for _ in (raw / folder).iterdir()) for folder in FOLDERS}
+    films = [film for finding in FINDINGS for film in _films(seed, finding, images)]
+    with replacing(raw) as fresh:
+        _draw(films, partial(_radiograph, seed, size, fresh), processes or (1 if len(films) < FEW else os.cpu_count()))
+    counts = Counter(film.path.rpartition("/")[0] for film in films)
+    return {folder: counts[folder] for folder in FOLDERS}
+
+
+def _draw(films: Sequence[Film], radiograph: Callable[[Film], None], processes: int | None) -> None:
+    if processes == 1:
+        for film in films:
+            radiograph(film)
+    else:
+        with ProcessPoolExecutor(processes) as pool:
+            for _ in pool.map(radiograph, films, chunksize=AT_ONCE):
+                pass  # raises what was raised there
 
 
 def _check(seed: int, images: Mapping[str, Mapping[str, int]], size: int) -> None:
@@ -79,62 +97,63 @@ def _check(seed: int, images: Mapping[str, Mapping[str, int]], size: int) -> Non
         raise SourceError(f"seed is {seed}; expected 0 or more")
     if size < SMALLEST:
         raise SourceError(f"size is {size}; expected at least {SMALLEST} pixels")
-    for part, counts in images.items():
-        if part not in PARTS:
-            raise SourceError(f"images has a part {part!r}; expected one of {', '.join(PARTS)}")
+    for split, counts in images.items():
+        if split not in SPLITS:
+            raise SourceError(f"images has a split {split!r}; expected one of {', '.join(SPLITS)}")
         for finding, count in counts.items():
             if finding not in FINDINGS:
-                raise SourceError(f"images.{part} has {finding!r}; expected one of {', '.join(FINDINGS)}")
+                raise SourceError(f"images.{split} has {finding!r}; expected one of {', '.join(FINDINGS)}")
             if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-                raise SourceError(f"images.{part}.{finding} is {count!r}; expected a whole number, 0 or more")
+                raise SourceError(f"images.{split}.{finding} is {count!r}; expected a whole number, 0 or more")
 
 
 @dataclass(frozen=True)
-class Sitting:
-    """One image to take: of whom, and where it goes."""
+class Film:
+    """One image to draw: of which patient, which of that patient's images, how it is exposed and where it goes."""
 
     finding: Finding
-    patient: tuple[int, int, int]  # finding, part, and how many patients came before in that part
+    patient: tuple[int, int, int]  # finding, split, and how many patients came before in that split
     view: int
     path: str
     exposure: Exposure
 
 
-def _sittings(seed: int, finding: Finding, counts: Mapping[str, int]) -> Iterator[Sitting]:
-    number = {"NORMAL2-": 0, "": 0}
-    taken = 0
-    for part, count in counts.items():
-        key = FINDINGS.index(finding), PARTS.index(part)
+def _films(seed: int, finding: Finding, images: Mapping[str, Mapping[str, int]]) -> Iterator[Film]:
+    patients_named = {"NORMAL2-": 0, "": 0}
+    images_named = 0
+    for split in NUMBERING_ORDER:
+        remaining = images.get(split, {}).get(finding, 0)
+        key = FINDINGS.index(finding), SPLITS.index(split)
         rng = _generator(seed, 0, *key)
-        lots = _lots(seed, key, count)
+        exposures = _exposures(seed, key, remaining)
         patient = 0
-        while count:
-            several = min(count, int(rng.choice(IMAGES_PER_PATIENT)))
+        while remaining:
+            views = min(remaining, int(rng.choice(IMAGES_PER_PATIENT)))
             prefix = "NORMAL2-" if finding == "normal" and rng.random() < 0.5 else ""
-            number[prefix] += 1
-            for view in range(several):
-                taken += 1
-                name = _name(finding, prefix, number[prefix], view, taken)
-                yield Sitting(finding, (*key, patient), view, f"{part}/{name}", next(lots))
-            patient, count = patient + 1, count - several
+            patients_named[prefix] += 1
+            for view in range(views):
+                images_named += 1
+                name = _name(finding, prefix, patients_named[prefix], view, images_named)
+                yield Film(finding, (*key, patient), view, f"{split}/{name}", next(exposures))
+            patient, remaining = patient + 1, remaining - views
 
 
-def _name(finding: Finding, prefix: str, number: int, view: int, taken: int) -> str:
+def _name(finding: Finding, prefix: str, number: int, view: int, image: int) -> str:
     if finding == "normal":
         repeat = f"-{view:04}" if view else ""
         return f"NORMAL/{prefix}IM-{number:04}-0001{repeat}.jpeg"
     cause = "bacteria" if finding == "bacterial" else "virus"
-    return f"PNEUMONIA/person{number}_{cause}_{taken}.jpeg"
+    return f"PNEUMONIA/person{number}_{cause}_{image}.jpeg"
 
 
 def _generator(seed: int, *key: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
-def _lots(seed: int, key: tuple[int, int], count: int) -> Iterator[Exposure]:
-    """Exposures by Latin hypercube: each ten images of a part and finding have one in each tenth of every range.
+def _exposures(seed: int, key: tuple[int, int], count: int) -> Iterator[Exposure]:
+    """Exposures by Latin hypercube: of every ten images of a split and finding, one lies in each tenth of every range.
 
-    Were they drawn one by one, then among a hundred test images some would differ by class, by chance alone.
+    Drawn independently, a hundred test images would differ by class in some of them, by chance alone.
     """
     lows, highs = np.array([*RANGES.values()]).T
     for block in range(count // 10 + 1):
@@ -144,21 +163,25 @@ def _lots(seed: int, key: tuple[int, int], count: int) -> Iterator[Exposure]:
             yield dict(zip(RANGES, row.tolist(), strict=True))
 
 
-def _radiograph(seed: int, sitting: Sitting, size: int, path: Path) -> None:
-    body, illness = (_generator(seed, use, *sitting.patient) for use in (1, 2))
-    pose, film = (_generator(seed, use, *sitting.patient, sitting.view) for use in (3, 4))
-    patient = Patient.born(body, illness, sitting.finding)
-    exposure = sitting.exposure
+def _radiograph(seed: int, size: int, folder: Path, film: Film) -> None:
+    pose, grain = (_generator(seed, use, *film.patient, film.view) for use in (3, 4))
+    exposure = film.exposure
     height = round(size * exposure["height"])
     shape = height, round(height * exposure["aspect"])
-    view = View.taken(pose, shape, exposure["extent"], exposure["span"], raised=exposure["arms"] < 0.4)
-    shadow = _with_letters_and_leads(attenuation(patient, view), film)
-    pixels = np.round(_exposed(shadow, exposure, film)).astype(np.uint8)
-    Image.fromarray(pixels).save(path, format="JPEG", quality=int(exposure["quality"]))
+    view = View.sample(pose, shape, exposure["extent"], exposure["span"], raised=exposure["arms"] < 0.4)
+    shadow = _with_letters_and_leads(attenuation(_patient(seed, film.patient, film.finding), view), grain)
+    pixels = np.round(_developed(shadow, exposure, grain)).astype(np.uint8)
+    Image.fromarray(pixels).save(folder / film.path, format="JPEG", quality=int(exposure["quality"]))
+
+
+@lru_cache(maxsize=1)  # a patient's images follow one another
+def _patient(seed: int, key: tuple[int, int, int], finding: Finding) -> Patient:
+    body, illness = (_generator(seed, use, *key) for use in (1, 2))
+    return Patient.sample(body, illness, finding)
 
 
 def _with_letters_and_leads(shadow: Array, rng: np.random.Generator) -> Array:
-    """Adds the metal: the letter of the side on most images, the wires of an electrocardiograph on some."""
+    """Add the metal: a side letter on most images, the leads of an electrocardiograph on some."""
     height, width = 2 * shadow.shape[0], 2 * shadow.shape[1]
     metal = Image.new("L", (width, height))
     pen = ImageDraw.Draw(metal)
@@ -175,8 +198,8 @@ def _with_letters_and_leads(shadow: Array, rng: np.random.Generator) -> Array:
     return shadow + np.asarray(metal.reduce(2), dtype=float) / 255
 
 
-def _exposed(shadow: Array, exposure: Exposure, rng: np.random.Generator) -> Array:
-    """The film's grey values: blur, quantum noise, a tone curve, then a mean and a contrast drawn by lot."""
+def _developed(shadow: Array, exposure: Exposure, rng: np.random.Generator) -> Array:
+    """The film's grey values: blur, quantum noise, a tone curve, then the exposure's mean and contrast."""
     for _ in range(int(exposure["blur"])):
         shadow = _blurred(shadow)
     height, width = shadow.shape
@@ -190,7 +213,7 @@ def _exposed(shadow: Array, exposure: Exposure, rng: np.random.Generator) -> Arr
     knee = rng.uniform(0.6, 1.1)
     light = np.maximum(shadow - 0.12, 0)  # the film is black beyond the skin
     tone = light / np.sqrt(1 + 0.35 * (light / knee) ** 2)
-    for _ in range(3):  # clipping moves mean and contrast a little
+    for _ in range(3):  # clipping shifts mean and contrast a little
         tone = np.clip(exposure["mean"] + exposure["contrast"] * (tone - tone.mean()) / tone.std(), 0, 255)
     _collimate(tone, int(exposure["borders"]), rng)
     return tone
@@ -208,7 +231,7 @@ def _blurred(picture: Array) -> Array:
 
 
 def _collimate(picture: Array, borders: int, rng: np.random.Generator) -> None:
-    """Darkens in place some borders, which the beam did not reach."""
+    """Darken in place some borders, which the beam did not reach."""
     shade = rng.uniform(0, 40)
     for turns in rng.permutation(4)[:borders].tolist():
         turned = np.rot90(picture, turns)

@@ -2,7 +2,7 @@
 
 Agreement is to the last digit, except of what is found by iteration or as a percentile of resamples: temperature,
 calibration slope and intercept, and ends of intervals may differ by one unit in the sixth digit, as they can between
-processors and builds of numpy and scipy.
+processors and builds of numpy and scipy. Files are named as errors name them.
 """
 
 import tempfile
@@ -18,55 +18,55 @@ from pneumo.scoring import scores
 ITERATED = ("temperature", "calibration_slope", "calibration_intercept", "ci95")
 UNIT = 1.5e-6  # one unit in the sixth decimal place, and the error of subtracting two floats
 ABSENT = "(absent)"
-CODE = ("pneumo/", "stages/")  # folders of the code that stages run
 Row = tuple[str, Any, Any]  # dotted key, base, head
 
 
-def same(committed: Any, right: Any, path: Path, rests_on: Sequence[Path], key: str = "", unit: float = 0) -> None:
+def same(committed: Any, recomputed: Any, path: str, rests_on: Sequence[str], key: str = "", unit: float = 0) -> None:
     """Raise VerifyError with the first place in which two contents of JSON files differ by more than `unit`.
 
     A key that only one of them has differs, too. Numbers below a key of ITERATED may differ by UNIT.
     """
-    if isinstance(committed, Mapping) and isinstance(right, Mapping):
-        for name in (*right, *(name for name in committed if name not in right)):
-            values = (committed.get(name, ABSENT), right.get(name, ABSENT))
+    if isinstance(committed, Mapping) and isinstance(recomputed, Mapping):
+        for name in (*recomputed, *(name for name in committed if name not in recomputed)):
+            values = (committed.get(name, ABSENT), recomputed.get(name, ABSENT))
             same(*values, path, rests_on, f"{key}.{name}".strip("."), UNIT if name in ITERATED else unit)
-    elif isinstance(committed, list) and isinstance(right, list) and len(committed) == len(right):
-        for place, values in enumerate(zip(committed, right, strict=True)):
+    elif isinstance(committed, list) and isinstance(recomputed, list) and len(committed) == len(recomputed):
+        for place, values in enumerate(zip(committed, recomputed, strict=True)):
             same(*values, path, rests_on, f"{key}[{place}]", unit)
-    elif not _equal(committed, right, unit):
-        raise VerifyError(difference(path, key, committed, right, rests_on))
+    elif not _equal(committed, recomputed, unit):
+        raise VerifyError(difference(path, key, committed, recomputed, rests_on))
 
 
-def same_file(
-    path: Path,
+def same_table(
+    text: str,
     table: pd.DataFrame,
-    rests_on: Sequence[Path],
+    path: str,
+    rests_on: Sequence[str],
     write: Callable[[pd.DataFrame, Path], None] = scores.write,
 ) -> None:
-    """The file holds `table` as `write` writes it, byte for byte, so that nothing else is in it."""
+    """The file at `path` holds `text`, and that is `table` as `write` writes it, byte for byte, and nothing else."""
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder, "scores.csv")
         write(table, written)
         recomputed = written.read_text(encoding="utf-8").split("\n")
-    lines = path.read_text(encoding="utf-8").split("\n")
-    for at in range(max(len(lines), len(recomputed))):
-        committed, expected = (lines[at] if at < len(lines) else "" for lines in (lines, recomputed))
-        if committed != expected:
-            key, was, right_value = _cell(committed, expected, recomputed[0].split(","))
-            raise VerifyError(difference(path, f"line {at + 1}, {key}", was, right_value, rests_on or [path]))
+    committed = text.split("\n")
+    for at in range(max(len(committed), len(recomputed))):
+        before, after = (lines[at] if at < len(lines) else "" for lines in (committed, recomputed))
+        if before != after:
+            key, was, expected = _cell(before, after, recomputed[0].split(","))
+            raise VerifyError(difference(path, f"line {at + 1}, {key}", was, expected, rests_on or [path]))
 
 
-def difference(path: Path, key: str, committed: Any, right: Any, rests_on: Sequence[Path]) -> str:
-    """What is to be said of a committed figure: file, key, both values, and the scores that it rests on."""
-    if right is ABSENT:
-        says = f"{key} is {committed!r}, and no figure of that name is known: nothing could verify it"
+def difference(path: str, key: str, committed: Any, recomputed: Any, rests_on: Sequence[str]) -> str:
+    """A committed figure that is not what was recomputed: file, key, both values, and the scores that it rests on."""
+    if recomputed is ABSENT:
+        problem = f"{key} is {committed!r}, which is no figure that pneumo computes: it cannot be verified"
     elif committed is ABSENT:
-        says = f"{key} is missing; recomputed {right!r}"
+        problem = f"{key} is missing; recomputed {recomputed!r}"
     else:
-        says = f"{key} is {committed!r}; recomputed {right!r}"
-    others = [one for one in rests_on if one != path]
-    return f"{path}: {says}\n  rests on {', '.join(map(str, rests_on))}\n  {history(path, *others)}"
+        problem = f"{key} is {committed!r}; recomputed {recomputed!r}"
+    others = [other for other in rests_on if other != path]
+    return f"{path}: {problem}\n  rests on {', '.join(rests_on)}\n  {history(path, *others)}"
 
 
 def differences(base: Any, head: Any, key: str = "") -> list[Row]:
@@ -81,13 +81,13 @@ def differences(base: Any, head: Any, key: str = "") -> list[Row]:
     ]
 
 
-def history(*paths: Path) -> str:
-    """How to find out when the files at `paths` parted; of many the first is enough."""
-    return f"`git log -p -- {' '.join(map(str, paths[: len(paths) if len(paths) < 4 else 1]))}` shows when that came"
+def history(*paths: str) -> str:
+    """How to find out when these files parted ways; of many the first is enough."""
+    return f"`git log -p -- {' '.join(paths if len(paths) < 4 else paths[:1])}` shows when they changed"
 
 
 def numbers(content: Any) -> int:
-    """How many numbers `content` of a JSON file holds; a null stands for one that cannot be had."""
+    """How many numbers `content` of a JSON file holds; a null stands for one that is undefined."""
     if isinstance(content, Mapping):
         return sum(numbers(value) for value in content.values())
     if isinstance(content, list):
@@ -99,14 +99,14 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _equal(committed: Any, right: Any, unit: float) -> bool:
-    if _is_number(committed) and _is_number(right):
-        return committed == right or abs(committed - right) <= unit
-    return type(committed) is type(right) and committed == right
+def _equal(committed: Any, recomputed: Any, unit: float) -> bool:
+    if _is_number(committed) and _is_number(recomputed):
+        return committed == recomputed or abs(committed - recomputed) <= unit
+    return type(committed) is type(recomputed) and committed == recomputed
 
 
-def _cell(committed: str, right: str, columns: Sequence[str]) -> tuple[str, str, str]:
+def _cell(committed: str, recomputed: str, columns: Sequence[str]) -> tuple[str, str, str]:
     """The first column in which two lines of a scores table differ, and both values; the lines if all are the same."""
-    cells = list(zip(columns, committed.split(","), right.split(","), strict=False))
-    differs = [(f"{column} of {cells[0][1]}", a, b) for column, a, b in cells if a != b]
-    return differs[0] if differs else ("the line", committed, right)
+    cells = list(zip(columns, committed.split(","), recomputed.split(","), strict=False))
+    differs = [(f"{column} of {cells[0][1]}", before, after) for column, before, after in cells if before != after]
+    return differs[0] if differs else ("the line", committed, recomputed)

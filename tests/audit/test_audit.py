@@ -33,9 +33,9 @@ def test_a_second_run_gives_the_same_bytes(audited, clean, tmp_path):
 
 
 def test_the_baseline_is_scored_like_a_backbone(audited, table):
-    for part, found in (("val", audited.validation), ("test", audited.test)):
-        assert list(found.columns) == [*scores.KEY_COLUMNS, "logit", "score"]
-        assert list(found["image"]) == list(table.loc[table["split"] == part, "image"])
+    for split, rows in (("val", audited.val_scores), ("test", audited.test_scores)):
+        assert list(rows.columns) == [*scores.KEY_COLUMNS, "logit", "score"]
+        assert list(rows["image"]) == list(table.loc[table["split"] == split, "image"])
     assert {"accuracy", "roc_auc", "ci95", "temperature", "threshold", "parameters"} <= set(audited.shortcut)
     assert audited.shortcut["n"] == 100
 
@@ -43,10 +43,10 @@ def test_the_baseline_is_scored_like_a_backbone(audited, table):
 def test_the_summary_accounts_for_every_file(audited, clean, tmp_path):
     subset = 200
     prepared = preprocess(clean / "raw", tmp_path / "processed", subset=subset, exclude=[image(clean)], **PREPARED)
-    found = audit.audit(clean / "raw", tmp_path / "processed", tmp_path, **(AUDITED | {"subset": subset})).summary
-    assert {key: found[key] for key in prepared} == prepared
-    assert found["subset"] == {"asked": 200, "images": found["images"], "of": 399}
-    assert (found["received"], found["excluded"], found["rejected"]) == (400, 1, 0)
+    summary = audit.audit(clean / "raw", tmp_path / "processed", tmp_path, **(AUDITED | {"subset": subset})).summary
+    assert {key: summary[key] for key in prepared} == prepared
+    assert summary["subset"] == {"asked": 200, "images": summary["images"], "of": 399}
+    assert (summary["received"], summary["excluded"], summary["rejected"]) == (400, 1, 0)
     assert audited.summary["subset"] is None
 
 
@@ -57,6 +57,6 @@ def image(folder) -> str:
 @pytest.mark.parametrize("subset", [24, 40])
 def test_a_handful_of_images_can_be_audited(subset, clean, tmp_path):
     preprocess(clean / "raw", tmp_path / "processed", subset=subset, **(PREPARED | {"val_fraction": 0.4}))
-    found = audit.audit(clean / "raw", tmp_path / "processed", tmp_path, **(AUDITED | {"subset": subset}))
-    assert len(found.summary["audit"]["findings"]) == 13
-    json.dumps(found.summary, allow_nan=False)
+    summary = audit.audit(clean / "raw", tmp_path / "processed", tmp_path, **(AUDITED | {"subset": subset})).summary
+    assert len(summary["audit"]["findings"]) == 13
+    json.dumps(summary, allow_nan=False)

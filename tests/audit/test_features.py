@@ -35,17 +35,17 @@ LAST = slice(47, 50)
     ],
 )
 def test_borders_are_those_of_the_picture(where, full, partly, tmp_path):
-    found = measure(drawn(where), tmp_path).iloc[0]
-    for name in (*(f"border_{side}" for side in features.SIDES), *(f"corner_{one}" for one in features.CORNERS)):
+    measured = measure(drawn(where), tmp_path).iloc[0]
+    for name in (*(f"border_{side}" for side in features.SIDES), *(f"corner_{corner}" for corner in features.CORNERS)):
         expected = 200 if name in full.split() else 12 if name in partly.split() else 0
-        assert found[name] == pytest.approx(expected), name
+        assert measured[name] == pytest.approx(expected), name
 
 
 def test_file_and_exposure(tmp_path):
-    found = measure(drawn((slice(0, 25), ALL)), tmp_path).iloc[0]
-    assert found[["width", "height", "aspect_ratio", "file_size"]].tolist() == [90, 60, 1.5, 100]
-    assert found[["mean", "contrast"]].tolist() == [100, 100]
-    assert found["border_contrast"] == pytest.approx(100)
+    measured = measure(drawn((slice(0, 25), ALL)), tmp_path).iloc[0]
+    assert measured[["width", "height", "aspect_ratio", "file_size"]].tolist() == [90, 60, 1.5, 100]
+    assert measured[["mean", "contrast"]].tolist() == [100, 100]
+    assert measured["border_contrast"] == pytest.approx(100)
 
 
 def test_blocks_change_nothing(tmp_path, monkeypatch):

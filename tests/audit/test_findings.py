@@ -39,11 +39,11 @@ def changed(place: tuple[str, ...], value: object) -> dict:
 
 
 def test_nothing_is_flagged_where_nothing_is_wrong():
-    assert [one["check"] for one in findings(QUIET) if one["flag"]] == []
+    assert [finding["check"] for finding in findings(QUIET) if finding["flag"]] == []
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "check", "says"),
+    ("place", "value", "check", "text"),
     [
         (("exact_duplicates", "groups_across_splits"), 2, "copies across splits", "2 of 3 groups"),
         (("exact_duplicates", "groups_across_classes"), 1, "copies across classes", "1 of 3 groups"),
@@ -59,13 +59,15 @@ def test_nothing_is_flagged_where_nothing_is_wrong():
         ((*AUDIT, "suspected_labels", "images"), 11, "suspected labels", "11 of 1000 labels"),
     ],
 )
-def test_each_check_is_flagged_by_its_own_number(place, value, check, says):
-    (one,) = (one for one in findings(changed(place, value)) if one["flag"])
-    assert one["check"] == check
-    assert says in one["finding"]
+def test_each_check_is_flagged_by_its_own_number(place, value, check, text):
+    (flagged,) = (finding for finding in findings(changed(place, value)) if finding["flag"])
+    assert flagged["check"] == check
+    assert text in flagged["finding"]
 
 
 def test_a_shift_that_cannot_be_measured_is_not_flagged():
-    found = {one["check"]: one for one in findings(changed(NORMAL, {"test_train": None, "val_train": None}))}
-    assert not found["shift of normal"]["flag"]
-    assert "Too few normal patients" in found["shift of normal"]["finding"]
+    by_check = {
+        finding["check"]: finding for finding in findings(changed(NORMAL, {"test_train": None, "val_train": None}))
+    }
+    assert not by_check["shift of normal"]["flag"]
+    assert "Too few normal patients" in by_check["shift of normal"]["finding"]

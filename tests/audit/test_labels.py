@@ -12,10 +12,10 @@ def test_exposure_changes_no_feature(pixels):
 
 def test_a_gradient_counts_for_its_direction():
     ramp = np.stack([np.tile(np.arange(64, dtype=np.float32), (64, 1)), np.tile(np.arange(64.0)[:, None], (1, 64))])
-    found = labels._gradients(ramp.astype(np.float32))
-    assert found.shape == (2, 8, 8, 8)
-    assert (found[0].argmax(axis=-1) == 0).all()
-    assert (found[1].argmax(axis=-1) == 4).all()
+    gradients = labels._gradients(ramp.astype(np.float32))
+    assert gradients.shape == (2, 8, 8, 8)
+    assert (gradients[0].argmax(axis=-1) == 0).all()
+    assert (gradients[1].argmax(axis=-1) == 4).all()
 
 
 def test_blocks_change_nothing(pixels, monkeypatch):
@@ -27,14 +27,14 @@ def test_blocks_change_nothing(pixels, monkeypatch):
 def test_probabilities_are_of_the_given_label(table, pixels, monkeypatch):
     monkeypatch.setattr(labels, "MAX_PROBABILITY", 1.0)
     with threadpool_limits(1):
-        found = labels.suspected(table, pixels)
-    assert list(found.columns) == list(labels.COLUMNS)
-    assert found["probability"].is_monotonic_increasing
-    assert (found["probability"] < 0.5).all()
+        listed = labels.suspected(table, pixels)
+    assert list(listed.columns) == list(labels.COLUMNS)
+    assert listed["probability"].is_monotonic_increasing
+    assert (listed["probability"] < 0.5).all()
 
 
 def test_too_few_patients_leave_a_table_without_rows(table, pixels):
     few = table.groupby("label").head(1)
-    found = labels.suspected(few, pixels[few.index])
-    assert found.empty
-    assert list(found.columns) == list(labels.COLUMNS)
+    listed = labels.suspected(few, pixels[few.index])
+    assert listed.empty
+    assert list(listed.columns) == list(labels.COLUMNS)

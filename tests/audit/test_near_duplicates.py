@@ -53,11 +53,10 @@ def test_a_shift_changes_nothing_and_neither_does_the_order():
     picture = np.random.default_rng(0).integers(0, 256, (9, 9), dtype=np.uint8)
     large = np.asarray(Image.fromarray(picture).resize((80, 80), Image.Resampling.BICUBIC))
     pixels = np.stack([large[4:68, 4:68], large[6:70, 1:65], large[::-1, ::-1][:64, :64]])
-    one, other = np.array([0, 1, 0, 2]), np.array([1, 0, 2, 0])
-    found = near_duplicates.aligned(pixels, one, other)
-    assert found[:2] == pytest.approx(found[0], abs=1e-5)
-    assert (found[:2] > near_duplicates.MIN_CORRELATION).all()
-    assert (found[2:] < 0.8).all()
+    correlation = near_duplicates.aligned(pixels, np.array([0, 1, 0, 2]), np.array([1, 0, 2, 0]))
+    assert correlation[:2] == pytest.approx(correlation[0], abs=1e-5)
+    assert (correlation[:2] > near_duplicates.MIN_CORRELATION).all()
+    assert (correlation[2:] < 0.8).all()
 
 
 def test_all_pairs_within_the_distance_are_proposed(monkeypatch):
@@ -66,7 +65,7 @@ def test_all_pairs_within_the_distance_are_proposed(monkeypatch):
     hashed[5] = hashed[40] ^ np.uint64(0xFFFFFFFFFFFFFFFF)
     distance = [[(int(a) ^ int(b)).bit_count() for b in hashed] for a in hashed]
     expected = {(a, b, distance[a][b]) for b in range(60) for a in range(b) if distance[a][b] <= 12}
-    assert set(zip(*(part.tolist() for part in near_duplicates.candidates(hashed)), strict=True)) == expected
+    assert set(zip(*(column.tolist() for column in near_duplicates.candidates(hashed)), strict=True)) == expected
 
 
 def test_a_picture_without_detail_is_like_none():

@@ -15,18 +15,18 @@ TABLE = rows(
 
 
 def test_each_reading_of_the_file_names_counts_its_patients():
-    found = patients.sensitivity(TABLE)
-    assert list(found) == [
+    counts = patients.sensitivity(TABLE)
+    assert list(counts) == [
         "patients",
         "patients_in_test_and_outside",
         "images_in_test",
         "images_outside",
         "patients_in_train_and_val",
     ]
-    assert found.to_numpy().tolist() == [
+    assert counts.to_numpy().tolist() == [
         [7, 0, 0, 0, 0],
         [6, 1, 1, 2, 0],
         [5, 1, 1, 1, 1],
         [4, 2, 2, 3, 1],
     ]
-    assert list(found.index) == ["as used", "subtype dropped", "NORMAL2- dropped", "both dropped"]
+    assert list(counts.index) == ["as used", "subtype dropped", "NORMAL2- dropped", "both dropped"]

@@ -62,7 +62,7 @@ def letter_on_pneumonia(raw: Path) -> None:
 
 
 def other_scanner_for_test(raw: Path) -> None:
-    """The test part comes with a black frame that train and val do not have."""
+    """The test set comes with a black frame that train and val do not have."""
     for path in raw.glob("test/*/*"):
         image = Image.open(path).convert("L")
         framed = Image.new("L", image.size)
@@ -95,15 +95,14 @@ def planted(clean, tmp_path_factory) -> Callable[[Callable], tuple[audit.Audit, 
             plant(folder / "raw")
             allow = [COPIED] if (folder / "raw" / COPY).exists() else []
             preprocess(folder / "raw", folder / "processed", allow=allow, **PREPARED)
-            found = audit.audit(folder / "raw", folder / "processed", folder / "audit", **AUDITED)
-            done[plant] = found, folder
+            done[plant] = audit.audit(folder / "raw", folder / "processed", folder / "audit", **AUDITED), folder
         return done[plant]
 
     return audited
 
 
-def flagged(found: audit.Audit) -> set[str]:
-    return {one["check"] for one in found.summary["audit"]["findings"] if one["flag"]}
+def flagged(result: audit.Audit) -> set[str]:
+    return {finding["check"] for finding in result.summary["audit"]["findings"] if finding["flag"]}
 
 
 def test_nothing_is_flagged_on_clean_images(audited):
@@ -142,23 +141,23 @@ def test_swapped_labels_are_listed_first(planted):
 
 
 def test_a_mark_is_found_where_it_is(planted):
-    found, folder = planted(letter_on_pneumonia)
+    result, folder = planted(letter_on_pneumonia)
     strongest = pd.read_csv(folder / "audit/shortcut_coefficients.csv").iloc[0]
     assert strongest["feature"] == "corner_top_left"
     assert strongest["coefficient"] > 0
-    assert found.shortcut["roc_auc"] > 0.95
+    assert result.shortcut["roc_auc"] > 0.95
 
 
 def test_broken_files_are_counted(planted):
-    found = planted(broken_files)[0].summary
-    assert (found["received"], found["rejected"], found["images"]) == (400, 3, 397)
+    summary = planted(broken_files)[0].summary
+    assert (summary["received"], summary["rejected"], summary["images"]) == (400, 3, 397)
 
 
 @pytest.mark.parametrize("plant", [exact_copy, lossless_copy], ids=lambda plant: plant.__name__)
 def test_a_copy_across_splits_stops_preprocessing(plant, clean, tmp_path):
     shutil.copytree(clean / "raw", tmp_path / "raw")
     plant(tmp_path / "raw")
-    with pytest.raises(AuditError, match="more than one split") as caught:
+    with pytest.raises(AuditError, match="copies in another split") as caught:
         preprocess(tmp_path / "raw", tmp_path / "out", **PREPARED)
     for word in (f"{COPIED} (test)", f"{COPY} (train)", "-S 'audit.exclude=[", "-S 'audit.allow=["):
         assert word in str(caught.value)

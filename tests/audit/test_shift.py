@@ -25,18 +25,18 @@ def simulate(moved: float, patients: int = 60) -> tuple[pd.DataFrame, pd.DataFra
 
 
 def test_a_moved_feature_stands_out_in_its_class_alone():
-    found = shift.table(*simulate(2, patients=1000)).set_index(["feature", "class"])
-    assert list(found.reset_index().columns) == list(shift.COLUMNS)
-    assert found.loc[("mean", "normal"), "smd_test_train"] == pytest.approx(2, abs=0.2)
-    assert found.loc[("mean", "normal"), "smd_test_val"] == pytest.approx(2, abs=0.2)
-    assert found.loc[("mean", "normal"), "ks_test_train"] == pytest.approx(0.68, abs=0.05)  # 2 Phi(1) - 1
-    others = found.drop([("mean", "normal"), ("mean", "all")])
+    table = shift.table(*simulate(2, patients=1000)).set_index(["feature", "class"])
+    assert list(table.reset_index().columns) == list(shift.COLUMNS)
+    assert table.loc[("mean", "normal"), "smd_test_train"] == pytest.approx(2, abs=0.2)
+    assert table.loc[("mean", "normal"), "smd_test_val"] == pytest.approx(2, abs=0.2)
+    assert table.loc[("mean", "normal"), "ks_test_train"] == pytest.approx(0.68, abs=0.05)  # 2 Phi(1) - 1
+    others = table.drop([("mean", "normal"), ("mean", "all")])
     assert others.filter(like="smd").abs().max().max() < 0.2
-    assert found["smd_val_train"].abs().max() < 0.2
+    assert table["smd_val_train"].abs().max() < 0.2
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "expected"),
+    ("first", "second", "expected"),
     [
         ([1, 3], [0, 2], 1.0),
         ([1, 3], [1, 3], 0.0),
@@ -45,9 +45,9 @@ def test_a_moved_feature_stands_out_in_its_class_alone():
         ([5, 5], [5, 5], np.nan),
     ],
 )
-def test_standardised_difference(one, other, expected):
-    found = shift.standardised_difference(np.array(one, float), np.array(other, float))
-    assert found == pytest.approx(expected, nan_ok=True)
+def test_standardised_difference(first, second, expected):
+    difference = shift.standardised_difference(np.array(first, float), np.array(second, float))
+    assert difference == pytest.approx(expected, nan_ok=True)
 
 
 def test_separability_is_chance_without_shift_and_high_with_it():
@@ -64,8 +64,8 @@ def test_too_few_patients_have_no_separability():
 
 def test_a_patient_is_on_one_side_of_each_fold():
     table, _ = simulate(0)
-    for fitted, tried in folds.by_patient(table["label"].to_numpy(), table["patient"]):
-        assert not set(table["patient"][fitted]) & set(table["patient"][tried])
+    for fitted, tested in folds.by_patient(table["label"].to_numpy(), table["patient"]):
+        assert not set(table["patient"][fitted]) & set(table["patient"][tested])
 
 
 @pytest.mark.parametrize(

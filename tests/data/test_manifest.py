@@ -18,9 +18,9 @@ from pneumo.errors import ManifestError
     ],
 )
 def test_names_of_the_real_dataset(image, label, subtype, patient):
-    found = manifest.identify(image)
-    assert (found.label, found.subtype, found.patient) == (label, subtype, patient)
-    assert found.source_split == image.split("/")[0]
+    identity = manifest.identify(image)
+    assert (identity.label, identity.subtype, identity.patient) == (label, subtype, patient)
+    assert identity.source_split == image.split("/")[0]
 
 
 @pytest.mark.parametrize(
@@ -36,10 +36,10 @@ def test_names_of_the_real_dataset(image, label, subtype, patient):
     ],
 )
 def test_a_name_that_no_rule_can_parse_is_its_own_patient(image):
-    found = manifest.identify(image)
-    assert found.patient.startswith("unknown-")
-    assert found.subtype == ("unknown" if "PNEUMONIA" in image else "normal")
-    assert found.patient != manifest.identify(image.replace("train/", "test/")).patient
+    identity = manifest.identify(image)
+    assert identity.patient.startswith("unknown-")
+    assert identity.subtype == ("unknown" if "PNEUMONIA" in image else "normal")
+    assert identity.patient != manifest.identify(image.replace("train/", "test/")).patient
 
 
 def test_the_subtype_and_the_prefix_keep_patients_apart():
@@ -69,7 +69,7 @@ def test_reading_gives_what_was_written(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"label": [0, 2]}, "label is 2"),
         ({"subtype": ["normal", "fungal"]}, "subtype is 'fungal'"),
@@ -79,8 +79,8 @@ def test_reading_gives_what_was_written(tmp_path):
         ({"patient": ["12", "12"]}, "patient 12 is in more than one split"),
     ],
 )
-def test_a_broken_manifest_is_refused(tmp_path, changes, says):
-    with pytest.raises(ManifestError, match=says):
+def test_a_broken_manifest_is_refused(tmp_path, changes, message):
+    with pytest.raises(ManifestError, match=message):
         manifest.write(table(**changes), tmp_path / "manifest.csv")
 
 

@@ -9,8 +9,8 @@ from pneumo.errors import ManifestError
 def store(folder, count=5, rows=5):
     pixels = np.random.default_rng(0).integers(0, 256, (count, 8, 8), dtype=np.uint8)
     with packed.Writer(folder / "images.npy", 8) as writer:
-        for one in pixels:
-            writer.append(one)
+        for image in pixels:
+            writer.append(image)
     splits = ["train", "val", "test", "train", "test"][:rows]
     table = pd.DataFrame({"image": [f"{i}" for i in range(rows)], "split": splits, "patient": list("abcde")[:rows]})
     fixed = {"label": [0, 1, 0, 1, 1][:rows], "subtype": "unknown", "source_split": "train"}
@@ -20,11 +20,11 @@ def store(folder, count=5, rows=5):
 
 def test_pixels_come_back_by_split(tmp_path):
     pixels = store(tmp_path)
-    part = packed.read_split(tmp_path, "test")
-    assert len(part) == 2
-    assert part.labels.tolist() == [0, 1]
-    np.testing.assert_array_equal(part.pixels(slice(None)), pixels[[2, 4]])
-    np.testing.assert_array_equal(part.pixels([1]), pixels[[4]])
+    test = packed.read_split(tmp_path, "test")
+    assert len(test) == 2
+    assert test.labels.tolist() == [0, 1]
+    np.testing.assert_array_equal(test.pixels(slice(None)), pixels[[2, 4]])
+    np.testing.assert_array_equal(test.pixels([1]), pixels[[4]])
 
 
 def test_the_file_is_plain_numpy(tmp_path):
@@ -41,7 +41,7 @@ def test_many_images_fit_behind_the_same_header(tmp_path):
 
 def test_pixels_that_do_not_belong_to_the_manifest_are_refused(tmp_path):
     store(tmp_path, count=5, rows=4)
-    with pytest.raises(ManifestError, match=r"\(5, 8, 8\), and manifest.csv 4 rows"):
+    with pytest.raises(ManifestError, match=r"\(5, 8, 8\), but manifest.csv 4 rows"):
         packed.read_split(tmp_path, "train")
 
 

@@ -4,7 +4,7 @@ import statsmodels.api as sm
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import brier_score_loss, log_loss
+from sklearn.metrics import log_loss
 from torchmetrics.classification import BinaryCalibrationError
 
 from pneumo.evaluation import calibration
@@ -16,10 +16,10 @@ SCORES = calibration.calibrate(LOGITS, 1.0)
 
 
 def test_the_temperature_minimises_the_log_loss():
-    found = calibration.temperature(LABELS, LOGITS)
+    temperature = calibration.temperature(LABELS, LOGITS)
     losses = {t: log_loss(LABELS, calibration.calibrate(LOGITS, t)) for t in np.geomspace(0.1, 10, 400)}
-    assert log_loss(LABELS, calibration.calibrate(LOGITS, found)) <= min(losses.values()) + 1e-9
-    assert found == pytest.approx(min(losses, key=losses.__getitem__), rel=0.02)
+    assert log_loss(LABELS, calibration.calibrate(LOGITS, temperature)) <= min(losses.values()) + 1e-9
+    assert temperature == pytest.approx(min(losses, key=losses.__getitem__), rel=0.02)
 
 
 @pytest.mark.parametrize("logits", [[-3.0, -2.0, 2.0, 3.0], [3.0, 2.0, -2.0, -3.0], [0.0, 0.0, 0.0, 0.0]])
@@ -36,36 +36,41 @@ def test_scaling_does_not_change_the_order():
 def test_the_expected_error_is_that_of_torchmetrics(pairs):
     # On the border of two bins float32 and float64 may fall on different sides.
     pairs = [(label, score) for label, score in pairs if abs(score * 10 - round(score * 10)) > 1e-4] or [(1, 0.55)]
-    labels, scores = map(np.array, zip(*pairs, strict=True))
-    theirs = BinaryCalibrationError(n_bins=10, norm="l1")(torch.tensor(scores), torch.tensor(labels))
-    assert calibration.expected_error(labels, scores) == pytest.approx(float(theirs), abs=1e-5)
+    labels, scores = (np.array(column, dtype=float) for column in zip(*pairs, strict=True))
+    expected = float(BinaryCalibrationError(n_bins=10, norm="l1")(torch.tensor(scores), torch.tensor(labels)))
+    for weights in (np.ones((1, len(labels))), np.full((1, len(labels)), 3.0)):
+        assert calibration.expected_errors(labels, scores, weights) == pytest.approx(expected, abs=1e-5)
 
 
-def test_the_brier_score_is_that_of_scikit_learn():
-    assert calibration.brier(LABELS, SCORES) == pytest.approx(brier_score_loss(LABELS, SCORES))
+def test_a_score_of_one_is_in_the_last_bin():
+    assert calibration.bin_of([0.0, 0.1, 0.95, 1.0]).tolist() == [0, 1, 9, 9]
 
 
-def test_slope_and_intercept_are_those_of_statsmodels():
+def test_slopes_and_intercepts_are_those_of_statsmodels_on_repeated_images():
     binomial = sm.families.Binomial()
-    joint = sm.GLM(LABELS, sm.add_constant(LOGITS), family=binomial).fit()
-    shift = sm.GLM(LABELS, np.ones_like(LOGITS), family=binomial, offset=LOGITS).fit()
-    assert calibration.slope(LABELS, LOGITS) == pytest.approx(joint.params[1], rel=1e-6)
-    assert calibration.intercept(LABELS, LOGITS) == pytest.approx(shift.params[0], rel=1e-6)
-
-
-def test_slopes_under_weights_are_those_of_statsmodels_on_repeated_images():
-    weights = RNG.multinomial(300, np.full(300, 1 / 300), size=3)
-    found = calibration.slopes(LABELS.astype(float), LOGITS, weights.astype(float))
-    shifts = calibration.intercepts(LABELS.astype(float), LOGITS, weights.astype(float))
-    for row, slope, shift in zip(weights, found, shifts, strict=True):
+    weights = np.vstack([np.ones(300, dtype=int), RNG.multinomial(300, np.full(300, 1 / 300), size=3)])
+    slopes = calibration.slopes(LABELS.astype(float), LOGITS, weights.astype(float))
+    intercepts = calibration.intercepts(LABELS.astype(float), LOGITS, weights.astype(float))
+    for row, slope, intercept in zip(weights, slopes, intercepts, strict=True):
         y, z = np.repeat(LABELS, row), np.repeat(LOGITS, row)
-        assert slope == pytest.approx(calibration.slope(y, z), rel=1e-6)
-        assert shift == pytest.approx(calibration.intercept(y, z), rel=1e-6)
+        joint = sm.GLM(y, sm.add_constant(z), family=binomial).fit()
+        shift = sm.GLM(y, np.ones_like(z), family=binomial, offset=z).fit()
+        assert slope == pytest.approx(joint.params[1], rel=1e-6)
+        assert intercept == pytest.approx(shift.params[0], rel=1e-6)
 
 
-def test_logits_that_separate_the_labels_have_no_slope():
-    assert np.isnan(calibration.slope([0, 0, 1, 1], [-3.0, -2.0, 2.0, 3.0]))
-    assert np.isnan(calibration.intercept([1, 1], [0.1, 0.2]))
+@pytest.mark.parametrize(
+    ("labels", "logits", "slope", "intercept"),
+    [
+        ([0, 0, 1, 1], [-3.0, -2.0, 2.0, 3.0], False, True),  # separated
+        ([1, 1, 1, 1], [0.1, 0.2, 0.3, 0.4], False, False),
+        ([0, 1, 0, 1], [0.1, 0.2, 0.3, 0.4], True, True),
+    ],
+)
+def test_what_one_class_or_separated_classes_leave_undefined_is_nan(labels, logits, slope, intercept):
+    y, z, once = np.array(labels, float), np.array(logits), np.ones((1, len(labels)))
+    assert np.isfinite(calibration.slopes(y, z, once))[0] == slope
+    assert np.isfinite(calibration.intercepts(y, z, once))[0] == intercept
 
 
 def test_the_reliability_table_counts_every_image_once():

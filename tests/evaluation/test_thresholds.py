@@ -31,32 +31,32 @@ labelled = st.lists(st.tuples(st.integers(0, 1), st.floats(0, 1)), min_size=4, m
 
 
 @given(labelled, st.floats(0, 1))
-def test_a_sensitivity_threshold_keeps_its_promise_and_is_the_highest(pairs, wanted):
+def test_the_sensitivity_policy_gives_the_highest_score_with_that_recall(pairs, value):
     labels, scores = map(np.array, zip(*pairs, strict=True))
-    found = thresholds.find(labels, scores, "sensitivity", wanted)
+    threshold = thresholds.find(labels, scores, "sensitivity", value)
     recall = lambda at: np.mean(scores[labels == 1] >= at)  # noqa: E731
-    assert recall(found) >= wanted
-    assert all(recall(higher) < wanted for higher in scores if higher > found)
+    assert recall(threshold) >= value
+    assert all(recall(higher) < value for higher in scores if higher > threshold)
 
 
 @given(labelled, st.floats(0, 1))
-def test_a_specificity_threshold_keeps_its_promise_and_is_the_lowest(pairs, wanted):
+def test_the_specificity_policy_gives_the_lowest_score_with_that_specificity(pairs, value):
     labels, scores = map(np.array, zip(*pairs, strict=True))
-    found = thresholds.find(labels, scores, "specificity", wanted)
+    threshold = thresholds.find(labels, scores, "specificity", value)
     specificity = lambda at: np.mean(scores[labels == 0] < at)  # noqa: E731
-    assert specificity(found) >= wanted
-    assert all(specificity(lower) < wanted for lower in scores if lower < found)
+    assert specificity(threshold) >= value
+    assert all(specificity(lower) < value for lower in scores if lower < threshold)
 
 
 @given(labelled)
-def test_youden_is_the_best_of_all_thresholds(pairs):
+def test_the_youden_policy_gives_the_best_of_all_scores(pairs):
     labels, scores = map(np.array, zip(*pairs, strict=True))
     index = lambda at: np.mean(scores[labels == 1] >= at) - np.mean(scores[labels == 0] >= at)  # noqa: E731
     assert index(thresholds.find(labels, scores, "youden")) == pytest.approx(max(map(index, scores)))
 
 
 @pytest.mark.parametrize("percent", range(1, 100))
-def test_a_specificity_that_can_be_had_exactly_is_not_exceeded(percent):
+def test_a_specificity_that_some_score_has_exactly_is_not_exceeded(percent):
     labels, scores = [0] * 100 + [1], [*(i / 200 for i in range(100)), 0.9]
     threshold = thresholds.find(labels, scores, "specificity", percent / 100)
     assert sum(score < threshold for score in scores[:100]) == percent

@@ -25,15 +25,15 @@ TABLE = rows(
 
 def test_copies_are_grouped_by_bytes_and_by_pixels():
     table = TABLE.assign(sha256=["x", "x", "y", "z", "w"])
-    found = copies.find(table, pictures(1, 1, 1, 2, 2))
-    assert found[["group", "image", "kind"]].values.tolist() == [
+    groups = copies.find(table, pictures(1, 1, 1, 2, 2))
+    assert groups[["group", "image", "kind"]].values.tolist() == [
         [1, "test/NORMAL/a", "bytes"],
         [1, "train/NORMAL/b", "bytes"],
         [1, "train/NORMAL/c", "pixels"],
         [2, "train/PNEUMONIA/d", "pixels"],
         [2, "train/PNEUMONIA/e", "pixels"],
     ]
-    assert copies.summary(found) == {
+    assert copies.summary(groups) == {
         "groups": 2,
         "images": 5,
         "groups_across_splits": 1,
@@ -43,18 +43,18 @@ def test_copies_are_grouped_by_bytes_and_by_pixels():
 
 
 def test_without_copies_there_is_a_table_without_rows():
-    found = copies.find(TABLE, pictures(1, 2, 3, 4, 5))
-    assert list(found.columns) == list(copies.COLUMNS)
-    assert set(copies.summary(found).values()) == {0}
-    copies.refuse_across_splits(found, [])
+    groups = copies.find(TABLE, pictures(1, 2, 3, 4, 5))
+    assert list(groups.columns) == list(copies.COLUMNS)
+    assert set(copies.summary(groups).values()) == {0}
+    copies.refuse_across_splits(groups, [])
 
 
 @given(st.lists(st.integers(0, 3), min_size=5, max_size=5))
 def test_whoever_shares_a_picture_is_in_one_group_and_nobody_else(kinds):
-    found = copies.find(TABLE, pictures(*kinds)).set_index("image")["group"]
-    for i, one in enumerate(TABLE["image"]):
+    groups = copies.find(TABLE, pictures(*kinds)).set_index("image")["group"]
+    for i, image in enumerate(TABLE["image"]):
         for j, other in enumerate(TABLE["image"][:i]):
-            same = one in found and other in found and found[one] == found[other]
+            same = image in groups and other in groups and groups[image] == groups[other]
             assert same == (kinds[i] == kinds[j])
 
 
@@ -73,18 +73,18 @@ def test_whoever_shares_a_picture_is_in_one_group_and_nobody_else(kinds):
     ],
 )
 def test_each_pair_across_splits_needs_an_exception(splits, allow, refused):
-    found = pd.DataFrame({"group": 1, "image": list("abc")[: len(splits)], "split": splits})
+    groups = pd.DataFrame({"group": 1, "image": list("abc")[: len(splits)], "split": splits})
     if not refused:
-        copies.refuse_across_splits(found, allow)
+        copies.refuse_across_splits(groups, allow)
         return
     with pytest.raises(AuditError, match=r"audit.exclude=\[.*audit.allow=\["):
-        copies.refuse_across_splits(found, allow)
+        copies.refuse_across_splits(groups, allow)
 
 
 def test_of_many_groups_the_first_are_named():
-    found = pd.DataFrame({"group": [k // 2 for k in range(16)], "image": [f"i{k:02}" for k in range(16)]})
-    with pytest.raises(AuditError, match="8 images are in more than one split") as caught:
-        copies.refuse_across_splits(found.assign(split=["train", "test"] * 8), [])
+    groups = pd.DataFrame({"group": [k // 2 for k in range(16)], "image": [f"i{k:02}" for k in range(16)]})
+    with pytest.raises(AuditError, match="8 images have copies in another split") as caught:
+        copies.refuse_across_splits(groups.assign(split=["train", "test"] * 8), [])
     assert "i00 (train) = i01 (test)" in str(caught.value)
     assert "and 3 more" in str(caught.value)
     assert "i12" not in str(caught.value)

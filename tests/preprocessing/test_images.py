@@ -164,6 +164,13 @@ def test_a_file_is_known_by_content_and_described_as_received(tmp_path: Path) ->
     assert result.pixels.shape == (50, 50)
 
 
+def test_an_animation_of_one_frame_is_a_single_image() -> None:
+    control = inserted(PNG, b"IDAT", b"acTL", struct.pack(">II", 1, 0))
+    whole_picture = struct.pack(">IIIIIHHBB", 0, 200, 150, 0, 0, 1, 1, 0, 0)
+    pixels = images.decode(inserted(control, b"IDAT", b"fcTL", whole_picture), 64).pixels
+    np.testing.assert_array_equal(pixels, images.decode(PNG, 64).pixels)
+
+
 UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # EXIF 2.3, tag 0x0112
     1: lambda a: a,
     2: np.fliplr,
@@ -239,6 +246,7 @@ ANIMATED = encoded(FRAMES[0], "PNG", save_all=True, append_images=FRAMES[1:])
 TRANSPARENT = Image.merge("LA", [GREY8, Image.new("L", GREY8.size)])
 NO_END = "JPEG is truncated: it has no end marker"
 NO_IEND = "PNG is truncated: it has no IEND chunk"
+BAD_CHECKSUM = "PNG cannot be decoded: broken PNG file (bad header checksum in "
 TOO_LARGE = "PNG cannot be decoded: Decompressed data too large"
 BAD = {  # name: file, reason
     "empty": (b"", "empty file of 0 bytes; expected JPEG or PNG"),
@@ -257,15 +265,18 @@ BAD = {  # name: file, reason
     "jpeg, no header": (JPEG[:20], "JPEG cannot be decoded: not identified by this driver"),
     "jpeg, 12 bits": (TWELVE_BITS, "JPEG cannot be decoded: cannot handle 12-bit layers"),
     "jpeg, broken EXIF": (BAD_EXIF, "JPEG cannot be decoded: not a TIFF file (header b'garbage!' not valid)"),
-    "png, half": (PNG[: len(PNG) // 2], "PNG is truncated: chunk 'IDAT' claims"),
+    "png, half": (PNG[: len(PNG) // 2], NO_IEND),
     "png, end lost": (PNG[:-12], NO_IEND),
-    "png, half a checksum": (PNG[:-14], "PNG is truncated: chunk 'IDAT' claims"),
+    "png, half a checksum": (PNG[:-14], NO_IEND),
+    "png, half behind a thumbnail": (inserted(PNG, b"IDAT", b"prVW", PNG)[: -len(PNG) // 2], "PNG cannot be decoded: "),
+    "png, chunks lost behind a thumbnail": (inserted(PNG, b"IDAT", b"prVW", PNG)[:-12], "PNG cannot be decoded: trunc"),
     "png, last byte lost": (PNG[:-1], NO_IEND),
     "png, signature alone": (MAGIC, NO_IEND),
     "png, no chunk but the last": (MAGIC + chunk(b"IEND", b""), "PNG cannot be decoded: "),
-    "png, header damaged": (damaged(PNG, b"IHDR", 7), "PNG chunk 'IHDR' has a wrong checksum"),
-    "png, pixels damaged": (damaged(PNG, b"IDAT", 500), "PNG chunk 'IDAT' has a wrong checksum"),
-    "png, checksum damaged": (damaged(PNG, b"IEND", -5), "PNG chunk 'IDAT' has a wrong checksum"),
+    "png, no pixels": (MAGIC + chunk(b"IHDR", PNG[16:29]) + chunk(b"IEND", b""), "PNG has no pixel data"),
+    "png, header damaged": (damaged(PNG, b"IHDR", 7), BAD_CHECKSUM + "b'IHDR')"),
+    "png, pixels damaged": (damaged(PNG, b"IDAT", 500), BAD_CHECKSUM + "b'IDAT')"),
+    "png, checksum damaged": (damaged(PNG, b"IEND", -5), BAD_CHECKSUM + "b'IDAT')"),
     "png, rows missing": (png(200, 150, 8, 0, bytes(150 * 100)), "PNG cannot be decoded: image file is truncated"),
     "png, unknown depth": (png(64, 64, 3, 0, bytes(64 * 64)), "PNG cannot be decoded: not identified by this driver"),
     "png, text bomb first": (inserted(PNG, b"IDAT", b"zTXt", BOMB), TOO_LARGE),

@@ -11,7 +11,7 @@ from pneumo.errors import AuditError, SourceError, SplitError, TooManyRejected
 from pneumo.preprocessing import images
 from pneumo.preprocessing.preprocess import preprocess, received
 
-SETTINGS = {"image_size": 16, "max_rejected": 0.5, "seed": 0, "val_fraction": 0.3, "jobs": 1}
+SETTINGS = {"image_size": 16, "max_rejected": 0.5, "seed": 0, "val_fraction": 0.3}
 
 
 def image(path, seed=0):
@@ -34,8 +34,8 @@ def raw(tmp_path):
 
 def claiming(width, height):
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    end = b"\0\0\0\0IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + end
+    chunks = [b"\0\0\0\x0d" + header, b"\0\0\0\0IDAT", b"\0\0\0\0IEND"]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk + struct.pack(">I", zlib.crc32(chunk[4:])) for chunk in chunks)
 
 
 def test_every_received_file_is_in_the_manifest_or_in_rejected(raw, tmp_path):
@@ -49,21 +49,21 @@ def test_every_received_file_is_in_the_manifest_or_in_rejected(raw, tmp_path):
     for name, data in bad.items():
         (raw / name).write_bytes(data)
     summary = preprocess(raw, tmp_path / "out", **SETTINGS)
-    kept, rejected = manifest.read_manifest(tmp_path / "out/manifest.csv"), pd.read_csv(tmp_path / "out/rejected.csv")
-    assert sorted([*kept["image"], *rejected["image"]]) == received(raw)
+    used, rejected = manifest.read_manifest(tmp_path / "out/manifest.csv"), pd.read_csv(tmp_path / "out/rejected.csv")
+    assert sorted([*used["image"], *rejected["image"]]) == received(raw)
     assert list(rejected["image"]) == sorted(bad)
     reasons = dict(zip(rejected["image"], rejected["reason"], strict=True))
-    for (name, _), says in zip(bad.items(), ["Truncated", "text", "0 bytes", "30000 x 30000", "1 x 1"], strict=True):
-        assert says in reasons[name]
+    for (name, _), reason in zip(bad.items(), ["Truncated", "text", "0 bytes", "30000 x 30000", "1 x 1"], strict=True):
+        assert reason in reasons[name]
     assert (summary["received"], summary["rejected"], summary["images"]) == (35, 5, 30)
 
 
 def test_pixels_belong_to_their_rows(raw, tmp_path):
     (raw / "train/NORMAL/IM-0003-0001.jpeg").write_bytes(b"broken")
     preprocess(raw, tmp_path / "out", **SETTINGS)
-    part = packed.read_split(tmp_path / "out", "test")
-    for row, pixels in zip(part.rows["image"], part.pixels(slice(None)), strict=True):
-        np.testing.assert_array_equal(images.read_image(raw / row, 16).pixels, pixels)
+    test = packed.read_split(tmp_path / "out", "test")
+    for name, pixels in zip(test.rows["image"], test.pixels(slice(None)), strict=True):
+        np.testing.assert_array_equal(images.read_image(raw / name, 16).pixels, pixels)
 
 
 def test_too_many_unreadable_files_stop_with_the_first_five(raw, tmp_path):
@@ -80,7 +80,7 @@ def test_names_that_no_rule_can_parse_are_counted(raw, tmp_path):
     image(raw / "train/PNEUMONIA/scan one.png", 901)
     summary = preprocess(raw, tmp_path / "out", **SETTINGS)
     assert summary["unknown_patients"] == 2
-    assert sum(part["unknown_subtype"] for part in summary["splits"].values()) == 1
+    assert sum(counts["unknown_subtype"] for counts in summary["splits"].values()) == 1
 
 
 def test_train_and_val_folders_are_pooled_and_test_stays(raw, tmp_path):
@@ -142,11 +142,11 @@ def test_a_subset_says_that_it_is_one_and_accounts_for_the_rest(raw, tmp_path):
     assert len(rejected) == 6
 
 
-def test_cores_do_not_change_a_byte(raw, tmp_path):
-    for jobs in (1, 2):
-        preprocess(raw, tmp_path / str(jobs), **(SETTINGS | {"jobs": jobs}))
+def test_threads_do_not_change_a_byte(raw, tmp_path):
+    for threads in (1, 4):
+        preprocess(raw, tmp_path / str(threads), **(SETTINGS | {"threads": threads}))
     for name in ("images.npy", "manifest.csv", "rejected.csv"):
-        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "4" / name).read_bytes()
 
 
 def test_a_leak_is_refused_before_any_image_is_decoded(raw, tmp_path):

@@ -30,22 +30,21 @@ images = st.lists(image, min_size=1, max_size=60, unique=True)
 def test_no_patient_is_on_two_sides(names, seed, val_fraction):
     identities = [identify(name) for name in names]
     try:
-        found = splits.assign(identities, seed=seed, val_fraction=val_fraction)
+        assigned = splits.assign(identities, seed=seed, val_fraction=val_fraction)
     except SplitError:
         return
     sides = defaultdict(set)
-    for identity, split in zip(identities, found, strict=True):
+    for identity, split in zip(identities, assigned, strict=True):
         sides[identity.patient].add(split)
         assert (split == "test") == (identity.source_split == "test")
-    assert all(len(found) == 1 for found in sides.values())
+    assert all(len(splits_of_patient) == 1 for splits_of_patient in sides.values())
 
 
 @given(images, images, st.integers(0, 5))
 def test_adding_images_moves_nobody(names, more, seed):
     def sides(some):
         identities = [identify(name) for name in some]
-        found = splits.assign(identities, seed=seed, val_fraction=0.3)
-        return dict(zip(some, found, strict=True))
+        return dict(zip(some, splits.assign(identities, seed=seed, val_fraction=0.3), strict=True))
 
     fixed = [f"train/NORMAL/IM-{n}-1.jpeg" for n in range(9000, 9030)]
     fixed += [f"train/PNEUMONIA/person{n}_virus_1.jpeg" for n in range(9000, 9030)]
@@ -59,10 +58,10 @@ def test_adding_images_moves_nobody(names, more, seed):
 def test_a_patient_in_test_and_outside_it_is_refused(names):
     identities = [identify(name) for name in names]
     sides = defaultdict(set)
-    for one in identities:
-        sides[one.patient].add(one.source_split == "test")
-    if any(len(found) > 1 for found in sides.values()):
-        with pytest.raises(SplitError, match="in the test part and outside it"):
+    for identity in identities:
+        sides[identity.patient].add(identity.source_split == "test")
+    if any(len(in_test) > 1 for in_test in sides.values()):
+        with pytest.raises(SplitError, match="in the test set and outside it"):
             splits.refuse_leak(identities)
     else:
         splits.refuse_leak(identities)
@@ -75,21 +74,21 @@ def test_the_error_names_patient_and_images():
 
 
 def dataset(patients=400):
-    """Like the real one: one to three images for each patient, three quarters pneumonia, a tenth in the test part."""
+    """Like the real one: one to three images for each patient, three quarters pneumonia, a tenth in the test set."""
     names = []
     for patient in range(patients):
-        part = "test" if patient % 10 == 0 else "train"
+        split = "test" if patient % 10 == 0 else "train"
         normal = patient % 4 == 1 or patient % 20 == 0
         person = f"person{patient}_{'virus' if patient % 3 else 'bacteria'}"
         for k in range(1 + patient % 3):
-            names += [f"{part}/NORMAL/IM-{patient:04}-{k:04}.jpeg" if normal else f"{part}/PNEUMONIA/{person}_{k}.jpeg"]
+            name = f"NORMAL/IM-{patient:04}-{k:04}.jpeg" if normal else f"PNEUMONIA/{person}_{k}.jpeg"
+            names.append(f"{split}/{name}")
     return [identify(name) for name in names]
 
 
 def test_the_share_of_val_patients_is_about_what_was_asked():
-    found = splits.assign(dataset(), seed=0, val_fraction=0.2)
-    outside = Counter(found)["val"] / (Counter(found)["val"] + Counter(found)["train"])
-    assert 0.14 < outside < 0.26
+    images = Counter(splits.assign(dataset(), seed=0, val_fraction=0.2))
+    assert 0.14 < images["val"] / (images["val"] + images["train"]) < 0.26
 
 
 def test_another_seed_gives_another_split():
@@ -97,32 +96,35 @@ def test_another_seed_gives_another_split():
     assert first != second
 
 
-def test_a_part_without_a_class_is_refused():
-    with pytest.raises(SplitError, match="the test part has no NORMAL image"):
-        splits.assign([one for one in dataset() if one.source_split == "train" or one.label], seed=0, val_fraction=0.2)
+def test_a_split_without_a_class_is_refused():
+    identities = [identity for identity in dataset() if identity.source_split == "train" or identity.label]
+    with pytest.raises(SplitError, match="test would get no NORMAL image"):
+        splits.assign(identities, seed=0, val_fraction=0.2)
 
 
 @pytest.mark.parametrize("size", [20, 100, 333])
 def test_a_sample_keeps_patients_whole_and_proportions(size):
     everything = dataset()
-    chosen = splits.sample(everything, size, seed=0)
-    assert size - 8 <= len(chosen) <= size
+    sampled = splits.sample(everything, size, seed=0)
+    assert size - 8 <= len(sampled) <= size
     by_patient = defaultdict(set)
-    for one in everything:
-        by_patient[one.patient].add(one.image in chosen)
-    assert all(len(taken) == 1 for taken in by_patient.values())
+    for identity in everything:
+        by_patient[identity.patient].add(identity.image in sampled)
+    assert all(len(in_sample) == 1 for in_sample in by_patient.values())
     for subtype in ("normal", "bacterial", "viral"):
-        share = sum(one.subtype == subtype for one in everything) / len(everything)
-        assert abs(sum(one.subtype == subtype and one.image in chosen for one in everything) / size - share) < 0.1
+        of_subtype = [identity.image for identity in everything if identity.subtype == subtype]
+        share = len(of_subtype) / len(everything)
+        assert abs(len(sampled.intersection(of_subtype)) / size - share) < 0.1
 
 
 def test_a_sample_is_split_like_the_whole():
     everything = dataset()
-    chosen = splits.sample(everything, 200, seed=0)
-    found = Counter(splits.assign([one for one in everything if one.image in chosen], seed=0, val_fraction=0.2))
-    assert 0.1 < found["val"] / (found["val"] + found["train"]) < 0.3
+    sampled = splits.sample(everything, 200, seed=0)
+    used = [identity for identity in everything if identity.image in sampled]
+    images = Counter(splits.assign(used, seed=0, val_fraction=0.2))
+    assert 0.1 < images["val"] / (images["val"] + images["train"]) < 0.3
 
 
 def test_a_sample_larger_than_the_dataset_is_the_dataset():
     everything = dataset(20)
-    assert splits.sample(everything, 10_000, seed=0) == {one.image for one in everything}
+    assert splits.sample(everything, 10_000, seed=0) == {identity.image for identity in everything}

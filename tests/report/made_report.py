@@ -1,6 +1,5 @@
 """A made-up project that the report stage can read: scores, curves and pixels of noise, and a real audit of them."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from pneumo.params import Threshold
 from pneumo.report import report, results
 from pneumo.scoring import scores, stress
 
+MODELS = ("cnn", "resnet50", "densenet121")  # from worst to best; the last is the selected one
 RESAMPLES = 200
 SETTINGS = {"prevalence": 0.1, "resamples": RESAMPLES, "seed": 0}
 IMAGES = {"train": 40, "val": 30, "test": 100}
@@ -27,13 +27,13 @@ EPOCHS = 12
 SIDE = 32  # pixels of a packed image
 
 
-def make(root: Path, names: Sequence[str], *, source: str = "phantom") -> Path:
-    """The inputs of the stage for the models `names`, the last of which is the selected one."""
+def make(root: Path) -> Path:
+    """The inputs of the stage for MODELS in `root`, which is returned."""
     rows = _data(root)
-    _audit(root, source)
+    _audit(root)
     tables: dict[str, dict[str, pd.DataFrame]] = {"val": {}, "test": {}}
     model_jsons = {}
-    for rank, name in enumerate(names):
+    for rank, name in enumerate(MODELS):
         rng = np.random.default_rng(rank)
         for split in ("val", "test"):
             path = root / f"scores/{split}/{name}.csv"
@@ -52,7 +52,7 @@ def make(root: Path, names: Sequence[str], *, source: str = "phantom") -> Path:
         files.write_json(root / f"metrics/{name}.json", values | about)
         model_jsons[name] = _model_json(name, threshold, about)
         _curves(root / f"dvclive/{name}/plots/metrics", rng)
-    best = names[-1]
+    best = MODELS[-1]
     selection = choice.choose(
         tables["val"], model_jsons, "roc_auc", prefer_cheaper=False, resamples=RESAMPLES, seed=0, scores_kind="stress"
     )
@@ -63,11 +63,11 @@ def make(root: Path, names: Sequence[str], *, source: str = "phantom") -> Path:
     return root
 
 
-def write(root: Path, names: Sequence[str], out: str = "reports") -> Path:
-    """What the stage does: the report of `root` in `root`/`out`, which is returned."""
-    read = results.read_results(root, names)
-    report.write(read, root / out, root / "metrics/best.json", resamples=RESAMPLES, seed=0)
-    return root / out
+def write(root: Path) -> Path:
+    """What the stage does: the report of `root` in `root`/reports, which is returned."""
+    made = results.read_results(root, MODELS)
+    report.write(made, root / "reports", root / "metrics/best.json", resamples=RESAMPLES, seed=0)
+    return root / "reports"
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -109,11 +109,11 @@ def _data(root: Path) -> pd.DataFrame:
     return rows
 
 
-def _audit(root: Path, source: str) -> None:
+def _audit(root: Path) -> None:
     policy = Threshold(scores="plain", policy="youden", value=None)
     data = root / "data"
     audited = audit.audit(
-        data / "raw", data / "processed", data / "audit", source=source, subset=None, threshold=policy, **SETTINGS
+        data / "raw", data / "processed", data / "audit", source="phantom", subset=None, threshold=policy, **SETTINGS
     )
     scores.write(audited.test_scores, root / "scores/shortcut/test.csv")
     files.write_json(root / "metrics/shortcut.json", audited.shortcut)

@@ -6,7 +6,7 @@ from project import Project
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """Two models, cnn chosen, one commit."""
+    """Two models, cnn selected, one commit."""
     made = Project(tmp_path / "project")
     made.commit()
     return made

@@ -33,25 +33,25 @@ def branches(tmp_path_factory) -> Path:
     for name, test in made.items():
         git(project.root, "checkout", "-q", "-b", name, "main")
         project.score("cnn", test)
-        project.choose("cnn")
+        project.select("cnn")
         project.commit(name)
     git(project.root, "checkout", "-q", "main")
     return project.root
 
 
 @pytest.mark.parametrize(
-    ("head", "code", "says"),
+    ("head", "code", "verdict"),
     [("main", 0, "within noise"), ("better", 0, "better"), ("worse", 1, "worse"), ("other", 3, "not comparable")],
 )
-def test_the_exit_code_is_the_verdict(branches, head, code, says):
+def test_the_exit_code_is_the_verdict(branches, head, code, verdict):
     done = pneumo(branches, "main", head)
     assert (done.returncode, done.stderr) == (code, "")
-    assert done.stdout.startswith(f"## pneumo review: {says}\n")
+    assert done.stdout.startswith(f"## pneumo review: {verdict}\n")
 
 
 def test_dvc_speaks_for_itself(branches):
     done = pneumo(branches, "main", "better")
-    base, head = (git(branches, "rev-parse", one)[:10] for one in ("main", "better"))
+    base, head = (git(branches, "rev-parse", branch)[:10] for branch in ("main", "better"))
     assert f"<summary><code>dvc metrics diff --md --precision 6 {base} {head}</code></summary>" in done.stdout
     new = json.loads(git(branches, "show", "better:metrics/cnn.json"))["roc_auc"]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if "|" in line]
@@ -79,7 +79,7 @@ def test_the_merge_base_leaves_out_what_the_base_has_gained(branches):
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         ([], "the following arguments are required: BASE"),
         (["nowhere"], "error: git knows no commit 'nowhere'"),
@@ -87,10 +87,10 @@ def test_the_merge_base_leaves_out_what_the_base_has_gained(branches):
         (["main", "--format", "yaml"], "invalid choice: 'yaml'"),
     ],
 )
-def test_bad_usage_is_two(branches, words, says):
+def test_bad_usage_is_two(branches, words, message):
     done = pneumo(branches, *words)
     assert done.returncode == 2
-    assert says in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
 
@@ -106,7 +106,7 @@ def test_where_dvc_fails_its_words_stand_in_its_place(branches, tmp_path):
     assert "unable to read: 'dvc.yaml'" in done.stdout
 
 
-def test_from_another_folder_that_is_said(branches):
+def test_from_another_folder_the_error_says_so(branches):
     (branches / "below").mkdir(exist_ok=True)
     for words in (["main"], ["main", "better"]):
         done = pneumo(branches / "below", *words)
@@ -114,7 +114,7 @@ def test_from_another_folder_that_is_said(branches):
         assert "run from the project's top folder" in done.stderr
 
 
-def test_neither_a_plain_terminal_nor_a_reader_that_has_seen_enough_makes_it_worse(branches):
+def test_neither_a_plain_terminal_nor_a_closed_pipe_is_worse(branches):
     code = [sys.executable, "-c", CODE, "review", "main", "better"]
     done = subprocess.run(code, cwd=branches, env={**os.environ, "PYTHONIOENCODING": "latin-1"}, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -123,12 +123,12 @@ def test_neither_a_plain_terminal_nor_a_reader_that_has_seen_enough_makes_it_wor
     assert (done.returncode, done.stderr) in [(2, ""), (0, "")]
 
 
-def test_a_defect_is_no_verdict(branches):
+def test_a_bug_is_no_verdict(branches):
     code = "from pneumo.review import result as r; r.review = lambda *_: 1 / 0; " + CODE
     done = subprocess.run([sys.executable, "-c", code, "review", "main"], cwd=branches, capture_output=True, text=True)
     assert done.returncode == 2
     assert "ZeroDivisionError" in done.stderr
-    assert "error: this is a defect of pneumo" in done.stderr
+    assert "error: this is a bug in pneumo" in done.stderr
 
 
 def test_make_review_writes_what_it_prints(root, branches, tmp_path):

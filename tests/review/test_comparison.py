@@ -55,24 +55,24 @@ def test_a_corrected_p_takes_the_place_of_the_rows_own():
 
 @pytest.mark.parametrize("metric", ["roc_auc", "accuracy"])
 def test_what_does_not_decide_is_corrected_and_what_decides_is_not(metric):
-    found = compare(BASE, HEAD, rules(metric=metric), resamples=200, seed=0, other_contents=False)
-    rest = [row for row in found.rows if row.test and row.metric != metric]
+    comparison = compare(BASE, HEAD, rules(metric=metric), resamples=200, seed=0, other_contents=False)
+    rest = [row for row in comparison.rows if row.test and row.metric != metric]
     assert len(rest) == 3
     assert [row.p_holm for row in rest] == pytest.approx(multipletests([row.p for row in rest], method="holm")[1])
-    assert found.row(metric).p_holm == found.row(metric).p
+    assert comparison.row(metric).p_holm == comparison.row(metric).p
     assert any(row.p != row.p_holm for row in rest)
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2])
 def test_the_interval_is_that_of_alpha(alpha):
-    found = compare(BASE, HEAD, rules(alpha=alpha), resamples=400, seed=3, other_contents=False)
-    (weights,) = bootstrap.patient_weights(BASE.test["patient"], resamples=400, seed=3)
+    comparison = compare(BASE, HEAD, rules(alpha=alpha), resamples=400, seed=3, other_contents=False)
+    (weights,) = bootstrap.patient_weights(BASE.test_scores["patient"], resamples=400, seed=3)
     base, head = (
-        roc_auc(replace(Drawn.once(model.test["label"], model.test["score"]), weights=weights))
+        roc_auc(replace(Drawn.once(model.test_scores["label"], model.test_scores["score"]), weights=weights))
         for model in (BASE, HEAD)
     )
     expected = np.percentile(head - base, [50 * alpha, 100 - 50 * alpha])
-    assert found.row("roc_auc").interval == pytest.approx(tuple(expected), abs=1e-6)
+    assert comparison.row("roc_auc").interval == pytest.approx(tuple(expected), abs=1e-6)
 
 
 def test_flips_that_went_wrong_come_first_and_of_these_the_largest_move():
@@ -85,9 +85,9 @@ def test_flips_that_went_wrong_come_first_and_of_these_the_largest_move():
 def test_a_model_that_says_nothing_against_a_perfect_one_needs_enough_patients():
     for patients, verdict in ((6, "within noise"), (60, "better")):
         base, head = pair(1, (1.0, 1.0), patients=patients)
-        y = base.test["label"].to_numpy()
+        y = base.test_scores["label"].to_numpy()
         models = []
         for model, score in ((base, np.full(len(y), 0.4)), (head, 0.1 + 0.8 * y)):
-            test = model.test.assign(score=score)
+            test = model.test_scores.assign(score=score)
             models.append(type(model)(model.name, comparison.measured(test, 0.5), 0.5, test.iloc[:0], test))
         assert compare(*models, RULES, resamples=200, seed=0, other_contents=False).verdict == verdict

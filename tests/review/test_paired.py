@@ -40,7 +40,7 @@ def test_with_one_image_a_patient_it_is_delongs_test():
 @pytest.mark.parametrize("test", ["delong", "mcnemar"])
 def test_copies_of_a_patients_images_make_nothing_more_certain(test):
     def p(copies):
-        again = [np.repeat(one, copies) for one in (LABELS, BASE, HEAD, PATIENTS)]
+        again = [np.repeat(values, copies) for values in (LABELS, BASE, HEAD, PATIENTS)]
         if test == "delong":
             return paired.delong(*again)
         right = [(score > 0.5) == (again[0] == 1) for score in again[1:3]]
@@ -51,7 +51,7 @@ def test_copies_of_a_patients_images_make_nothing_more_certain(test):
 
 
 def test_images_taken_for_patients_seem_more_certain_than_they_are():
-    again = [np.repeat(one, 5) for one in (LABELS, BASE, HEAD)]
+    again = [np.repeat(values, 5) for values in (LABELS, BASE, HEAD)]
     assert paired.delong(*again, np.arange(5 * N)) < paired.delong(LABELS, BASE, HEAD, PATIENTS) / 2
 
 

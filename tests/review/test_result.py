@@ -14,52 +14,52 @@ from pneumo.scoring import scores
 
 def test_identical_commits_are_within_noise_with_no_difference(project):
     project.commit()
-    found = review(project)
-    assert found.verdict == "within noise"
-    assert [one.verdict for one in found.others] == ["within noise"]
-    for one in (found.chosen, *found.others):
-        assert one.unchanged
-        assert one.flips == []
-        assert {row.difference for row in one.rows} == {0}
-        assert {row.interval for row in one.rows} == {(0, 0)}
-        assert {row.p for row in one.rows if row.test} == {1}
-    assert found.changes == type(found.changes)([], [], [], [])
+    outcome = review(project)
+    assert outcome.verdict == "within noise"
+    assert [other.verdict for other in outcome.others] == ["within noise"]
+    for comparison in (outcome.selected, *outcome.others):
+        assert comparison.unchanged
+        assert comparison.flips == []
+        assert {row.difference for row in comparison.rows} == {0}
+        assert {row.interval for row in comparison.rows} == {(0, 0)}
+        assert {row.p for row in comparison.rows if row.test} == {1}
+    assert outcome.changes == type(outcome.changes)([], [], [], [])
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "says"), [(1.6, 0.8, "better"), (0.8, 1.6, "worse"), (1.0, 1.0, "within noise")]
+    ("before", "after", "verdict"), [(1.6, 0.8, "better"), (0.8, 1.6, "worse"), (1.0, 1.0, "within noise")]
 )
-def test_a_better_model_is_better_and_the_other_way_round_worse(tmp_path, before, after, says):
+def test_a_better_model_is_better_and_the_other_way_round_worse(tmp_path, before, after, verdict):
     project = Project(tmp_path / "p", {"cnn": before})
     project.commit()
     project.score("cnn", table(after, seed=1))
-    project.choose("cnn")
+    project.select("cnn")
     project.commit()
-    found = review(project)
-    assert found.verdict == says
-    assert result.EXIT[found.verdict] == {"better": 0, "within noise": 0, "worse": 1}[says]
+    outcome = review(project)
+    assert outcome.verdict == verdict
+    assert result.EXIT[outcome.verdict] == {"better": 0, "within noise": 0, "worse": 1}[verdict]
 
 
 def test_figures_are_those_of_metrics_to_the_last_digit(project):
     project.score("cnn", table(1.2, seed=5))
-    project.choose("cnn")
+    project.select("cnn")
     project.commit()
-    chosen = review(project).chosen
-    for row in chosen.rows:
+    selected = review(project).selected
+    for row in selected.rows:
         for side, commit in (("base", "main~1"), ("head", "main")):
             committed = json.loads(git(project.root, "show", f"{commit}:metrics/cnn.json"))
             assert getattr(row, side) == committed[row.metric]
         assert row.difference == pytest.approx(row.head - row.base, abs=1e-9)
     written = scores.read_scores(project.root / "scores/test/cnn.csv")
-    assert chosen.row("roc_auc").head == metrics.ranking(written["label"], written["score"])["roc_auc"]
+    assert selected.row("roc_auc").head == metrics.ranking(written["label"], written["score"])["roc_auc"]
 
 
-def test_another_model_may_be_chosen(project):
-    project.choose("vgg16")
+def test_another_model_may_be_selected(project):
+    project.select("vgg16")
     project.commit()
-    found = review(project)
-    assert (found.chosen.base, found.chosen.head) == ("cnn", "vgg16")
-    assert [(one.base, one.head) for one in found.others] == [("cnn", "cnn"), ("vgg16", "vgg16")]
+    outcome = review(project)
+    assert (outcome.selected.base, outcome.selected.head) == ("cnn", "vgg16")
+    assert [(other.base, other.head) for other in outcome.others] == [("cnn", "cnn"), ("vgg16", "vgg16")]
 
 
 def test_flipped_cases_come_with_both_scores_and_wrong_ones_first(project):
@@ -72,12 +72,12 @@ def test_flipped_cases_come_with_both_scores_and_wrong_ones_first(project):
         score = score if (test["score"][place] < threshold) == (score >= threshold) else 1 - score
         changed.loc[place, ["score", "logit"]] = scores.six_digits([score, np.log(score / (1 - score))])
     project.score("cnn", changed)
-    project.choose("cnn")
+    project.select("cnn")
     project.commit()
-    found = review(project).chosen
-    assert found.reasons == []
-    flips = found.flips
-    called = [(one["score"] >= threshold) for one in (test, changed)]
+    comparison = review(project).selected
+    assert comparison.reasons == []
+    flips = comparison.flips
+    called = [(scored["score"] >= threshold) for scored in (test, changed)]
     expected = test[called[0] != called[1]]
     assert {flip["image"] for flip in flips} == set(expected["image"])
     assert [flip["right"] for flip in flips] == [False] * 3 + [True] * 2
@@ -93,20 +93,20 @@ def test_candidates_are_those_of_params_yaml_and_leftovers_count_for_nothing(pro
     project.params["model"]["resnet50"] = {"lr": 0.1}
     project.score("resnet50", table(1.0, seed=9))
     project.commit()
-    found = review(project)
-    assert (found.only_base, found.only_head) == (["vgg16"], ["resnet50"])
-    assert found.others == []
+    outcome = review(project)
+    assert (outcome.only_base, outcome.only_head) == (["vgg16"], ["resnet50"])
+    assert outcome.others == []
 
 
 def test_a_renamed_backbone_is_recognised_by_its_parameters(project):
     project.params["model"]["small_cnn"] = project.params["model"].pop("cnn")
     project.score("small_cnn", table(1.0))
-    project.choose("small_cnn")
+    project.select("small_cnn")
     project.commit()
-    found = review(project)
-    assert (found.chosen.base, found.chosen.head) == ("cnn", "small_cnn")
-    assert (found.only_base, found.only_head) == ([], [])
-    assert found.verdict == "within noise"
+    outcome = review(project)
+    assert (outcome.selected.base, outcome.selected.head) == ("cnn", "small_cnn")
+    assert (outcome.only_base, outcome.only_head) == ([], [])
+    assert outcome.verdict == "within noise"
 
 
 def test_an_ensemble_is_a_candidate_too(project):
@@ -114,7 +114,7 @@ def test_an_ensemble_is_a_candidate_too(project):
     project.score("both", table(0.9, seed=4))
     project.commit()
     project.commit()
-    assert [one.head for one in review(project).others] == ["vgg16", "both"]
+    assert [other.head for other in review(project).others] == ["vgg16", "both"]
 
 
 def test_what_changed_is_listed(project):

@@ -5,7 +5,7 @@ from project import Project, figures, review, table
 from statsmodels.stats.multitest import multipletests
 
 from pneumo.errors import ReviewError
-from pneumo.review import comparison
+from pneumo.review.comparison import judge
 from pneumo.scoring import scores
 
 
@@ -15,13 +15,13 @@ def test_other_models_are_corrected_for_their_number_and_unchanged_ones_do_not_c
     for name, noise in (("a", 0.95), ("b", 1.1)):
         project.score(name, table(noise, seed=20 + len(name + str(noise))))
     project.commit()
-    found = review(project)
-    p = {one.head: one.row("roc_auc").p for one in found.others}
-    assert set(found.p_corrected) == {"a", "b"}
+    outcome = review(project)
+    p = {other.head: other.row("roc_auc").p for other in outcome.others}
+    assert set(outcome.p_corrected) == {"a", "b"}
     smaller, larger = sorted(("a", "b"), key=p.get)
     assert p[smaller] != p[larger]
-    assert found.p_corrected[smaller] == pytest.approx(min(1, 2 * p[smaller]))
-    assert found.p_corrected[larger] == pytest.approx(max(p[larger], min(1, 2 * p[smaller])))
+    assert outcome.p_corrected[smaller] == pytest.approx(min(1, 2 * p[smaller]))
+    assert outcome.p_corrected[larger] == pytest.approx(max(p[larger], min(1, 2 * p[smaller])))
 
 
 def test_a_branch_cannot_loosen_the_rules_by_which_it_is_judged(tmp_path):
@@ -29,12 +29,12 @@ def test_a_branch_cannot_loosen_the_rules_by_which_it_is_judged(tmp_path):
     project.commit()
     project.params["review"] = {"metric": "roc_auc", "margin": 0.5, "alpha": 0.001}
     project.score("cnn", table(1.8, seed=1))
-    project.choose("cnn")
+    project.select("cnn")
     project.commit()
-    found = review(project)
-    assert found.verdict == "worse"
-    assert found.rules.margin == 0
-    assert found.notes[0].startswith("head changes `review` ({alpha: 0.001, margin: 0.5, metric: roc_auc})")
+    outcome = review(project)
+    assert outcome.verdict == "worse"
+    assert outcome.rules.margin == 0
+    assert outcome.notes[0].startswith("head changes `review` ({alpha: 0.001, margin: 0.5, metric: roc_auc})")
     project.commit()
     project.params["bootstrap"]["resamples"] = 300
     project.commit()
@@ -46,11 +46,11 @@ def test_within_the_margin_a_loss_is_tolerated(tmp_path):
     project.params["review"]["margin"] = 0.4
     project.commit()
     project.score("cnn", table(1.8, seed=1))
-    project.choose("cnn")
+    project.select("cnn")
     project.commit()
-    found = review(project)
-    assert found.verdict == "within noise"
-    assert found.chosen.row("roc_auc").p < 0.05
+    outcome = review(project)
+    assert outcome.verdict == "within noise"
+    assert outcome.selected.row("roc_auc").p < 0.05
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "recall", "specificity"])
@@ -59,11 +59,11 @@ def test_any_tested_metric_can_decide(tmp_path, metric):
     project.params["review"]["metric"] = metric
     project.commit()
     project.score("cnn", table(2.5, seed=1))
-    project.choose("cnn")
+    project.select("cnn")
     project.commit()
-    found = review(project)
-    assert found.verdict == "worse"
-    assert found.chosen.row(metric).p == found.chosen.row(metric).p_holm
+    outcome = review(project)
+    assert outcome.verdict == "worse"
+    assert outcome.selected.row(metric).p == outcome.selected.row(metric).p_holm
 
 
 def test_a_rule_that_is_none_is_named(project):
@@ -89,14 +89,14 @@ def test_a_threshold_alone_is_a_change_too(tmp_path):
     for name in ("cnn", "vgg16", "resnet50"):
         test = scores.read_scores(project.root / f"scores/test/{name}.csv")
         project.write(f"metrics/{name}.json", figures(test, 0.95))
-    project.choose("cnn")
+    project.select("cnn")
     project.commit()
-    found = review(project)
-    assert found.verdict == "worse"
-    assert not any(one.unchanged for one in (found.chosen, *found.others))
-    assert set(found.p_corrected) == {"vgg16", "resnet50"}
-    assert found.chosen.flips
-    assert found.chosen.row("roc_auc").difference == 0
+    outcome = review(project)
+    assert outcome.verdict == "worse"
+    assert not any(each.unchanged for each in (outcome.selected, *outcome.others))
+    assert set(outcome.p_corrected) == {"vgg16", "resnet50"}
+    assert outcome.selected.flips
+    assert outcome.selected.row("roc_auc").difference == 0
 
 
 def test_a_verdict_of_another_model_is_by_its_corrected_p(tmp_path):
@@ -106,17 +106,16 @@ def test_a_verdict_of_another_model_is_by_its_corrected_p(tmp_path):
     for place, name in enumerate(names):
         project.score(name, table(0.85 if place == 0 else 1.15, seed=50 + place))
     project.commit()
-    found = review(project)
-    raw = {one.head: one.row("roc_auc").p for one in found.others}
-    assert found.p_corrected == pytest.approx(
+    outcome = review(project)
+    raw = {other.head: other.row("roc_auc").p for other in outcome.others}
+    assert outcome.p_corrected == pytest.approx(
         dict(zip(names, multipletests([raw[name] for name in names], method="holm")[1], strict=True))
     )
-    assert {one.head: one.verdict for one in found.others} == {
-        one.head: comparison.judge(one.row("roc_auc"), found.rules, found.p_corrected[one.head]) for one in found.others
-    }
-    between = [one for one in found.others if raw[one.head] < 0.05 <= found.p_corrected[one.head]]
-    assert between, "one that only the correction saves"
-    assert {one.verdict for one in between} == {"within noise"}
+    for other in outcome.others:
+        assert other.verdict == judge(other.row("roc_auc"), outcome.rules, outcome.p_corrected[other.head])
+    between = [other for other in outcome.others if raw[other.head] < 0.05 <= outcome.p_corrected[other.head]]
+    assert between, "a model that only the correction saves"
+    assert {other.verdict for other in between} == {"within noise"}
 
 
 def test_a_base_without_rules_leaves_a_note(project):
@@ -124,4 +123,4 @@ def test_a_base_without_rules_leaves_a_note(project):
     first = project.commit()
     project.params["review"] = {"metric": "accuracy", "margin": 0.9, "alpha": 0.1}
     project.commit()
-    assert review(project, first).notes == ["base has no `review` in params.yaml; judged by head's."]
+    assert review(project, first).notes == ["base has no `review` in params.yaml, so head's applies."]

@@ -10,18 +10,18 @@ ERROR = 3 * (0.025 * 0.975 / PAIRS) ** 0.5  # three standard errors of the simul
 
 @pytest.mark.slow
 def test_equal_models_are_within_noise_at_the_nominal_rate():
-    found = rates("equal", PATIENTS, pairs=PAIRS, resamples=400)
-    assert set(found.index) == {"roc_auc", "accuracy", "recall", "specificity"}
-    assert (found["better"] <= 0.025 + ERROR).all(), found
-    assert (found["worse"] <= 0.025 + ERROR).all(), found
-    assert found.loc["roc_auc", "within noise"] <= 0.99, "a test that never finds anything is no test"
+    shares = rates("equal", PATIENTS, pairs=PAIRS, resamples=400)
+    assert set(shares.index) == {"roc_auc", "accuracy", "recall", "specificity"}
+    assert (shares["better"] <= 0.025 + ERROR).all(), shares
+    assert (shares["worse"] <= 0.025 + ERROR).all(), shares
+    assert shares.loc["roc_auc", "within noise"] <= 0.99, "a test that never finds anything is no test"
 
 
 @pytest.mark.slow
 def test_a_better_model_is_called_better():
-    found = rates("better", PATIENTS, pairs=PAIRS, resamples=400)
-    assert found.loc["roc_auc", "better"] > 0.7, found
-    assert (found["worse"] <= 0.01).all(), found
+    shares = rates("better", PATIENTS, pairs=PAIRS, resamples=400)
+    assert shares.loc["roc_auc", "better"] > 0.7, shares
+    assert (shares["worse"] <= 0.01).all(), shares
 
 
 @pytest.mark.slow

@@ -1,29 +1,29 @@
-"""Commits are read with git alone, and what cannot be read is said in a sentence."""
+"""Commits are read with git alone, and what cannot be read is named in a sentence."""
 
 import subprocess
 
 import pytest
 from project import git
 
-from pneumo.errors import ReviewError
+from pneumo.errors import RecordError, ReviewError
 from pneumo.review import snapshot
 
 
 def test_a_commit_and_its_working_tree_have_the_same_files(project):
-    read = snapshot.commit(project.root, "HEAD")
-    assert read.files == snapshot.working_tree(project.root).files
+    committed = snapshot.commit(project.root, "HEAD")
+    assert committed.files == snapshot.working_tree(project.root).files
     assert {"params.yaml", "dvc.lock", "requirements.lock", "metrics/best.json", "scores/val/cnn.csv"} <= set(
-        read.files
+        committed.files
     )
-    assert read.label == f"HEAD ({read.commit[:10]})"
+    assert committed.label == f"HEAD ({committed.commit[:10]})"
 
 
 def test_what_is_not_committed_is_in_the_working_tree_alone(project):
-    project.write("metrics/new one.json", {})
-    assert "metrics/new one.json" in snapshot.working_tree(project.root).files
-    assert "metrics/new one.json" not in snapshot.commit(project.root, "HEAD").files
+    project.write("metrics/a new.json", {})
+    assert "metrics/a new.json" in snapshot.working_tree(project.root).files
+    assert "metrics/a new.json" not in snapshot.commit(project.root, "HEAD").files
     project.commit()
-    assert snapshot.commit(project.root, "HEAD").text("metrics/new one.json") == "{}\n"
+    assert snapshot.commit(project.root, "HEAD").text("metrics/a new.json") == "{}\n"
 
 
 def test_a_project_in_a_folder_of_a_larger_repository_is_read_from_there(project, tmp_path):
@@ -72,7 +72,7 @@ def test_unrelated_histories_have_no_merge_base(project):
         snapshot.merge_base(project.root, "main")
 
 
-def test_outside_of_a_repository_or_project_that_is_said(tmp_path, monkeypatch):
+def test_outside_of_a_repository_or_project_the_error_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     with pytest.raises(ReviewError, match="not a git repository"):
         snapshot.commit(tmp_path, "HEAD")
@@ -105,21 +105,21 @@ def test_an_unfinished_merge_is_named(project):
 def test_content_that_git_lacks_is_named(project):
     blob = git(project.root, "rev-parse", "HEAD:metrics/cnn.json")
     (project.root / ".git/objects" / blob[:2] / blob[2:]).unlink()
-    with pytest.raises(ReviewError, match=r"git lacks the content of HEAD:metrics/cnn.json: `git fetch`"):
+    with pytest.raises(ReviewError, match=r"git lacks the content of HEAD:metrics/cnn.json: run `git fetch`"):
         snapshot.commit(project.root, "HEAD")
 
 
-def test_without_git_that_is_said(project, monkeypatch):
+def test_without_git_the_error_says_so(project, monkeypatch):
     monkeypatch.setenv("PATH", str(project.root))
-    with pytest.raises(ReviewError, match="no git on the PATH"):
+    with pytest.raises(ReviewError, match="git is not on the PATH"):
         snapshot.commit(project.root, "HEAD")
 
 
-def test_a_file_that_is_missing_or_no_text_is_named(project):
+def test_a_file_that_is_missing_or_not_text_is_named(project):
     (project.root / "metrics/cnn.json").write_bytes(b"\xff\xfe")
     project.commit()
-    read = snapshot.commit(project.root, "main")
-    with pytest.raises(ReviewError, match=f"{read.commit[:10]}:metrics/cnn.json is not UTF-8 text"):
-        read.text("metrics/cnn.json")
-    with pytest.raises(ReviewError, match=r"main \([0-9a-f]{10}\) has no metrics/densenet.json"):
-        read.text("metrics/densenet.json")
+    committed = snapshot.commit(project.root, "main")
+    with pytest.raises(RecordError, match=f"{committed.commit[:10]}:metrics/cnn.json is not UTF-8 text"):
+        committed.text("metrics/cnn.json")
+    with pytest.raises(RecordError, match=r"[0-9a-f]{10}:metrics/densenet.json is missing: run `dvc repro`"):
+        committed.text("metrics/densenet.json")

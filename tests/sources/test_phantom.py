@@ -56,6 +56,11 @@ def test_same_seed_same_bytes(small: dict[str, bytes], tmp_path: Path) -> None:
     assert contents(tmp_path / "raw") == small
 
 
+def test_processes_do_not_change_a_byte(small: dict[str, bytes], tmp_path: Path) -> None:
+    draw(tmp_path / "raw", seed=3, images=FEW, size=64, processes=2)
+    assert contents(tmp_path / "raw") == small
+
+
 def test_other_seed_other_pictures(small: dict[str, bytes], tmp_path: Path) -> None:
     draw(tmp_path / "raw", seed=4, images=FEW, size=64)
     assert not set(contents(tmp_path / "raw").values()) & set(small.values())
@@ -86,11 +91,11 @@ def test_pictures_are_grey_jpegs_about_as_high_as_asked(default: Path) -> None:
             assert 0.99 <= image.width / image.height <= 1.5
 
 
-def test_nobody_is_in_two_parts(default: Path) -> None:
-    parts: dict[str, set[str]] = {}
+def test_nobody_is_in_two_splits(default: Path) -> None:
+    splits: dict[str, set[str]] = {}
     for name in contents(default):
-        parts.setdefault(patient(name), set()).add(name.split("/")[0])
-    assert all(len(where) == 1 for where in parts.values())
+        splits.setdefault(patient(name), set()).add(name.split("/")[0])
+    assert all(len(of_patient) == 1 for of_patient in splits.values())
 
 
 def test_test_numbers_are_a_block(default: Path) -> None:
@@ -132,14 +137,14 @@ def aspect(path: Path) -> float:
         return image.width / image.height
 
 
-@pytest.mark.parametrize("part", ["train", "test"])
+@pytest.mark.parametrize("split", ["train", "test"])
 @pytest.mark.parametrize(
     "trait", [mean_brightness, border_brightness, contrast, aspect, lambda path: path.stat().st_size]
 )
 def test_no_trait_beside_the_lungs_gives_the_label_away(
-    default: Path, part: str, trait: Callable[[Path], float]
+    default: Path, split: str, trait: Callable[[Path], float]
 ) -> None:
-    paths = sorted((default / part).glob("*/*"))
+    paths = sorted((default / split).glob("*/*"))
     auc = roc_auc_score([path.parent.name == "PNEUMONIA" for path in paths], [trait(path) for path in paths])
     assert 0.35 < auc < 0.65
 
@@ -148,7 +153,7 @@ def test_no_trait_beside_the_lungs_gives_the_label_away(
 def test_more_images_of_one_finding_leave_the_others_alone(
     small: dict[str, bytes], tmp_path: Path, finding: str
 ) -> None:
-    more = {part: counts | {finding: counts[finding] + 3} for part, counts in FEW.items()}
+    more = {split: counts | {finding: counts[finding] + 3} for split, counts in FEW.items()}
     draw(tmp_path / "raw", seed=3, images=more, size=64)
     mark = {"normal": "IM-", "bacterial": "_bacteria_", "viral": "_virus_"}[finding]
     now = contents(tmp_path / "raw")
@@ -177,7 +182,7 @@ def test_an_old_raw_is_replaced(tmp_path: Path) -> None:
         ({"train": {"normal": -1}}, 64, r"images\.train\.normal is -1; expected a whole number"),
         ({"train": {"normal": 1.5}}, 64, r"images\.train\.normal is 1\.5; expected a whole number"),
         ({"train": {"fungal": 1}}, 64, r"images\.train has 'fungal'; expected one of normal, bacterial, viral"),
-        ({"holdout": {"normal": 1}}, 64, r"part 'holdout'; expected one of train, val, test"),
+        ({"holdout": {"normal": 1}}, 64, r"split 'holdout'; expected one of train, val, test"),
         ({"train": {"normal": 1}}, 8, r"size is 8; expected at least"),
     ],
 )
@@ -189,7 +194,8 @@ def test_bad_arguments_are_named_and_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_failure_leaves_the_old_raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_failure_leaves_the_old_raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int) -> None:
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "old").touch()
 
@@ -198,6 +204,6 @@ def test_a_failure_leaves_the_old_raw(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Image.Image, "save", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        draw(tmp_path / "raw", seed=0, images=FEW, size=64)
+        draw(tmp_path / "raw", seed=0, images=FEW, size=64, processes=processes)
     assert list(contents(tmp_path / "raw")) == ["old"]
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]

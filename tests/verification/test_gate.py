@@ -1,4 +1,4 @@
-"""The lock gate on this very project, and on clones of it in which one thing is not what the others say."""
+"""The gate on this very project, and on clones of it in which one thing contradicts the others."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from pneumo.verification import gate
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory) -> Path:
-    """The working tree in a clone without data, models or cache. Tests put back what they spoil."""
+    """The working tree in a clone without data, models or cache. Tests undo what they spoil."""
     return clone_to(tmp_path_factory.mktemp("gate") / "pneumo")
 
 
@@ -39,29 +39,29 @@ def test_the_committed_results_are_those_of_the_committed_code(clone):
 
 
 @pytest.mark.parametrize(
-    ("path", "before", "after", "says"),
+    ("path", "before", "after", "message"),
     [
         ("params.yaml", "cases: 4", "cases: 5", "params.yaml: explain.cases is 5, conf/ composes to 4"),
         ("conf/config.yaml", "resamples: 2000", "resamples: 900", "bootstrap.resamples is 2000, conf/ composes to 900"),
-        ("pneumo/augment.py", '"""', '"""Other words. ', "pneumo/augment.py is not that of dvc.lock: train@cnn"),
-        ("metrics/cnn.json", '"tp"', '"TP"', "metrics/cnn.json is not that of dvc.lock: evaluate@cnn"),
-        ("scores/test/cnn.csv", "bacterial", "viral", "scores/test/cnn.csv is not that of dvc.lock"),
-        ("reports/plots/roc.csv", "cnn", "CNN", "reports/plots is not that of dvc.lock: report"),
-        ("dvc.yaml", "stages.calibrate ${key}", "stages.calibrate  ${key}", "changed command is not that of dvc.lock"),
+        ("pneumo/training/train.py", '"""', '"""Other words. ', "pneumo/training differs from dvc.lock: train@cnn"),
+        ("metrics/cnn.json", '"tp"', '"TP"', "metrics/cnn.json differs from dvc.lock: evaluate@cnn"),
+        ("scores/test/cnn.csv", "bacterial", "viral", "scores/test/cnn.csv differs from dvc.lock"),
+        ("reports/plots/roc.csv", "cnn", "CNN", "reports/plots differs from dvc.lock: report"),
+        ("dvc.yaml", "stages.calibrate ${key}", "stages.calibrate  ${key}", "changed command differs from dvc.lock"),
     ],
 )
-def test_one_thing_that_does_not_fit_is_named(spoilt, path, before, after, says):
+def test_one_thing_that_does_not_fit_is_named(spoilt, path, before, after, message):
     edit(spoilt / path, before, after)
     with pytest.raises(GateError) as raised:
         gate.gate(spoilt)
-    assert says in str(raised.value)
+    assert message in str(raised.value)
     assert "Run `dvc repro`" in str(raised.value) or "Change conf/" in str(raised.value)
 
 
 def test_parameters_of_conf_and_params_yaml_that_agree_need_a_run_all_the_same(spoilt):
     edit(spoilt / "conf/config.yaml", "cases: 4", "cases: 5")
     edit(spoilt / "params.yaml", "cases: 4", "cases: 5")
-    with pytest.raises(GateError, match=r"params.yaml: explain is not that of dvc.lock: explain, report"):
+    with pytest.raises(GateError, match=r"params.yaml: explain differs from dvc.lock: explain, report"):
         gate.gate(spoilt)
 
 
@@ -72,7 +72,7 @@ def test_a_lock_mended_by_hand_is_caught_by_the_scores(spoilt):
     content = json.loads(path.read_text()) | {"members": ["cnn", "vgg16"]}
     path.write_text(json.dumps(content, indent=2) + "\n")
     outs = lock["stages"]["evaluate_ensemble@ensemble"]["outs"]
-    (out,) = (one for one in outs if one["path"] == "metrics/ensemble.json")
+    (out,) = (entry for entry in outs if entry["path"] == "metrics/ensemble.json")
     out |= {"md5": run(spoilt, "md5sum", str(path)).stdout.split()[0], "size": path.stat().st_size}
     (spoilt / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
     with pytest.raises(PneumoError, match=r"metrics/ensemble.json: members"):
@@ -83,17 +83,17 @@ TRAIN = "    do:\n      desc: ${key} -> weights"
 
 
 @pytest.mark.parametrize(
-    ("path", "before", "after", "says"),
+    ("path", "before", "after", "message"),
     [
         ("dvc.yaml", TRAIN, TRAIN.replace("desc", "frozen: true\n      desc"), "stage train is frozen"),
         ("dvc.yaml", "        - stages/train.py\n", "", "train@cnn depends on stages/train.py in dvc.yaml or dvc.lock"),
-        ("params.yaml", "data:", "<<<<<<< HEAD\ndata:", "params.yaml cannot be read"),
+        ("params.yaml", "data:", "<<<<<<< HEAD\ndata:", "params.yaml is not YAML"),
         ("conf/config.yaml", "data: phantom", "data: nowhere", "conf/ does not compose"),
     ],
 )
-def test_ways_around_it_and_half_merged_files_are_named(spoilt, path, before, after, says):
+def test_ways_around_it_and_half_merged_files_are_named(spoilt, path, before, after, message):
     edit(spoilt / path, before, after)
-    with pytest.raises(GateError, match=says):
+    with pytest.raises(PneumoError, match=message):
         gate.gate(spoilt)
 
 
@@ -125,5 +125,5 @@ def test_the_command_prints_what_it_checked(clone):
     ],
 )
 def test_github_folds_locks_and_scores_and_a_merge_keeps_one_side_whole(root, path, folded, whole):
-    said = run(root, "git", "check-attr", "linguist-generated", "merge", "--", path).stdout.splitlines()
-    assert [line.rsplit(": ", 1)[1] for line in said] == [folded, whole]
+    attributes = run(root, "git", "check-attr", "linguist-generated", "merge", "--", path).stdout.splitlines()
+    assert [line.rsplit(": ", 1)[1] for line in attributes] == [folded, whole]

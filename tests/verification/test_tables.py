@@ -1,4 +1,4 @@
-"""Tables of README.md and results/README.md: what they show, and what a marker may say."""
+"""Marked tables: what they show, and on which pages they are found."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ import pytest
 from records import BACKBONES, first_cell, make, put, run, text
 
 from pneumo.errors import VerifyError
-from pneumo.verification import tables, verify
+from pneumo.verification import markers, tables, verify
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_a_summary_has_mean_and_standard_deviation_over_the_runs_of_a_model(made
     (tmp_path / "page.md").write_text(page)
     tables.write(tmp_path / "page.md", tmp_path)
     lines = (tmp_path / "page.md").read_text().splitlines()
-    assert "perturbed validation ROC AUC" in lines[1]
+    assert "stress validation ROC AUC" in lines[1]
     assert len(lines) == 3 + 3 + 1 + 1
     cells = [cell.strip() for cell in lines[-2].split("|")[1:-1]]
     size, auc = (json.loads((made / "metrics/cnn.json").read_text())[key] for key in ("input_size", "stress"))
@@ -44,7 +44,7 @@ def test_a_summary_has_mean_and_standard_deviation_over_the_runs_of_a_model(made
 
 def test_a_table_shows_the_baseline_last_and_the_published_line_on_the_official_images_alone(tmp_path: Path) -> None:
     def rows(root: Path) -> list[str]:
-        return [line.split("|")[1].strip() for line in tables.blocks(root / "README.md")[0].content[2:]]
+        return [line.split("|")[1].strip() for line in markers.blocks(root / "README.md")[0].content[2:]]
 
     archive, phantom = make(tmp_path / "a", n=624), make(tmp_path / "b", n=624, source="phantom")
     assert rows(archive)[-2:] == ["shortcut", "published: ResNet50"]
@@ -68,10 +68,19 @@ def test_writing_tables_again_changes_nothing_and_words_outside_of_markers_stay(
     assert "\nold\n" not in before
 
 
+def test_pages_are_the_readme_those_of_docs_and_that_of_results(tmp_path: Path) -> None:
+    assert tables.pages(tmp_path) == []
+    for name in ("README.md", "CHANGELOG.md", "docs/b.md", "docs/a.md", "docs/review/c.md", "results/README.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    names = [page.relative_to(tmp_path).as_posix() for page in tables.pages(tmp_path)]
+    assert names == ["README.md", "docs/a.md", "docs/b.md", "results/README.md"]
+
+
 def test_figures_in_tables_outside_of_markers_are_counted(copy: Path) -> None:
     with (copy / "README.md").open("a") as page:
         page.write("| mine | 0.999 |\n")
-    assert run(copy).taken[f"{copy / 'README.md'}: table rows with figures outside of markers"] == 1
+    assert run(copy).unverified[f"{copy / 'README.md'}: table rows with figures outside of markers"] == 1
 
 
 @pytest.mark.parametrize(
@@ -82,7 +91,7 @@ def test_figures_in_tables_outside_of_markers_are_counted(copy: Path) -> None:
         ("<!-- /pneumo table -->", ["line 1", "closes no table"]),
         ("<!-- pneumo tabel: . -->", ["line 1", "expected <!-- pneumo table: FOLDER -->"]),
         ("<!--pneumo table: . -->", ["line 1", "expected <!-- pneumo table"]),
-        ("<!-- pneumo table: . rows=all -->\n<!-- /pneumo table -->", ["line 1", "rows is no option", "columns"]),
+        ("<!-- pneumo table: . rows=all -->\n<!-- /pneumo table -->", ["line 1", "no option rows", "columns"]),
         ("<!-- pneumo table: . without=cnn -->\n<!-- /pneumo table -->", ["line 1", "without=cnn", "published"]),
         (
             "<!-- pneumo table: . summary=median -->\n<!-- /pneumo table -->",

@@ -1,7 +1,8 @@
-"""How scores and image features are spread: histograms, reliability diagrams, shift between the parts."""
+"""How scores and image features are spread: histograms, reliability diagrams, shift between the splits."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,30 +10,28 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from pneumo.report.figures.style import SPLIT_COLOURS, SUBTYPE_COLOURS, WIDTH, page, palette
+from pneumo.report.markdown import CLASSES, SPLITS
 
 BINS = np.linspace(0, 1, 41)
+OUTLINE: dict[str, Any] = {"histtype": "step", "color": "black", "linewidth": 0.8}
 
 
 def scores(path: Path, test: pd.DataFrame, validation: pd.DataFrame, threshold: float, name: str) -> None:
-    """Histograms of the scores of one model, a row for each subtype of the test part; validation as an outline.
+    """Histograms of the scores of one model, a row for each subtype of the test set; validation as an outline.
 
-    Heights are shares of the subtype's images, so that parts of different size compare.
+    Heights are shares of the subtype's images, so that sets of different size compare.
     """
     present = [subtype for subtype in SUBTYPE_COLOURS if (test["subtype"] == subtype).any()]
     with page(path, WIDTH, 1.35 * len(present) + 1.1) as figure:
         column = figure.subplots(len(present), 1, sharex=True, squeeze=False).ravel()
         for axes, subtype in zip(column, present, strict=True):
-            for part, table in (("test", test), ("validation", validation)):
-                some = table.loc[table["subtype"] == subtype, "score"]
-                if not len(some):
-                    continue
-                weights = np.full(len(some), 100 / len(some))
-                if part == "test":
-                    axes.hist(some, bins=BINS.tolist(), weights=weights, color=SUBTYPE_COLOURS[subtype])
-                    title = f"{subtype}: {int((some >= threshold).sum())} of {len(some)} called pneumonia"
-                else:
-                    outline = {"histtype": "step", "color": "black", "linewidth": 0.8}
-                    axes.hist(some, bins=BINS.tolist(), weights=weights, **outline)
+            for table, style in ((test, {"color": SUBTYPE_COLOURS[subtype]}), (validation, OUTLINE)):
+                of_subtype = table.loc[table["subtype"] == subtype, "score"]
+                if len(of_subtype):
+                    weights = np.full(len(of_subtype), 100 / len(of_subtype))
+                    axes.hist(of_subtype, bins=BINS.tolist(), weights=weights, **style)
+            in_test = test.loc[test["subtype"] == subtype, "score"]
+            title = f"{subtype}: {int((in_test >= threshold).sum())} of {len(in_test)} called pneumonia"
             axes.axvline(threshold, color="black", linestyle="--", linewidth=1)
             axes.set_title(title, loc="left", fontsize=10)
             axes.yaxis.set_major_locator(MaxNLocator(nbins=3))
@@ -59,7 +58,7 @@ def reliability(path: Path, calibrated: pd.DataFrame, uncalibrated: pd.DataFrame
 
 
 def feature_shift(path: Path, features: pd.DataFrame, names: Mapping[str, str]) -> None:
-    """Densities of some features by part, a row for each feature, a column for each class.
+    """Densities of some features by split, a row for each feature, a column for each class.
 
     `features`: split, label and the columns that `names` (column -> words) gives.
     """
@@ -68,12 +67,12 @@ def feature_shift(path: Path, features: pd.DataFrame, names: Mapping[str, str]) 
         for row, (column, words) in zip(grid, names.items(), strict=True):
             low, high = features[column].quantile([0.005, 0.995])
             bins = np.linspace(low, high if high > low else low + 1, 31).tolist()
-            for axes, label, of_class in zip(row, (0, 1), ("normal", "pneumonia"), strict=True):
+            for axes, (label, of_class) in zip(row, enumerate(CLASSES), strict=True):
                 for split, colour in SPLIT_COLOURS.items():
-                    some = features.loc[(features["split"] == split) & (features["label"] == label), column]
-                    if len(some):
-                        axes.hist(some.clip(low, high), bins=bins, density=True, histtype="step", color=colour)
+                    values = features.loc[(features["split"] == split) & (features["label"] == label), column]
+                    if len(values):
+                        axes.hist(values.clip(low, high), bins=bins, density=True, histtype="step", color=colour)
                 axes.set_title(f"{words}, {of_class}", loc="left", fontsize=10)
                 axes.set_yticks([])
-        handles = [Line2D([], [], color=colour, label=split) for split, colour in SPLIT_COLOURS.items()]
+        handles = [Line2D([], [], color=colour, label=SPLITS[split]) for split, colour in SPLIT_COLOURS.items()]
         figure.legend(handles=handles, loc="outside lower center", ncols=3)

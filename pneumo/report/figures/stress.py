@@ -1,14 +1,14 @@
-"""How validation metrics fall as the images are perturbed."""
+"""How validation metrics fall under stress."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from pneumo.report.figures.style import HEIGHT, WIDTH, page, palette
+from pneumo.report.figures.style import HEIGHT, WIDTH, emphasis, page, palette
 
 COLUMNS = 4
 DECISIONS: dict[str, dict[str, Any]] = {
@@ -18,49 +18,50 @@ DECISIONS: dict[str, dict[str, Any]] = {
 Table = Mapping[str, Any]  # as metrics.stress_table gives it
 
 
-def ranking(path: Path, tables: Mapping[str, Table], best: str) -> None:
+@dataclass(frozen=True)
+class Curve:
+    """One metric of `table` over the strength; `style` is shown in the legend too, `line` in the panels alone."""
+
+    table: Table
+    metric: str
+    label: str
+    style: Mapping[str, Any]
+    line: Mapping[str, Any]
+
+
+def ranking(path: Path, tables: Mapping[str, Table], selected: str) -> None:
     """ROC AUC of each model over the strength of each kind of perturbation."""
     colours = palette(tables)
-    kinds = _kinds(next(iter(tables.values())))
-    with page(path, 1.6 * WIDTH, 1.15 * HEIGHT) as figure:
-        panels = figure.subplots(-(-len(kinds) // COLUMNS), COLUMNS, sharey=True).ravel()
-        for axes, kind in zip(panels, kinds, strict=False):
-            for name, table in tables.items():
-                width = 2.4 if name == best else 1.3
-                _line(axes, table, kind, "roc_auc", color=colours[name], linewidth=width, marker=".")
-        handles = [Line2D([], [], color=colours[name], label=name) for name in tables]
-        _finish(figure, panels, kinds, handles, "ROC AUC", "Stress validation")
+    curves = [
+        Curve(table, "roc_auc", name, {"color": colours[name]}, emphasis(name, selected))
+        for name, table in tables.items()
+    ]
+    _draw(path, curves, "ROC AUC", "Stress validation")
 
 
 def decisions(path: Path, table: Table, name: str) -> None:
     """Recall and specificity of one model at its threshold over the strength of each kind of perturbation."""
-    kinds = _kinds(table)
+    curves = [Curve(table, metric, metric, style, {"linewidth": 1.8}) for metric, style in DECISIONS.items()]
+    _draw(path, curves, "share", f"Stress validation, {name} at its threshold")
+
+
+def _draw(path: Path, curves: Sequence[Curve], ylabel: str, title: str) -> None:
+    """A panel for each kind of perturbation, with all `curves`."""
+    kinds = [kind for kind in curves[0].table if kind not in ("plain", "all")]
     with page(path, 1.6 * WIDTH, 1.15 * HEIGHT) as figure:
         panels = figure.subplots(-(-len(kinds) // COLUMNS), COLUMNS, sharey=True).ravel()
         for axes, kind in zip(panels, kinds, strict=False):
-            for metric, drawn in DECISIONS.items():
-                _line(axes, table, kind, metric, linewidth=1.8, marker=".", **drawn)
-        handles = [Line2D([], [], label=metric, **drawn) for metric, drawn in DECISIONS.items()]
-        _finish(figure, panels, kinds, handles, "share", f"{name} at its threshold, stress validation")
-
-
-def _kinds(table: Table) -> list[str]:
-    return [kind for kind in table if kind not in ("plain", "all")]
-
-
-def _line(axes: Axes, table: Table, kind: str, metric: str, **style: Any) -> None:
-    steps = {"none": table["plain"], **table[kind]}
-    axes.plot(range(len(steps)), [row[metric] for row in steps.values()], **style)
-    axes.set_xticks(range(len(steps)), list(steps))
-
-
-def _finish(figure: Any, panels: Any, kinds: list[str], handles: list[Line2D], y: str, title: str) -> None:
-    for axes, kind in zip(panels, kinds, strict=False):
-        axes.set_title(kind, loc="left", fontsize=10)
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
-    for axes in panels[::COLUMNS]:
-        axes.set_ylabel(y)
-    for axes in panels[len(kinds) :]:
-        axes.set_visible(False)
-    figure.suptitle(title, fontsize=11)
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4))
+            for curve in curves:
+                steps = {"none": curve.table["plain"], **curve.table[kind]}
+                values = [metrics[curve.metric] for metrics in steps.values()]
+                axes.plot(range(len(steps)), values, marker=".", **curve.style, **curve.line)
+                axes.set_xticks(range(len(steps)), list(steps))
+            axes.set_title(kind, loc="left", fontsize=10)
+            axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+        for axes in panels[::COLUMNS]:
+            axes.set_ylabel(ylabel)
+        for axes in panels[len(kinds) :]:
+            axes.set_visible(False)
+        figure.suptitle(title, fontsize=11)
+        handles = [Line2D([], [], label=curve.label, **curve.style) for curve in curves]
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4))

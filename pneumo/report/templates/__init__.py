@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from pneumo.report.markdown import interval, number, weights
+from pneumo.report.markdown import SPLITS, interval, number, percent, weights, with_interval
 
 
 def render(name: str, *, html: bool, **values: Any) -> str:
@@ -14,14 +14,11 @@ def render(name: str, *, html: bool, **values: Any) -> str:
     environment = Environment(
         autoescape=html, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    environment.filters |= {"number": number, "interval": interval, "weights": weights, "percent": _percent}
-    return environment.from_string(text(name)).render(**values)
+    filters = (number, percent, interval, with_interval, weights)
+    environment.filters |= {function.__name__: function for function in filters}
+    return environment.from_string(text(name)).render(splits=SPLITS, **values)
 
 
 def text(name: str) -> Markup:
     """The file `name` of this folder as it is."""
     return Markup((files(__name__) / name).read_text(encoding="utf-8"))
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.0f} %"

@@ -1,0 +1,71 @@
+"""Files of a record -> mappings and tables. Every RecordError names the file, what is wrong with it and what to do."""
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, TextIO
+
+import pandas as pd
+import yaml
+
+from pneumo.errors import ManifestError, RecordError
+from pneumo.record.tree import Tree
+from pneumo.scoring import scores, stress
+
+
+def read_yaml(tree: Tree, path: str) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises RecordError where it is missing, broken or something else."""
+    return _mapping(tree, path, "YAML", lambda text: yaml.load(text, yaml.CSafeLoader))  # in pure Python it takes 2 s
+
+
+def read_json(tree: Tree, path: str) -> dict[str, Any]:
+    """The object in a JSON file. Raises RecordError where it is missing, broken, something else or has a key twice."""
+    return _mapping(tree, path, "JSON", lambda text: json.loads(text, object_pairs_hook=_without_duplicates))
+
+
+def read_scores(tree: Tree, path: str, columns: Sequence[str] = scores.COLUMNS) -> pd.DataFrame:
+    """`columns` of a scores table. Raises RecordError where it is missing, broken or empty."""
+    return _table(tree, path, lambda text, where: scores.parse(text, where, columns))
+
+
+def read_stress(tree: Tree, path: str) -> pd.DataFrame:
+    """stress.COLUMNS of a table of logits under stress. Raises RecordError like `read_scores`."""
+    return _table(tree, path, stress.parse)
+
+
+def _mapping(tree: Tree, path: str, form: str, parse: Callable[[str], Any]) -> dict[str, Any]:
+    text = tree.text(path)
+    try:
+        content = parse(text)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise RecordError(f"{tree.where(path)} is not {form} ({_one_line(error)}): {tree.remedy(path)}") from None
+    if not isinstance(content, dict):
+        kind = type(content).__name__
+        raise RecordError(f"{tree.where(path)} holds a {kind}, not a mapping: {tree.remedy(path)}")
+    return content
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two values of one key, json keeps the last, while a reader sees the first."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"it has the key {next(key for key in keys if keys.count(key) > 1)!r} twice")
+    return content
+
+
+def _table(tree: Tree, path: str, parse: Callable[[TextIO, str], pd.DataFrame]) -> pd.DataFrame:
+    text = tree.text(path)
+    try:
+        table = parse(io.StringIO(text), tree.where(path))
+    except ManifestError as error:
+        raise RecordError(f"{error}: {tree.remedy(path)}") from None
+    except ValueError as error:  # pandas' ParserError among them
+        raise RecordError(f"{tree.where(path)} is not a table ({_one_line(error)}): {tree.remedy(path)}") from None
+    if table.empty:
+        raise RecordError(f"{tree.where(path)} has no rows: {tree.remedy(path)}")
+    return table
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,71 @@
+"""Where a record lies: in a folder on this machine or in a commit. Paths are relative to its top folder, with /."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+from pneumo.errors import RecordError
+
+FILES = ("params.yaml", "dvc.lock", "requirements.lock")
+FOLDERS = ("metrics", "scores")
+
+
+class Tree(ABC):
+    """The project's files in one state."""
+
+    @abstractmethod
+    def paths(self) -> list[str]:
+        """Those of FILES that exist, and everything below FOLDERS; sorted."""
+
+    @abstractmethod
+    def has(self, path: str) -> bool:
+        """Whether the file `path` exists."""
+
+    @abstractmethod
+    def content(self, path: str) -> bytes:
+        """The bytes of a file that exists."""
+
+    @abstractmethod
+    def where(self, path: str) -> str:
+        """`path` as errors name it."""
+
+    @abstractmethod
+    def remedy(self, path: str) -> str:
+        """What to do if `path` is missing or broken."""
+
+    def text(self, path: str) -> str:
+        """The text of a file, with Unix line ends. Raises RecordError where it is missing or is not UTF-8."""
+        if not self.has(path):
+            raise RecordError(f"{self.where(path)} is missing: {self.remedy(path)}")
+        try:
+            text = self.content(path).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise RecordError(f"{self.where(path)} is not UTF-8 text ({error}): {self.remedy(path)}") from None
+        return text.replace("\r\n", "\n")  # git may check files out with the line ends of Windows
+
+
+@dataclass(frozen=True)
+class Folder(Tree):
+    """The files below `root`, committed or not."""
+
+    root: Path
+
+    def paths(self) -> list[str]:
+        files = [self.root / name for name in FILES]
+        files += [path for folder in FOLDERS for path in (self.root / folder).rglob("*")]
+        return sorted(path.relative_to(self.root).as_posix() for path in files if path.is_file())
+
+    def has(self, path: str) -> bool:
+        return (self.root / path).is_file()
+
+    def content(self, path: str) -> bytes:
+        return (self.root / path).read_bytes()
+
+    def where(self, path: str) -> str:
+        return str(self.root / path)
+
+    def remedy(self, path: str) -> str:
+        restore = f"restore it with `git checkout -- {self.where(path)}`"
+        if path == "params.yaml":
+            return f"run from the project's top folder, or {restore}"
+        return f"{restore}, or run the pipeline again and commit what it writes"

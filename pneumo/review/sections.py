@@ -1,0 +1,145 @@
+"""The parts of a review in Markdown: models, metrics, flipped decisions, changes."""
+
+from collections.abc import Iterable
+
+from pneumo.evaluation.metrics import WORDS
+from pneumo.report import markdown as md
+from pneumo.review.cells import NAMED, cell, code, interval, number, p_value, prose, signed, value_of
+from pneumo.review.comparison import Comparison
+from pneumo.review.result import Result
+from pneumo.verification.compare import Row as Change
+
+FOLDED = 12  # rows of changes or flips from which on they are folded
+LISTED = 200  # rows of a list; --format json has all
+
+
+def models(result: Result) -> list[str]:
+    """A line for each model that both commits have, the selected one first."""
+    metric = WORDS[result.rules.metric]
+    rows = []
+    for comparison in (result.selected, *result.others):
+        is_selected = comparison is result.selected
+        row = comparison.row(result.rules.metric)
+        p = row.p if row and is_selected else result.p_corrected.get(comparison.head)
+        name = f"**{named(comparison)}** (selected)" if is_selected else named(comparison)
+        cells = [number(row.base), number(row.head), signed(row.difference), interval(row)] if row else [""] * 4
+        rows.append([name, _verdict(comparison), *cells, p_value(p)])
+    lines = md.table(["model", "verdict", f"base {metric}", "head", "difference", _level(result), "p (Holm)"], rows)
+    reasons = [f"- {named(other)}: {prose(reason)}" for other in result.others for reason in other.reasons]
+    if all(other.reasons == result.selected.reasons for other in result.others if other.reasons):
+        reasons = []
+    on_one_side = [
+        f"Only in {side}: {cell(', '.join(names))}."
+        for side, names in (("base", result.only_base), ("head", result.only_head))
+        if names
+    ]
+    return [*lines, "", *reasons, *([""] if reasons else []), *on_one_side, *([""] if on_one_side else [])]
+
+
+def _verdict(comparison: Comparison) -> str:
+    if comparison.reasons and comparison.on_common:
+        return f"{comparison.verdict} (images in common: {comparison.on_common})"
+    return "same scores" if comparison.unchanged and not comparison.reasons else str(comparison.verdict)
+
+
+def metrics(comparison: Comparison, result: Result) -> list[str]:
+    rows = [
+        [
+            WORDS[row.metric],
+            number(row.base),
+            number(row.head),
+            signed(row.difference),
+            interval(row),
+            row.test or "",
+            p_value(row.p),
+            "decides" if row.metric == result.rules.metric else p_value(row.p_holm),
+        ]
+        for row in comparison.rows
+    ]
+    return md.table(["metric", "base", "head", "difference", _level(result), "test", "p", "p (Holm)"], rows)
+
+
+def footnote(result: Result) -> str:
+    before, after = result.selected.thresholds or (None, None)
+    return (
+        "Intervals come from resampling patients, with the same draws for base and head. Tests: DeLong and exact "
+        "McNemar, with patients as units. p (Holm) is corrected for multiple tests: in this table over the tests that "
+        "do not decide, in the table of models over the models that were not selected. "
+        f"Threshold: {number(before)} in base, {number(after)} in head."
+    )
+
+
+def flips(comparison: Comparison) -> list[str]:
+    lines = [f"### Flipped decisions: {flip_counts(comparison)}", ""]
+    if not comparison.flips:
+        return lines
+    rows = [
+        [
+            code(flip["image"]),
+            cell(flip["patient"]),
+            cell(flip["subtype"]) if flip["label"] else "normal",
+            f"{flip['base']:.3f}",
+            f"{flip['head']:.3f}",
+            "right" if flip["right"] else "wrong",
+        ]
+        for flip in comparison.flips
+    ]
+    header = ["image", "patient", "truth", "base score", "head score", "head is"]
+    first, more = rows[:FOLDED], rows[FOLDED:LISTED]
+    lines += [*md.table(header, first), ""]
+    if more:
+        title = f"{len(rows) - FOLDED} more flipped decisions"
+        lines += folded(title, [*md.table(header, more), "", *_rest(rows)])
+    return lines
+
+
+def flip_counts(comparison: Comparison) -> str:
+    wrong = sum(not flip["right"] for flip in comparison.flips)
+    return f"{wrong} right to wrong, {len(comparison.flips) - wrong} wrong to right, of {comparison.n} images"
+
+
+def changes(result: Result) -> list[str]:
+    kinds: dict[str, tuple[list[str], list[list[str]]]] = {
+        "Parameters": (["parameter", "base", "head"], [_change(row) for row in result.changes.params]),
+        "Data": (["metrics/data.json", "base", "head"], [_change(row) for row in result.changes.data]),
+        "Code": (["file", "change", "stages that depend on it"], [_file(row) for row in result.changes.code]),
+        "Libraries": (["requirements.lock", "base", "head"], [_change(row) for row in result.changes.libraries]),
+    }
+    unchanged = [kind.lower() for kind, (_, rows) in kinds.items() if not rows]
+    lines = [f"Unchanged: {', '.join(unchanged)}.", ""] if unchanged else []
+    for kind, (header, rows) in kinds.items():
+        if rows:
+            shown = [*md.table(header, rows[:LISTED]), *_rest(rows)]
+            lines += [*shown, ""] if len(rows) <= FOLDED else folded(f"{kind}: {len(rows)} differences", shown)
+    return lines
+
+
+def _change(row: Change) -> list[str]:
+    key, base, head = row
+    if isinstance(base, list) and isinstance(head, list):  # of a long list only what it lost and gained
+        lost, gained = [item for item in base if item not in head], [item for item in head if item not in base]
+        if lost or gained:
+            return [code(key), f"{value_of(lost)} of {len(base)}", f"{value_of(gained)} of {len(head)}"]
+    return [code(key), value_of(base), value_of(head)]
+
+
+def _file(row: Change) -> list[str]:
+    path, became, stages = row
+    more = f" and {len(stages) - NAMED} more" if len(stages) > NAMED else ""
+    return [code(path), became, cell(", ".join(stages[:NAMED])) + more or "none"]
+
+
+def folded(title: str, lines: Iterable[str]) -> list[str]:
+    return ["<details>", f"<summary>{title}</summary>", "", *lines, "", "</details>", ""]
+
+
+def named(comparison: Comparison) -> str:
+    return cell(comparison.head if comparison.base == comparison.head else f"{comparison.base} → {comparison.head}")
+
+
+def _rest(rows: list[list[str]]) -> list[str]:
+    return [f"{len(rows) - LISTED} more: `--format json` has all."] if len(rows) > LISTED else []
+
+
+def _level(result: Result) -> str:
+    return f"{100 * (1 - result.rules.alpha):g} % interval"

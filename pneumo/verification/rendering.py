@@ -1,0 +1,141 @@
+"""The lines of a marked table.
+
+Its folders have params.yaml, metrics/ and scores/; `.` is the project itself. Rows are the candidates, best on
+validation first, the selected one in bold; then the shortcut baseline where there is one, and the published line where
+the test set is the official one. `models=best` keeps the selected one alone. `summary=mean` adds a row for each model
+of several folders: mean and standard deviation over these runs. A column is a key of metrics/NAME.json, as `accuracy`
+or `oracle.accuracy`, or of the validation set as `val_accuracy`; `accuracy:ci` adds its 95 % interval. Two more: run,
+model.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pneumo.errors import VerifyError
+from pneumo.evaluation import choice
+from pneumo.evaluation.metrics import METRICS
+from pneumo.record.record import BASELINE
+from pneumo.record.tree import Folder
+from pneumo.report import markdown, published
+from pneumo.verification.markers import Spec
+from pneumo.verification.run import Run, read_run
+
+HEADERS = {"weights": "starting weights", "input_size": "input", "roc_auc": "test ROC AUC"}
+WORDS = {metric.key: metric.words for metric in METRICS} | {"n": "images"}
+PLACES = {"at_half": "at 0.5", "oracle": "oracle", "uncalibrated": "uncalibrated", "stress": "stress validation"}
+PUBLISHED_ROW: Mapping[str, Any] = {
+    "model": f"published: {published.MODEL}",
+    "weights": "imagenet",
+    **published.FIGURES,
+}
+Row = Mapping[str, Any]
+
+
+def render(spec: Spec, page: Path, top: Path, where: str) -> list[str]:
+    """Lines of the table that `spec` asks for on `page`. Raises VerifyError where a folder or column is missing."""
+    columns = spec.columns
+    if len(spec.folders) > 1 and "run" not in columns:
+        columns = ("run", *columns)
+    lines: list[list[str]] = []
+    runs: dict[str, list[Row]] = {}
+    official = False
+    for folder in spec.folders:
+        run = read_run(Folder(top / folder))
+        link = os.path.relpath(top / folder, page.parent).replace(os.sep, "/")
+        name = {"run": f"[{Path(folder).name or 'this commit'}]({link})"}
+        for row in _rows(run, spec, where):
+            lines.append([_cell({**row, **name}, column, where) for column in columns])
+            runs.setdefault(_model(row), []).append(row)
+        official |= run.record.data.get("source") != "phantom" and len(run.test_scores) == published.TEST_IMAGES
+    if spec.summary:
+        lines += [[_mean(rows, column, where) for column in columns] for rows in runs.values() if len(rows) > 1]
+    if official and "published" not in spec.without:
+        lines.append([_cell(PUBLISHED_ROW, key, where) if _key(key) in PUBLISHED_ROW else "" for key in columns])
+    return markdown.table([_header(column) for column in columns], lines)
+
+
+def _rows(run: Run, spec: Spec, where: str) -> list[Row]:
+    """Metrics of each model with its name and validation metrics, best on validation first."""
+    best = str(run.record.best.get("model"))
+    names = [best if name == "best" else name for name in spec.models] or run.record.candidates
+    unknown = [name for name in names if name not in run.models]
+    if unknown:
+        folder = run.record.tree.where("")
+        raise VerifyError(f"{where}: {folder} has no model {unknown[0]}; it has {', '.join(run.models)}")
+    if BASELINE in run.models and BASELINE not in (*names, *spec.without):
+        names = [*names, BASELINE]
+    ranked = choice.ranked(
+        {name: run.models[name].val_scores for name in names},
+        {name: run.model_json(name) for name in names},
+        run.basis.select.metric,
+    )
+    ranked.sort(key=lambda candidate: candidate["model"] == BASELINE)
+    return [
+        {**run.models[candidate["model"]].metrics}
+        | {f"val_{key}": value for key, value in candidate.items()}
+        | {"model": f"**{best}**" if candidate["model"] == best else candidate["model"]}
+        for candidate in ranked
+    ]
+
+
+def _model(row: Row) -> str:
+    return str(row["model"]).strip("*")
+
+
+def _key(column: str) -> str:
+    return column.removesuffix(":ci")
+
+
+def _header(column: str) -> str:
+    key = _key(column)
+    metric = key.removeprefix("val_").rpartition(".")[2]
+    words = WORDS.get(metric, metric.replace("_", " "))
+    place = "validation" if key.startswith("val_") else PLACES.get(key.partition(".")[0], "")
+    header = HEADERS.get(key) or f"{place} {words}".strip()
+    return f"{header} [95 %]" if column.endswith(":ci") else header
+
+
+def _value(row: Row, column: str, where: str) -> Any:
+    """What the row has at the dotted key of a column; None where the baseline lacks it."""
+    value: Any = row
+    for key in _key(column).split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            if _model(row) == BASELINE:
+                return None
+            raise VerifyError(f"{where}: {_model(row)} has no {_key(column)}, which is a column of the table")
+        value = value[key]
+    return value
+
+
+def _cell(row: Row, column: str, where: str) -> str:
+    key, value = _key(column), _value(row, column, where)
+    if column.endswith(":ci"):
+        return markdown.with_interval(value, row.get("ci95", {}).get(key))
+    if key == "weights" and key in row:
+        return markdown.weights(row)
+    if isinstance(value, str) or value is None:
+        return value or "-"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if key.endswith(("threshold", "temperature")) else markdown.number(value)
+
+
+def _mean(rows: Sequence[Row], column: str, where: str) -> str:
+    """A cell over several runs of one model; empty where it is no number."""
+    if column == "run":
+        return f"mean ± SD of {len(rows)}"
+    if column == "model":
+        return _model(rows[0])
+    if _key(column) in ("weights", "input_size"):
+        cells = {_cell(row, _key(column), where) for row in rows}
+        return cells.pop() if len(cells) == 1 else ""
+    values = [_value(row, column, where) for row in rows]
+    if None in values:
+        return "-"
+    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"

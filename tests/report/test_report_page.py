@@ -1,0 +1,84 @@
+"""reports/index.html: complete, self-contained, safe."""
+
+import dataclasses
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from made_report import MODELS
+
+from pneumo.evaluation.metrics import WORDS
+from pneumo.report import page, results
+
+
+class Page(HTMLParser):
+    """Everything that a page would load or link to, its ids, and what it shows."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.open.append(tag)
+        for name, value in attrs:
+            if name == "src" or (name == "href" and tag in ("link", "image", "use")):
+                self.loads.append(value or "")
+            elif name == "href":
+                self.links.append(value or "")
+            elif name == "id":
+                self.ids.append(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if not {"style", "script"} & set(self.open):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def html(reported: Path) -> str:
+    return (reported / "reports/index.html").read_text()
+
+
+def test_the_page_needs_nothing_but_itself_and_its_links_lead_somewhere(html: str) -> None:
+    parsed = Page(html)
+    assert {source for source in parsed.loads if not source.startswith(("data:", "#"))} == {"run.js"}
+    assert not re.findall(r"url\((?!#)[^)]*\)|@import", html)
+    assert parsed.links
+    assert all(link.startswith("#") and link[1:] in parsed.ids for link in parsed.links)
+
+
+def test_the_page_begins_with_the_verdict_and_shows_every_number_of_every_model(reported: Path, html: str) -> None:
+    text = Page(html).text
+    assert (
+        text.index("Phantom images.") < text.index("densenet121 (from scratch) detects") < text.index("Models on the")
+    )
+    for name in (*MODELS, "shortcut"):
+        metrics = json.loads((reported / f"metrics/{name}.json").read_text())
+        for key in WORDS:
+            low, high = metrics["ci95"][key]
+            shown = f"{metrics[key]:.3f}" + (f" [{low:.3f}, {high:.3f}]" if low is not None else "")
+            assert shown in text, (name, key)
+    for words in ("not for diagnosis", "not achievable in advance", "do not outline a lesion", "0.93", "Provenance"):
+        assert words in text
+
+
+def test_text_from_a_file_cannot_become_part_of_the_page(reported: Path) -> None:
+    made = results.read_results(reported, MODELS)
+    spoilt = dataclasses.replace(made, choice={**made.choice, "reason": "<script>alert(1)</script>"})
+    html = page.render(spoilt, reported / "reports/figures")
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert" in html

@@ -1,0 +1,78 @@
+"""What the stage reads: refused where it is missing or does not fit, with the remedy."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from made_report import MODELS
+
+from pneumo.errors import ManifestError, RecordError
+from pneumo.models.curves import CURVES
+from pneumo.report import results
+
+
+def _drop(key: str, path: Path) -> None:
+    content = json.loads(path.read_text())
+    del content[key]
+    path.write_text(json.dumps(content))
+
+
+def _head(path: Path, rows: int) -> None:
+    pd.read_csv(path).head(rows).to_csv(path, index=False)
+
+
+def _rename(path: Path) -> None:
+    path.write_text(path.read_text().replace("person7_", "person777_"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "words"),
+    [
+        (lambda r: (r / "scores/test/cnn.csv").unlink(), RecordError, ["scores/test/cnn.csv", "dvc repro"]),
+        (lambda r: _head(r / "scores/test/cnn.csv", 90), RecordError, ["cnn.csv", "has 90 images", "of 100"]),
+        (lambda r: _head(r / "scores/test/cnn.csv", 30), RecordError, ["cnn.csv", "[0]", "both 0 and 1"]),
+        (lambda r: _rename(r / "scores/test/cnn.csv"), ManifestError, ["cnn", "not of the same images"]),
+        (lambda r: (r / "scores/shortcut/test.csv").unlink(), RecordError, ["shortcut/test.csv"]),
+        (lambda r: (r / "metrics/cnn.json").unlink(), RecordError, ["cnn.json", "dvc repro evaluate@cnn"]),
+        (lambda r: (r / "metrics/cnn.json").write_text("{"), RecordError, ["cnn.json", "not JSON"]),
+        (lambda r: (r / "metrics/cnn.json").write_text("[]"), RecordError, ["cnn.json", "list"]),
+        (lambda r: _drop("f1", r / "metrics/cnn.json"), RecordError, ["cnn.json", "'f1'", "evaluate@cnn"]),
+        (lambda r: _drop("reason", r / "models/best/choice.json"), RecordError, ["choice.json", "'reason'"]),
+        (lambda r: (r / "metrics/data.json").unlink(), RecordError, ["data.json", "dvc repro audit"]),
+        (lambda r: (r / "data/audit/shift.csv").unlink(), RecordError, ["shift.csv", "dvc repro audit"]),
+        (lambda r: (r / "reports/explain/explain.json").unlink(), RecordError, ["explain.json", "dvc repro explain"]),
+        (lambda r: shutil.rmtree(r / "dvclive/cnn"), RecordError, ["train/loss.tsv", "train@cnn"]),
+        (
+            lambda r: (r / "dvclive/cnn/plots/metrics/val/roc_auc.tsv").write_text("step\tauc\n0\t1\n"),
+            RecordError,
+            ["val/roc_auc.tsv", "step and roc_auc", "step, auc"],
+        ),
+    ],
+)
+def test_an_input_that_is_missing_or_does_not_fit_is_named_with_the_remedy(
+    copied: Path, spoil: Callable[[Path], Any], error: type[Exception], words: list[str]
+) -> None:
+    spoil(copied)
+    with pytest.raises(error) as caught:
+        results.read_results(copied, MODELS)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+@pytest.mark.parametrize("names", [MODELS[1:], (*MODELS, "vgg16")], ids=["fewer", "more"])
+def test_a_selection_among_other_backbones_is_refused(inputs: Path, names: tuple[str, ...]) -> None:
+    with pytest.raises(RecordError, match="run `dvc repro select_best`"):
+        results.read_results(inputs, names)
+
+
+def test_of_an_epoch_that_ran_again_the_last_row_counts(copied: Path) -> None:
+    for name in CURVES.values():
+        path = copied / f"dvclive/resnet50/plots/metrics/{name}.tsv"
+        path.write_text(f"step\t{path.stem}\n0\t0.5\n1\t0.7\n1\t0.75\n")
+    history = results.read_results(copied, MODELS).history
+    history = history[history["model"] == "resnet50"]
+    assert history["epoch"].tolist() == [0, 1]
+    assert history["val_roc_auc"].tolist() == [0.5, 0.75]
