@@ -1,4 +1,4 @@
-"""How often 95 % intervals hold the truth: 1,000 simulated test parts of 430 patients with one to six images each.
+"""How often 95 % intervals hold the truth: 1,000 simulated test sets of 430 patients with one to six images each.
 
     python -m benchmarks.coverage
 
@@ -43,7 +43,7 @@ def drawn(table: pd.DataFrame, weights: NDArray[np.float64]) -> dict[str, NDArra
 
 
 def holds(seed: int, patient: str, truth: dict[str, float], difference: dict[str, float]) -> NDArray[np.bool_]:
-    """Whether each interval of one simulated test part holds the truth: NAMES, then their differences."""
+    """Whether each interval of one simulated test set holds the truth: NAMES, then their differences."""
     one = simulate(np.random.default_rng(seed), PATIENTS)
     (weights,) = bootstrap.patient_weights(one[patient], resamples=RESAMPLES, seed=seed)
     found, other = drawn(one, weights), drawn(second_model(one, seed), weights)

@@ -19,7 +19,7 @@ BACKBONES, RESAMPLES, MEASURED = 5, 2000, 50
 
 
 def scores(seed: int) -> pd.DataFrame:
-    """624 images of 428 patients, 390 of them with pneumonia, as in the official test part."""
+    """624 images of 428 patients, 390 of them with pneumonia, as in the official test set."""
     rng = np.random.default_rng(seed)
     label = (np.arange(624) >= 234).astype(int)
     patient = np.r_[np.sort(rng.integers(0, 160, 234)), 160 + np.sort(rng.integers(0, 268, 390))]

@@ -24,14 +24,14 @@ STAGES = (
     "preprocess",
     "audit",
     "train",
-    "validate",
+    "predict",
     "calibrate",
     "evaluate",
     "select_best",
     "explain",
     "report",
 )
-OF_A_MODEL = ("train", "validate", "calibrate", "evaluate")
+OF_A_MODEL = ("train", "predict", "calibrate", "evaluate")
 
 
 def peaks(arguments: argparse.Namespace, times: int, folder: Path) -> dict[str, float]:

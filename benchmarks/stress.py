@@ -1,8 +1,8 @@
 """Does stress validation tell in advance what a shift in framing does? `python -m benchmarks.stress`.
 
-Phantoms with a planted shortcut: outside the test part normal films are framed widely and pneumonias tightly; in the
-test part all are framed tightly, as in the real dataset (results/README.md). Networks that differ in augmentation and
-seed are trained on them. For each: ROC AUC of validation, plain and perturbed, and of the shifted test part; accuracy
+Phantoms with a planted shortcut: outside the test set normal films are framed widely and pneumonias tightly; in the
+test set all are framed tightly, as in the real dataset (results/README.md). Networks that differ in augmentation and
+seed are trained on them. For each: ROC AUC of validation, plain and perturbed, and of the shifted test set; accuracy
 there at Youden's threshold of plain and of perturbed validation scores. No real image takes part.
 """
 
@@ -41,7 +41,7 @@ VIEWS = Views(flip=False, zooms=[1.0])
 
 
 def framed(store: Path) -> None:
-    """All but the normal films outside the test part lose the margin of their field."""
+    """All but the normal films outside the test set lose the margin of their field."""
     table = manifest.read_manifest(store / "manifest.csv")
     pixels = np.load(store / "images.npy")
     side = pixels.shape[1]
@@ -107,7 +107,7 @@ def main() -> None:
     for kind in ("plain", "stress"):
         alike, first = table[kind].nunique() == 1, table.loc[table[kind].idxmax()]
         rank = "none, all are alike" if alike else f"{spearmanr(table[kind], table['test']).statistic:+.2f}"
-        print(f"{kind} validation: rank correlation with the shifted test part {rank}; the (first) network that it "
+        print(f"{kind} validation: rank correlation with the shifted test set {rank}; the (first) network that it "
               f"chooses has test ROC AUC {first['test']:.3f}, the best {table['test'].max():.3f}")  # fmt: skip
     for kind in ("plain", "stress"):
         print(f"threshold from {kind} scores: mean test accuracy {table[f'accuracy, {kind}'].mean():.3f}")

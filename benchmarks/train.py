@@ -41,8 +41,6 @@ from pneumo.verification import gate
 
 TOP = Path(__file__).parent.parent
 
-TOP = Path(__file__).parent.parent
-
 IMAGES = {
     "train": {"normal": 96, "bacterial": 96, "viral": 64},
     "val": {"normal": 4, "bacterial": 4, "viral": 4},

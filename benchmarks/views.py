@@ -24,7 +24,7 @@ BATCH = 64
 
 @torch.inference_mode()
 def logits(model: Path, part: packed.Split) -> NDArray[np.float32]:
-    """[plain or perturbed, flipped or not, zoom, image]."""
+    """[plain or under stress, flipped or not, zoom, image]."""
     model_json = bundle.training_json(model)
     network, size = inference.load(model, model_json), model_json["input_size"]
     batches = []
@@ -47,13 +47,13 @@ def main() -> None:
     arguments = parser.parse_args()
     part = packed.read_split(Path("data/processed"), "val")
     outputs = [logits(model, part) for model in arguments.models]
-    print(f"{'zooms':<24}mirrored     plain  perturbed")
+    print(f"{'zooms':<24}mirrored     plain  under stress")
     for zooms in SETS:
         places = [ZOOMS.index(zoom) for zoom in zooms]
         for flip in (False, True):
             means = [one[:, : 1 + flip, places].mean(axis=(1, 2)) for one in outputs]
-            plain, perturbed = np.mean([[roc_auc_score(part.labels, row) for row in mean] for mean in means], axis=0)
-            print(f"{', '.join(map(str, zooms)):<24}{'yes' if flip else 'no':<8}{plain:10.4f}{perturbed:11.4f}")
+            plain, stressed = np.mean([[roc_auc_score(part.labels, row) for row in mean] for mean in means], axis=0)
+            print(f"{', '.join(map(str, zooms)):<24}{'yes' if flip else 'no':<8}{plain:10.4f}{stressed:11.4f}")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def pneumo(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with its own record and one in results/. Tests read it only, or put it back."""
+    """A project with its own record and one in results/. Tests only read it, or undo what they change."""
     root = make(tmp_path_factory.mktemp("project"))
     make(root / "results/past")
     (root / "results/README.md").write_text(PAGE)

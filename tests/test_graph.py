@@ -213,7 +213,7 @@ def test_only_evaluate_explain_and_report_see_test_results():
 
 
 def test_only_the_report_sees_the_audit():
-    """It measures the test part too, so nothing that is trained or chosen may follow from it."""
+    """It measures the test set too, so nothing that is trained or chosen may follow from it."""
     assert {name for name in STAGES if "audit" in upstream(name)} == {"report"}
 
 

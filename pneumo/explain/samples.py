@@ -1,6 +1,7 @@
 """The contact sheet: training images as the network is shown them."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -9,13 +10,15 @@ from PIL import Image
 from pneumo import files
 from pneumo.data import packed
 from pneumo.models.pixels import resize
-from pneumo.training import augment
+
+if TYPE_CHECKING:
+    from pneumo.training.augment import Augmentation
 
 ROWS, COLUMNS, GAP = 4, 9, 3  # images; the original and its augmentations; pixels between tiles
 SIDE = 96  # pixels of a tile
 
 
-def write(processed: Path, out: Path, augmentation: augment.Augmentation, *, seed: int) -> None:
+def write(processed: Path, out: Path, augmentation: "Augmentation", *, seed: int) -> None:
     """A PNG: some training images of both classes, each unchanged and in eight augmentations; without mixup."""
     train = packed.read_split(processed, "train")
     rng = np.random.default_rng(seed)

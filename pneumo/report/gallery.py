@@ -47,7 +47,7 @@ def errors_beside_training(results: Results, splits: Splits) -> list[Sheet]:
     The training images are a random sample, drawn with a fixed seed. A difference in framing shows at a glance.
     """
     test, train = splits["test"], splits["train"]
-    threshold, table = results.best["threshold"], results.test[results.chosen]
+    threshold, table = results.best["threshold"], results.test[results.selected]
     sheets = []
     for label, word in enumerate(CLASSES):
         called = table["score"] >= threshold

@@ -20,7 +20,7 @@ def tables(results: Results) -> dict[str, pd.DataFrame]:
     return {
         "roc": pd.concat([roc(scored).assign(model=name) for name, scored in results.test.items()]),
         "precision_recall": pd.concat([precision_recall(s).assign(model=name) for name, s in results.test.items()]),
-        "confusion": confusion(results.test[results.chosen], results.best["threshold"]).assign(model=results.chosen),
+        "confusion": confusion(results.test[results.selected], results.best["threshold"]).assign(model=results.selected),
         "training": results.history,
     }
 

@@ -31,11 +31,11 @@ def write(results: Results, out: Path, winner: Path, *, resamples: int, seed: in
     files.write_text(out / "index.html", page.render(results, figures))
     files.write_text(out / "report.md", short_form.render(results))
     files.write_text(out / "MODEL_CARD.md", model_card.render(results))
-    files.write_json(winner, {"model": results.chosen, **results.best})
+    files.write_json(winner, {"model": results.selected, **results.best})
 
 
 def _draw_curves(results: Results, folder: Path, tables: Mapping[str, pd.DataFrame], resamples: int, seed: int) -> None:
-    selected = results.chosen
+    selected = results.selected
     test = results.test[selected]
     band = (GRID, *bootstrap.roc_band(test, GRID, resamples=resamples, seed=seed))
     curves.roc(folder, tables["roc"], results.metrics, selected, band)
@@ -51,12 +51,12 @@ def _draw_curves(results: Results, folder: Path, tables: Mapping[str, pd.DataFra
 
 def _draw_stress(results: Results, folder: Path) -> None:
     tables = {name: metrics["stress"] for name, metrics in results.metrics.items()}
-    stress.ranking(folder / "stress_ranking.svg", tables, results.chosen)
-    stress.decisions(folder / "stress_decisions.svg", results.best["stress"], results.chosen)
+    stress.ranking(folder / "stress_ranking.svg", tables, results.selected)
+    stress.decisions(folder / "stress_decisions.svg", results.best["stress"], results.selected)
 
 
 def _draw_distributions(results: Results, folder: Path) -> None:
-    selected = results.chosen
+    selected = results.selected
     for stale in folder.glob("reliability_*.svg"):
         stale.unlink()
     for name, scored in results.test.items():

@@ -83,14 +83,14 @@ class Results:
     root: Path
 
     @property
-    def chosen(self) -> str:
+    def selected(self) -> str:
         """Name of the model that select_best selected."""
         return self.choice["model"]
 
     @property
     def best(self) -> Mapping[str, Any]:
         """Its metrics on the test set."""
-        return self.metrics[self.chosen]
+        return self.metrics[self.selected]
 
     @property
     def phantom(self) -> bool:

@@ -68,7 +68,7 @@ def _validation_table(results: Results) -> str:
 
 
 def _bold(name: str, results: Results) -> str:
-    return f"**{name}**" if name == results.chosen else name
+    return f"**{name}**" if name == results.selected else name
 
 
 def _listed(sentences: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ def headline(results: Results) -> str:
     images = "phantom test images" if results.phantom else "test images"
     pneumonias, normals = metrics["tp"] + metrics["fn"], metrics["tn"] + metrics["fp"]
     return (
-        f"{results.chosen} ({weights(metrics)}) detects {metrics['tp']} of {pneumonias} pneumonias "
+        f"{results.selected} ({weights(metrics)}) detects {metrics['tp']} of {pneumonias} pneumonias "
         f"(recall {_value(metrics, 'recall')}) and clears {metrics['tn']} of {normals} normals "
         f"(specificity {_value(metrics, 'specificity')}) on {metrics['n']} {images} of {metrics['patients']} patients."
     )

@@ -76,5 +76,5 @@ def measured(test_scores: pd.DataFrame, threshold: float) -> dict[str, float | N
 
 
 def _is_share(value: Any) -> bool:
-    """Of a size that a share or a threshold has: JSON as Python reads it knows NaN, and integers of any length."""
+    """Whether it is a number that a share or a threshold can be: Python's JSON has NaN, and integers of any length."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 10

@@ -89,7 +89,7 @@ class Pair:
 def compare(
     base: Candidate, head: Candidate, rules: Review, *, resamples: int, seed: int, other_contents: bool
 ) -> Comparison:
-    """`other_contents`: whether the names and contents of the two test sets, taken together, are known to differ."""
+    """`other_contents`: whether the two test sets are known to differ in names or contents of images."""
     reasons = _incomparable(base, head)
     if other_contents and list(base.test_scores["image"]) == list(head.test_scores["image"]):
         reasons.append(
@@ -132,7 +132,7 @@ def judge(row: Row, rules: Review, p: float | None = None) -> Verdict:
 
 
 def _rows(pair: Pair, rules: Review, resamples: int, seed: int) -> list[Row]:
-    if pair.complete:  # the figures of metrics/, which readers have before them
+    if pair.complete:  # the figures of metrics/, which readers know
         values: list[Mapping[str, float | None]] = [pair.base.metrics, pair.head.metrics]
     else:
         values = [measured(table, model.threshold) for model, table in pair.sides]
@@ -150,7 +150,7 @@ def _rows(pair: Pair, rules: Review, resamples: int, seed: int) -> list[Row]:
         p_values = {metric: _p(metric, pair) for metric in TESTS}
     others = [metric for metric in TESTS if metric != rules.metric]
     corrected = dict(zip(others, paired.holm([p_values[metric] for metric in others]), strict=True))
-    corrected[rules.metric] = p_values[rules.metric]  # it decides alone, so that there is nothing to correct it for
+    corrected[rules.metric] = p_values[rules.metric]  # it decides alone, so there is nothing to correct for
     rows = []
     for metric in METRICS:
         before, after = (side[metric] for side in values)

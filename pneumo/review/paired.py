@@ -17,8 +17,8 @@ def delong(labels: ArrayLike, base: ArrayLike, head: ArrayLike, patients: ArrayL
     """Two-sided p of equal ROC AUC of the scores `base` and `head` [n]; labels 0 or 1, patients any names, [n].
 
     DeLong, DeLong & Clarke-Pearson 1988 in the form for clusters of Obuchowski, Biometrics 53 (1997) 567. None where a
-    class has fewer than two patients, so that its spread is unknown. Where every patient favours the same model equally,
-    the spread is zero, and p is that of the sign test over the patients of the smaller class.
+    class has fewer than two patients, so that its spread is unknown. Where every patient favours the same model
+    equally, the spread is zero, and p is that of the sign test over the patients of the smaller class.
     """
     y = np.asarray(labels) == 1
     names, patient = np.unique(np.asarray(patients, dtype=str), return_inverse=True)

@@ -47,7 +47,7 @@ Names = tuple[str, str]  # of a model in base and in head
 
 
 def review(base: Snapshot, head: Snapshot) -> Result:
-    """Raises ReviewError or RecordError where a file of either is broken so that nothing can be said."""
+    """Raises ReviewError or RecordError where a file that every verdict needs is broken."""
     rules, drawing, notes = _rules(base, head)
     other_contents, data_notes = _contents(base, head)
     settings = {"resamples": drawing.resamples, "seed": drawing.seed, "other_contents": other_contents}
@@ -129,7 +129,7 @@ def _pairs(base: Snapshot, head: Snapshot) -> tuple[list[Names], list[str], list
 
 
 def _rules(base: Snapshot, head: Snapshot) -> tuple[Review, Bootstrap, list[str]]:
-    """The rules of base, so that no branch can loosen those by which it is judged; head's where base has none."""
+    """The rules of base, so that no branch can loosen the rules it is judged by; those of head where base has none."""
     notes = []
     rules: dict[str, Any] = {}
     for section, default in DEFAULTS.items():
@@ -150,7 +150,7 @@ def _rules(base: Snapshot, head: Snapshot) -> tuple[Review, Bootstrap, list[str]
 
 
 def _contents(base: Snapshot, head: Snapshot) -> tuple[bool, list[str]]:
-    """Whether metrics/data.json knows the test images to differ, which no scores show; and notes for the reader."""
+    """Whether the test images differ according to metrics/data.json, which no scores show; and notes for the reader."""
     before, after = base.record.data, head.record.data
     if before.get("manifest_sha256", base) == after.get("manifest_sha256", head):
         return False, []

@@ -39,7 +39,7 @@ def check(page: Path, top: Path, verified: Sequence[str], *, others: bool) -> tu
 
 
 def _check(block: Block, page: Path, top: Path) -> int:
-    """The cells of a table that is right."""
+    """Returns how many cells the table has. Raises VerifyError unless it shows what the metrics say."""
     expected = render(block.spec, page, top, f"{page}, line {block.line}")
     for place in range(max(len(expected), len(block.content))):
         actual, should = (lines[place] if place < len(lines) else "" for lines in (block.content, expected))

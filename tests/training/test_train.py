@@ -127,7 +127,7 @@ def test_another_seed_gives_other_weights(trained, processed, tmp_path):
     assert (tmp_path / "model/model.safetensors").read_bytes() != (trained / "model/model.safetensors").read_bytes()
 
 
-def test_training_cannot_see_the_test_part(trained, processed, tmp_path):
+def test_training_cannot_see_the_test_set(trained, processed, tmp_path):
     blinded = tmp_path / "blinded"
     shutil.copytree(processed, blinded)
     pixels = np.load(blinded / "images.npy")

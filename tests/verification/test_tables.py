@@ -14,7 +14,7 @@ from pneumo.verification import markers, tables, verify
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A good record. Tests read it only."""
+    """A good record. Tests only read it."""
     return make(tmp_path_factory.mktemp("made"))
 
 

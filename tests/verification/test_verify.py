@@ -29,7 +29,7 @@ from pneumo.verification.run import read_run
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A good record. Tests read it only."""
+    """A good record. Tests only read it."""
     return make(tmp_path_factory.mktemp("made"))
 
 
@@ -152,8 +152,8 @@ SPOILT = {
     "a subtype of all": (everywhere("test", 60, "subtype", "unknown"), ["metrics/cnn.json", "recall_"]),
     "a patient of all": (everywhere("test", 5, "patient", "test-0"), ["metrics/cnn.json", "ci95."]),
     "a subtype": (cell("scores/val/cnn.csv", 60, "subtype", "unknown"), ["val/vgg16.csv", "of train/0058.jpeg"]),
-    "a shared patient": (everywhere("test", 5, "patient", "train-0"), ["scores/test/cnn.csv", "patient train-0 is also in"]),
-    "a shared image": (everywhere("test", 5, "image", "train/0000.jpeg"), ["test/cnn.csv", "image train/0000.jpeg is also"]),
+    "a shared patient": (everywhere("test", 5, "patient", "train-0"), ["test/cnn.csv", "patient train-0 is also in"]),
+    "a shared image": (everywhere("test", 5, "image", "train/0000.jpeg"), ["test/cnn.csv", "image train/0000.jpeg"]),
     "an image less": (
         text("scores/test/vgg16.csv", lambda old: old.rsplit("\n", 2)[0] + "\n"),
         ["scores/test/vgg16.csv has 89 images", "scores/test/cnn.csv has 90"],
@@ -166,8 +166,8 @@ SPOILT = {
         text("scores/test/cnn.csv", lambda old: old.replace("\n", ",1\n").replace("logit,1", "logit,better")),
         ["scores/test/cnn.csv", "line 1"],
     ),
-    "the selected model": (put("metrics/best.json", "model", "resnet50"), ["best.json", "model is 'resnet50'", "val/cnn"]),
-    "a figure of the selected model": (put("metrics/best.json", "recall", 0.98), ["metrics/best.json", "recall is 0.98"]),
+    "another model": (put("metrics/best.json", "model", "resnet50"), ["best.json", "model is 'resnet50'", "val/cnn"]),
+    "its figures": (put("metrics/best.json", "recall", 0.98), ["metrics/best.json", "recall is 0.98"]),
     "a key too many": (put("metrics/best.json", "kappa", 0.98), ["metrics/best.json", "kappa is 0.98"]),
     "no selected model": (drop("metrics/best.json", "model"), ["metrics/best.json", "model is missing"]),
     "images": (put("metrics/data.json", "splits.test.images", 624), ["data.json", "splits.test.images is 624"]),
