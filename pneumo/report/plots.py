@@ -17,10 +17,11 @@ from pneumo.report.results import Results
 
 def tables(results: Results) -> dict[str, pd.DataFrame]:
     """Name of the file -> its table: the curves of all models, the confusion matrix of the selected one."""
+    selected = results.selected
     return {
         "roc": pd.concat([roc(scored).assign(model=name) for name, scored in results.test.items()]),
         "precision_recall": pd.concat([precision_recall(s).assign(model=name) for name, s in results.test.items()]),
-        "confusion": confusion(results.test[results.selected], results.best["threshold"]).assign(model=results.selected),
+        "confusion": confusion(results.test[selected], results.best["threshold"]).assign(model=selected),
         "training": results.history,
     }
 
