@@ -86,7 +86,7 @@ TRAIN = "    do:\n      desc: ${key} -> weights"
     ("path", "before", "after", "message"),
     [
         ("dvc.yaml", TRAIN, TRAIN.replace("desc", "frozen: true\n      desc"), "stage train is frozen"),
-        ("dvc.yaml", "        - stages/train.py\n", "", "train@cnn depends on stages/train.py in dvc.yaml or dvc.lock"),
+        ("dvc.yaml", "        - stages/train.py\n", "", "train@cnn depends on stages/train.py in dvc.yaml or in"),
         ("params.yaml", "data:", "<<<<<<< HEAD\ndata:", "params.yaml is not YAML"),
         ("conf/config.yaml", "data: phantom", "data: nowhere", "conf/ does not compose"),
     ],
