@@ -1,6 +1,7 @@
 """Clones of this project as it stands in the working tree, and experiments in them with smaller numbers."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,8 +47,8 @@ def clone_to(folder: Path) -> Path:
 
 
 def experiment(clone: Path, *overrides: str, target: str | None = None) -> str:
-    named = " ".join(one for one in overrides if not one.startswith("~"))
-    settings = [one for one in SMALL if not one.startswith("model.") or one.split(".")[1] in named]
+    names = re.findall(r"\w+", " ".join(override for override in overrides if not override.startswith("~")))
+    settings = [one for one in SMALL if not one.startswith("model.") or one.split(".")[1] in names]
     targets = [target] if target else []
     return run(clone, "dvc", "exp", "run", *targets, *(f"-S{one}" for one in (*overrides, *settings))).stdout
 
