@@ -18,7 +18,7 @@ restore: .venv/.complete ## Go back to the committed results; what a run changed
 	git stash push --include-untracked --message 'results before make restore' -- params.yaml dvc.lock metrics scores reports/plots
 	trash=.trash/$$(date +%Y-%m-%dT%H-%M-%S); for made in models outputs dvclive; do \
 		if [ -e $$made ]; then mkdir -p $$trash && mv $$made $$trash; fi; done
-	dvc checkout
+	dvc checkout || { echo 'The cache lacks files of this commit. Next: dvc pull, or make repro' >&2; exit 1; }
 
 test: .venv/.complete ## Run the test suite
 	pytest

@@ -143,6 +143,7 @@ EDITS = {  # file -> the stages that an edit of it runs, before what follows fro
         "report",
         "select_best",
     ],
+    "pneumo/record/parse.py": ["report"],
     "pneumo/params.py": [],
     "pneumo/verification/gate.py": [],
     "pneumo/review/page.py": [],

@@ -81,6 +81,22 @@ def test_a_threshold_policy_trains_nothing_and_an_ensemble_leaves_its_members_al
 
 
 @pytest.mark.slow
+def test_make_restore_goes_back_to_the_committed_results_and_deletes_nothing(ran_once):
+    clone, _ = ran_once
+    run(clone, "git", "checkout", "-q", ".")
+    run(clone, "dvc", "checkout")
+    experiment(clone, "model=cnn", "threshold.policy=fixed", "threshold.value=0.25", target="evaluate@cnn")
+    (clone / "models/of_mine").mkdir()
+    changed = (clone / "metrics/cnn.json").read_text()
+    run(clone, "make", "-o", ".venv/.complete", "restore")
+    assert run(clone, "git", "status", "--porcelain").stdout == ""
+    assert "up to date" in run(clone, "dvc", "status").stdout
+    assert run(clone, "git", "show", "stash@{0}:metrics/cnn.json").stdout == changed
+    (kept,) = (clone / ".trash").iterdir()
+    assert (kept / "models/of_mine").is_dir()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "says"),
     [

@@ -102,10 +102,10 @@ class Drawn:
         order = np.argsort(-self.scores, kind="stable")
         starts = np.flatnonzero(np.r_[True, np.diff(self.scores[order]) != 0])
         ordered, labels = self.weights[:, order], self.labels[order]
-        return (
-            np.add.reduceat(ordered * labels, starts, axis=1),
-            np.add.reduceat(ordered * (1 - labels), starts, axis=1),
-        )
+        pos, neg = ordered * labels, ordered * (1 - labels)
+        if len(starts) == len(order):  # no ties, as nearly always
+            return pos, neg
+        return np.add.reduceat(pos, starts, axis=1), np.add.reduceat(neg, starts, axis=1)
 
 
 def roc_auc(drawn: Drawn) -> Array:

@@ -1,8 +1,7 @@
 """A model's folder: model.safetensors with the weights, model.json with all that is needed to use them.
 
 Training writes what it knows as training.json; calibration completes that to model.json, with the `views` whose mean a
-score is (tta_views). An ensemble has no weights of
-its own: its model.json names its members.
+score is. An ensemble has no weights of its own: its model.json names its members.
 """
 
 import hashlib

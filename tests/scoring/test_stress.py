@@ -165,17 +165,15 @@ def test_a_planted_framing_shortcut_is_seen_under_stress_and_not_by_ordinary_val
     found = {}
     for name, changes in {"mild": mild, "strong": strong}.items():
         backbone = {"epochs": 16, "batch_size": 16, "input_size": 48, "architecture": "cnn10"}
-        run(tmp_path / "processed", tmp_path / name, augmentation=changes, backbone=backbone)
-        plain = scores.read_logits(tmp_path / name / "model/validation.csv")
-        stress_logits = stress.read_stress(tmp_path / name / "model/stress.csv")
-
+        run(tmp_path / "processed", tmp_path / name, augment=changes, backbone=backbone)
+        plain = scores.read_logits(tmp_path / name / "outputs/val/cnn.csv")
+        stress_logits = stress.read_stress(tmp_path / name / "outputs/stress/cnn.csv")
         test = scored(tmp_path / name / "model", tmp_path / "processed", "test")
         found[name] = {
             "plain": roc_auc_score(plain["label"], plain["logit"]),
             "zoomed": roc_auc_score(stress_logits["label"], stress_logits["zoom 0.7"]),
             "test": roc_auc_score(test["label"], test["logit"]),
         }
-    print(found)
     mild, strong = found["mild"], found["strong"]
     assert mild["plain"] >= strong["plain"] - 0.01, found
     assert mild["test"] < strong["test"] - 0.1, found

@@ -19,7 +19,7 @@ AUGMENTATION = changed(AUGMENT, blur=0.3, noise=0.3)
 def work(store: Path, out: Path, changes: dict) -> None:
     """The body of a process of its own."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in the background deaf to it
-    from pneumo.training import train
+    from pneumo.training.train import train
 
     train(
         "cnn",
