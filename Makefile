@@ -52,6 +52,6 @@ clean: ## Remove the environment and the caches of the developer's tools
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pneumo needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12")'
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	test -x $(UV) && $(UV) --version | grep -qF 'uv $(UV_VERSION) ' || .venv/bin/python -m pip install --quiet --disable-pip-version-check 'uv==$(UV_VERSION)'
-	$(UV) pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+	$(UV) pip sync --quiet --python .venv/bin/python --require-hashes --compile-bytecode requirements.lock
 	$(UV) pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 	touch $@
