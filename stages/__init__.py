@@ -1,5 +1,6 @@
 """One thin module per DVC stage, run as `python -m stages.NAME`."""
 
+import gc
 import sys
 from importlib.util import find_spec
 from inspect import signature
@@ -23,9 +24,11 @@ def run(main: Callable[..., None]) -> None:
         signature(main).bind(*sys.argv[1:])
     except TypeError as error:
         sys.exit(f"error: {error}; dvc.yaml shows how each stage is called")
+    gc.set_threshold(100_000, 20, 20)  # imports of torch and timm make much that stays: a second of looking through it
     started = time.monotonic()
     try:
         main(*sys.argv[1:])
     except PneumoError as error:
         sys.exit(f"error: {error}")
     runlog.add(runlog.PATH, " ".join([Path(sys.argv[0]).stem, *sys.argv[1:]]), time.monotonic() - started)
+    gc.freeze()  # and another second at the end of the process

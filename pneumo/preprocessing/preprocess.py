@@ -1,15 +1,14 @@
 """Raw files -> packed pixels, manifest and rejected.csv."""
 
+import sys
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.progress import track
 
 from pneumo.data import manifest, packed
 from pneumo.data.manifest import Identity
@@ -95,15 +94,23 @@ def _pack(
 
 def _decode(raw: Path, todo: Sequence[Identity], size: int, threads: int | None) -> Iterator[images.Radiograph | str]:
     """Decode in order, a few images ahead. Threads will do: Pillow decodes and resizes without Python's global lock."""
-    console = Console(stderr=True)
     with ThreadPoolExecutor(threads) as pool:
         decoding: deque[Future[images.Radiograph | str]] = deque()
-        for identity in track(todo, "images", console=console, disable=not console.is_terminal):
+        for identity in _with_bar(todo):
             decoding.append(pool.submit(_read, raw / identity.image, size))
             if len(decoding) == AHEAD:
                 yield decoding.popleft().result()
         while decoding:
             yield decoding.popleft().result()
+
+
+def _with_bar(todo: Sequence[Identity]) -> Iterable[Identity]:
+    if not sys.stderr.isatty():
+        return todo
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(todo, "images", console=Console(stderr=True))
 
 
 def _read(path: Path, size: int) -> images.Radiograph | str:

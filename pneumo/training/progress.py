@@ -39,7 +39,7 @@ class Curves(Callback):
         done = len(self.rows)
         left = (time.monotonic() - self.started) / (done - self.resumed) * (self.epochs - done)
         say(f"epoch {done}/{self.epochs}  train loss {values['train_loss']:.4f}  val loss {values['val_loss']:.4f}  "
-            f"val ROC AUC {values['val_roc_auc']:.4f}, stressed {values['val_stress_roc_auc']:.4f}  "
+            f"val ROC AUC {values['val_roc_auc']:.4f}, under stress {values['val_stress_roc_auc']:.4f}  "
             f"at most {left:.0f} s left")  # fmt: skip
 
     def on_fit_end(self, trainer: Trainer, _: Any) -> None:
