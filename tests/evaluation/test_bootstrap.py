@@ -157,7 +157,7 @@ def measured(table: pd.DataFrame, seed: int, weights: np.ndarray) -> dict[str, n
 def test_ninety_five_percent_intervals_cover_the_truth_as_often_as_they_say():
     """400 simulated test sets with patients of several images; the truth is that of 400,000 patients.
 
-    With 600 resamples, to save time. benchmarks/coverage.py has 1,000 sets, all metrics and the 2,000 resamples of
+    With 400 resamples, to save time. benchmarks/coverage.py has 1,000 sets, all metrics and the 2,000 resamples of
     params.yaml.
     """
     large = simulate(np.random.default_rng(99), 400_000)
@@ -165,7 +165,7 @@ def test_ninety_five_percent_intervals_cover_the_truth_as_often_as_they_say():
     covered = dict.fromkeys(truth, 0)
     for seed in range(400):
         table = simulate(np.random.default_rng(seed), 430)
-        (weights,) = bootstrap.patient_weights(table["patient"], resamples=600, seed=seed)
+        (weights,) = bootstrap.patient_weights(table["patient"], resamples=400, seed=seed)
         for key, draws in measured(table, seed, weights).items():
             low, high = bootstrap.percentiles(draws)
             covered[key] += low <= truth[key][0] <= high

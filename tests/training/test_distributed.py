@@ -60,11 +60,16 @@ def trained(store: Path, out: Path, processes: int, launcher: str = "lightning")
     return load_file(out / "model/model.safetensors"), done.stdout
 
 
+@pytest.fixture(scope="module")
+def one(processed, tmp_path_factory) -> dict:
+    """The weights that one process learns."""
+    return trained(processed, tmp_path_factory.mktemp("one") / "one", 1)[0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["lightning", "torchrun"])
-def test_two_processes_learn_what_one_learns(processed, tmp_path, launcher):
+def test_two_processes_learn_what_one_learns(processed, tmp_path, one, launcher):
     """The same weights within 1e-4 of their scale: sums are taken in another order, and nothing else differs."""
-    one, _ = trained(processed, tmp_path / "one", 1)
     two, said = trained(processed, tmp_path / "two", 2, launcher)
     start, _ = trained_start()
     moved = max(float(np.abs(one[key] - start[key]).max()) for key in start)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tiny import AUGMENT, BACKBONE, TRAINING, changed
 
-EPOCHS = 30
+EPOCHS = 16
 # Early stopping and a best epoch that is not the last are part of what must be the same.
 BASE = changed(BACKBONE, epochs=EPOCHS, dropout=0.3)
 AUGMENTATION = changed(AUGMENT, blur=0.3, noise=0.3)
@@ -30,7 +30,7 @@ def work(store: Path, out: Path, changes: dict) -> None:
         features=out / "features",
         backbone=changed(BASE, **changes),
         augment=AUGMENTATION,
-        training=changed(TRAINING, patience=12),
+        training=changed(TRAINING, patience=6),
     )
 
 
