@@ -11,6 +11,8 @@ from records import first_cell, make, more, put, text
 
 from pneumo import cli
 
+pytestmark = pytest.mark.slow
+
 PAGE = "# All\n<!-- pneumo table: results/past -->\n<!-- /pneumo table -->\n"
 
 

@@ -156,6 +156,7 @@ def clone(tmp_path_factory) -> Path:
     return clone_to(tmp_path_factory.mktemp("edits") / "pneumo")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", EDITS)
 def test_an_edit_runs_only_the_stages_that_use_it(clone, file):
     text = (clone / file).read_text()
@@ -226,12 +227,14 @@ def test_data_moves_one_way():
         assert upstream(name) <= set(order[:position])
 
 
+@pytest.mark.slow
 def test_light_stages_start_without_torch(root):
     for name in ("download", "preprocess", "audit", "calibrate", "ensemble", "select_best", "report"):
         code = f"import sys, stages.{name}; sys.exit('torch' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0, name
 
 
+@pytest.mark.slow
 def test_the_code_hash_of_a_model_is_of_what_train_depends_on(root):
     code = """
 import sys

@@ -82,8 +82,8 @@ def test_another_backbone_runs_only_its_own_stages_and_metrics_diff_compares(ran
 def test_a_threshold_policy_trains_nothing_and_an_ensemble_leaves_its_members_alone(ran_once):
     second, _ = ran_once
     policy = ("threshold.policy=sensitivity", "threshold.value=0.9")
-    output = experiment(second, "model=cnn", *policy)
-    assert set(ran(output)) == {"audit", "calibrate@cnn", "evaluate@cnn", *LAST}
+    output = experiment(second, "model=cnn", *policy, target="evaluate@cnn")
+    assert ran(output) == ["calibrate@cnn", "evaluate@cnn"]
     assert run(second, "pneumo", "verify", ".", check=False).returncode == 1, "of other backbones the files are old"
     members = json.loads((second / "metrics/cnn.json").read_text())
     output = experiment(second, "model=[cnn,cnn10]", "+ensembles.ensemble.top=all", *policy)

@@ -9,6 +9,8 @@ from pneumo.preprocessing import copies
 from pneumo.preprocessing.preprocess import preprocess
 from pneumo.scoring import scores
 
+pytestmark = pytest.mark.slow
+
 TABLES = {
     "features": ("image", *features.FEATURES),
     "copies": copies.COLUMNS,

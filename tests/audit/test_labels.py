@@ -1,7 +1,10 @@
 import numpy as np
+import pytest
 from threadpoolctl import threadpool_limits
 
 from pneumo.audit import labels
+
+pytestmark = pytest.mark.slow
 
 
 def test_exposure_changes_no_feature(pixels):

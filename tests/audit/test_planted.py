@@ -17,6 +17,8 @@ from pneumo.preprocessing.preprocess import preprocess
 COPIED, COPY = "test/PNEUMONIA/person1_bacteria_1.jpeg", "train/PNEUMONIA/person901_bacteria_1.jpeg"
 SWAPPED = 9  # of each class
 
+pytestmark = pytest.mark.slow
+
 
 def names(raw: Path, folder: str) -> list[str]:
     return sorted(path.name for path in (raw / folder).iterdir())

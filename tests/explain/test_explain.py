@@ -18,6 +18,8 @@ from pneumo.explain import explain, grad_cam
 from pneumo.models import bundle
 from pneumo.scoring import scores
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 

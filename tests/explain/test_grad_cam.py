@@ -15,6 +15,8 @@ from pneumo.models import backbones, bundle
 from pneumo.models.backbones import Network, Normalisation
 from pneumo.scoring import inference
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 PLAIN = Normalisation((0.0,), (1.0,))
 

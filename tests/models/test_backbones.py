@@ -10,6 +10,8 @@ from pneumo.errors import ParamsError, WeightsError
 from pneumo.models import backbones
 from pneumo.verification import gate
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "conf/model").glob("*.yaml") if path.stem != "all")
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from project import Project, git, table
 
+pytestmark = pytest.mark.slow
+
 CODE = (
     "import sys; from pneumo import cli; code = cli.main(); "
     "heavy = {'torch', 'timm', 'lightning', 'dvc', 'sklearn'} & set(sys.modules); "

@@ -152,6 +152,7 @@ def framed(folder, count: int, seed: int):
     manifest.write(pd.DataFrame(table).assign(**fixed), folder / "manifest.csv")
 
 
+@pytest.mark.slow
 def test_a_planted_framing_shortcut_is_seen_under_stress_and_not_by_ordinary_validation(tmp_path):
     """Two trainings, mild and strong augmentation. Ordinary validation prefers the one that leans on the frame; zoom
     tells that it does, as the test part without the frame then does, too.

@@ -26,6 +26,8 @@ NAME = re.compile(
     r"|PNEUMONIA/person(?P<number>\d+)_(?P<cause>bacteria|virus)_\d+\.jpeg"
 )
 
+pytestmark = pytest.mark.slow
+
 
 def contents(raw: Path) -> dict[str, bytes]:
     return {path.relative_to(raw).as_posix(): path.read_bytes() for path in sorted(raw.rglob("*")) if path.is_file()}

@@ -15,6 +15,8 @@ from pneumo.scoring import inference
 from pneumo.training import probe
 from pneumo.training.train import train
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from tiny import AUGMENT, BACKBONE, TRAINING, changed
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 16
 # Early stopping and a best epoch that is not the last are part of what must be the same.
 BASE = changed(BACKBONE, epochs=EPOCHS, dropout=0.3)
@@ -79,7 +81,6 @@ def whole(start, processed, tmp_path_factory):
     return written(out)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM", "SIGINT"])
 def test_a_run_killed_again_and_again_ends_with_the_same_bytes(start, processed, tmp_path, whole, how):
     chance = random.Random(how)
@@ -110,7 +111,6 @@ def interrupted(start, store: Path, out: Path, **changes) -> None:
     finish(process)
 
 
-@pytest.mark.slow
 def test_a_checkpoint_of_other_parameters_is_not_picked_up(start, processed, tmp_path, whole):
     interrupted(start, processed, tmp_path, lr=1e-3)
     (other,) = (tmp_path / "checkpoints").iterdir()
@@ -119,7 +119,6 @@ def test_a_checkpoint_of_other_parameters_is_not_picked_up(start, processed, tmp
     assert not other.exists()
 
 
-@pytest.mark.slow
 def test_half_a_checkpoint_is_none(start, processed, tmp_path, whole):
     interrupted(start, processed, tmp_path)
     (last,) = tmp_path.glob("checkpoints/*/last.ckpt")

@@ -14,6 +14,8 @@ from pneumo.evaluation import metrics, thresholds
 from pneumo.models import backbones, bundle
 from pneumo.scoring import inference, scores
 
+pytestmark = pytest.mark.slow
+
 
 def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

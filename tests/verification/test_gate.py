@@ -12,6 +12,8 @@ from clones import clone_to, run
 from pneumo.errors import GateError, PneumoError
 from pneumo.verification import gate
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory) -> Path:

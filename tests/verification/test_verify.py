@@ -26,6 +26,8 @@ from pneumo.record.tree import Folder
 from pneumo.verification import recompute, verify
 from pneumo.verification.run import read_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
