@@ -1,7 +1,7 @@
 """Seconds that each stage takes to start, before it does anything: `python benchmarks/startup.py`.
 
 Each is imported in a process of its own, with the modules that its main() imports once it has read the parameters; the
-fastest of five counts. Beside it what the largest libraries among them take alone.
+fastest of three counts. Beside it what the largest libraries among them take alone.
 """
 
 import subprocess
@@ -23,7 +23,7 @@ STAGES = {  # what main() imports late
     "report": "",
 }
 LIBRARIES = ("torch", "kornia.augmentation", "lightning.pytorch", "timm", "sklearn.metrics", "pandas")
-ROUNDS = 5
+ROUNDS = 3
 
 
 def seconds(code: str) -> float:
