@@ -94,7 +94,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder, "processed")
         phantom.draw(Path(folder, "raw"), seed=0, images=IMAGES, size=160)
-        preprocess(Path(folder, "raw"), store, image_size=96, max_rejected=0.01, seed=0, val_fraction=0.3)
+        preprocess(
+            Path(folder, "raw"),
+            store,
+            image_size=96,
+            max_rejected=0.01,
+            seed=0,
+            val_fraction=0.3,
+            max_unknown_patients=0,
+        )
         framed(store)
         for name, area in AREAS.items():
             for seed in SEEDS:

@@ -190,7 +190,9 @@ def main() -> None:
         if not arguments.raw:
             phantom.draw(raw, seed=0, images=IMAGES, size=512)
         started = time.perf_counter()
-        counts = preprocess(raw, store, image_size=arguments.size, max_rejected=0.01, seed=0, val_fraction=0.1)
+        counts = preprocess(
+            raw, store, image_size=arguments.size, max_rejected=0.01, seed=0, val_fraction=0.1, max_unknown_patients=0
+        )
         packing = counts["images"] / (time.perf_counter() - started)
         print(f"{arguments.model}, {arguments.size} px, batch {arguments.batch}, {counts['images']} images, "
               f"{arguments.threads} threads, {arguments.workers} workers, {_named(device)}, torch {torch.__version__}; "

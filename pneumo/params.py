@@ -110,6 +110,7 @@ class Preprocess(Section):
 class Split(Section):
     seed: Count
     val_fraction: Share
+    max_unknown_patients: Annotated[float, Field(strict=True, ge=0, le=1)]
 
 
 class Augment(Section):

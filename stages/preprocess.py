@@ -25,6 +25,7 @@ def main() -> None:
         max_rejected=config.preprocess.max_rejected,
         seed=config.split.seed,
         val_fraction=config.split.val_fraction,
+        max_unknown_patients=config.split.max_unknown_patients,
         allow=config.audit.allow,
         exclude=config.audit.exclude,
     )

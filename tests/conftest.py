@@ -1,6 +1,11 @@
+import os
 from pathlib import Path
 
 import pytest
+
+# Test processes share the cores: threads that spin while they wait would be in each other's way.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).parent.parent
 

@@ -11,7 +11,7 @@ IMAGES = {
     "val": {"normal": 4, "bacterial": 4, "viral": 2},
     "test": {"normal": 40, "bacterial": 35, "viral": 25},
 }
-PREPARED = {"image_size": 96, "max_rejected": 0.05, "seed": 0, "val_fraction": 0.15}
+PREPARED = {"image_size": 96, "max_rejected": 0.05, "seed": 0, "val_fraction": 0.15, "max_unknown_patients": 0.05}
 AUDITED = {
     "source": "phantom",
     "subset": None,

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from pneumo import files
 from pneumo.audit import features, labels, near_duplicates, patients, shift, shortcut
-from pneumo.audit.findings import findings
+from pneumo.audit.findings import FEW_LEVELS, findings
 from pneumo.data import manifest, packed
 from pneumo.evaluation import decision, metrics
 from pneumo.evaluation.evaluate import measure
@@ -86,6 +88,7 @@ def audit(
     _write(tables, out)
     summary = {
         "source": source,
+        "left_out": _left_out(raw),
         **counts.received(table, rejected, subset),
         **counts.usable(table),
         "exact_duplicates": copies.summary(tables["copies"]),
@@ -97,6 +100,7 @@ def audit(
             "shortcut": _shortcut(values, coefficients),
             "shift": {"separability": separability, "largest": _largest(tables["shift"])},
             "suspected_labels": _suspected(tables["suspected_labels"]),
+            "few_grey_levels": _few_grey_levels(table, pixels),
         },
     }
     summary["audit"]["findings"] = findings(summary)
@@ -107,6 +111,18 @@ def _digest(rows: pd.DataFrame) -> str:
     """SHA-256 of the names and contents of one split's images: whether they are the same can be seen without pixels."""
     lines = [f"{row.sha256}  {row.image}\n" for row in rows.sort_values("image").itertuples()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _left_out(raw: Path) -> dict[str, Any]:
+    """Files that the source found in no class folder: how many, and the first of their names."""
+    path = raw / "left_out.txt"
+    names = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return {"files": len(names), "first": names[:NAMED]}
+
+
+def _few_grey_levels(table: pd.DataFrame, pixels: NDArray[np.uint8]) -> dict[str, Any]:
+    few = table["image"][features.grey_levels(pixels) < FEW_LEVELS]
+    return {"images": len(few), "first": few.head(NAMED).tolist()}
 
 
 def _write(tables: Mapping[str, pd.DataFrame], out: Path) -> None:

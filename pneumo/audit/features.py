@@ -37,6 +37,11 @@ def measure(manifest: pd.DataFrame, pixels: NDArray[np.uint8], raw: Path) -> pd.
     )
 
 
+def grey_levels(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """How many different grey values each image has, [N]."""
+    return np.array([np.count_nonzero(np.bincount(image.ravel(), minlength=256)) for image in pixels])
+
+
 def _grey_values(pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
     x = pixels.astype(float)
     side = x.shape[-1]

@@ -13,6 +13,10 @@ SEPARABLE_AUC, SEPARABLE_MARGIN = 0.6, 0.1
 # seeds). Of the real images 0.7 % are listed; with 1 % of their labels swapped, 1.8 %.
 SUSPECTED = 0.01
 
+# A film of 8 bits, resized, has well over a hundred grey values. Fewer are left where it was stretched from few, or
+# where deeper values were scaled from too large a range.
+FEW_LEVELS = 64
+
 Finding = dict[str, Any]
 
 
@@ -24,7 +28,9 @@ def findings(summary: Mapping[str, Any]) -> list[Finding]:
         *_near_duplicates(audit["near_duplicates"]),
         _patient_rule(audit["patient_rule"]),
         _unknown_patients(summary),
+        _left_out(summary["left_out"]),
         _unreadable(summary),
+        _few_grey_levels(audit["few_grey_levels"], summary["images"]),
         _shortcut(audit["shortcut"]),
         *(_shift(name, roc_auc) for name, roc_auc in audit["shift"]["separability"].items()),
         _suspected(audit["suspected_labels"], summary["images"]),
@@ -86,6 +92,22 @@ def _unreadable(summary: Mapping[str, Any]) -> Finding:
         "unreadable files",
         summary["rejected"] > 0,
         f"{summary['rejected']} of {opened} files cannot be read: data/processed/rejected.csv.",
+    )
+
+
+def _left_out(files: Mapping[str, Any]) -> Finding:
+    example = f", such as {files['first'][0]}" if files["first"] else ""
+    return _finding(
+        "files left out", files["files"] > 0, f"{files['files']} files were in no class folder and left out{example}."
+    )
+
+
+def _few_grey_levels(counts: Mapping[str, Any], images: int) -> Finding:
+    example = f", such as {counts['first'][0]}" if counts["first"] else ""
+    return _finding(
+        "grey levels",
+        counts["images"] > 0,
+        f"{counts['images']} of {images} images have fewer than {FEW_LEVELS} grey levels{example}.",
     )
 
 

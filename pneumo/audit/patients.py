@@ -10,9 +10,9 @@ import pandas as pd
 
 READINGS = {  # what is cut from the patient's key
     "as used": (),
-    "subtype dropped": (r"^(?:bacteria|virus)-",),
-    "NORMAL2- dropped": (r"^NORMAL2-",),
-    "both dropped": (r"^(?:bacteria|virus)-", r"^NORMAL2-"),
+    "subtype dropped": (r"(?i)^(?:bacteria|virus)-",),
+    "NORMAL2- dropped": (r"^NORMAL2?-",),
+    "both dropped": (r"(?i)^(?:bacteria|virus)-", r"^NORMAL2?-"),
 }
 
 

@@ -19,7 +19,10 @@ SPLITS = ("train", "val", "test")
 # With a coarser key, some patients of the real dataset would be on both sides of the official train/test border.
 _PNEUMONIA = re.compile(r"person(\d+)_(bacteria|virus)_\d+(?:_\d+)?")
 _NORMAL = re.compile(r"((?:NORMAL2-)?IM-\d+)-\d+(?:-\d+)?")
+# The publishers' own scheme (Mendeley Data, rscbjbr9sj, version 3): CLASS-patient-image.
+_PUBLISHERS = re.compile(r"(BACTERIA|VIRUS|NORMAL)-(\d+)-\d+")
 _SUBTYPES = {"bacteria": "bacterial", "virus": "viral"}
+UNKNOWN = "unknown-"  # begins the patient of an image whose name follows no rule
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,11 @@ def identify(image: str) -> Identity:
         return Identity(image, label, _SUBTYPES[match[2]], f"{match[2]}-{int(match[1])}", source_split)
     if not label and (match := _NORMAL.fullmatch(stem)):
         return Identity(image, label, "normal", match[1], source_split)
+    if (match := _PUBLISHERS.fullmatch(stem)) and label == (match[1] != "NORMAL"):
+        subtype = _SUBTYPES[match[1].lower()] if label else "normal"
+        return Identity(image, label, subtype, f"{match[1]}-{int(match[2])}", source_split)
     digest = hashlib.sha256(image.encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    return Identity(image, label, "unknown" if label else "normal", f"unknown-{digest}", source_split)
+    return Identity(image, label, "unknown" if label else "normal", f"{UNKNOWN}{digest}", source_split)
 
 
 def write(table: pd.DataFrame, path: Path) -> None:

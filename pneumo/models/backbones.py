@@ -215,6 +215,9 @@ def _load(network: Network, architecture: str, path: Path) -> None:
     extra = [key for key in state if key not in wanted and not key.startswith(LEFT_OUT)]
     if extra:
         raise WeightsError(f"{path} has {extra[0]}, which {architecture} lacks: are these weights of another network?")
+    broken = [key for key in wanted if state[key].is_floating_point() and not state[key].isfinite().all()]
+    if broken:
+        raise WeightsError(f"{path}: {broken[0]} holds NaN or infinite weights: train again, or get another file")
     target.load_state_dict({key: state[key] for key in wanted})
 
 

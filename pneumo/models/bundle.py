@@ -6,6 +6,7 @@ score is. An ensemble has no weights of its own: its model.json names its member
 
 import hashlib
 import json
+import math
 import shutil
 import sys
 from collections.abc import Mapping
@@ -57,9 +58,8 @@ def write_trained(folder: Path, state: Mapping[str, Any], model_json: Mapping[st
 
     path = files.fresh(folder / "model.safetensors")
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, path)
-    with path.open("rb") as file:
-        weights = hashlib.file_digest(file, "sha256").hexdigest()
-    files.write_json(folder / "training.json", {**model_json, "sha256": {**model_json["sha256"], "weights": weights}})
+    sha256 = {**model_json["sha256"], "weights": _sha256(path)}
+    files.write_json(folder / "training.json", {**model_json, "sha256": sha256})
 
 
 def training_json(folder: Path) -> dict[str, Any]:
@@ -74,6 +74,20 @@ def model_json(folder: Path) -> dict[str, Any]:
     return _read(path, ENSEMBLE_KEYS if kind == "ensemble" else (*TRAINING_KEYS, "views", *DECISION_KEYS))
 
 
+def weights(folder: Path, model_json: Mapping[str, Any]) -> Path:
+    """The file of the weights in `folder`. Raises BundleError where it is missing or is not what `model_json` names."""
+    path = folder / "model.safetensors"
+    if not path.is_file():
+        raise BundleError(f"{path} is missing: run `dvc repro`, or `dvc pull` it")
+    sha256, expected = _sha256(path), model_json["sha256"]["weights"]
+    if sha256 != expected:
+        raise BundleError(
+            f"{path} is damaged or of another model: its SHA-256 is {sha256}, and {folder} was trained with "
+            f"{expected}. Get it anew with `dvc checkout --force {path}`, or run `dvc repro`"
+        )
+    return path
+
+
 def copy(folder: Path, to: Path) -> None:
     """Copy what it takes to use the model in `folder`."""
     to.mkdir(parents=True, exist_ok=True)
@@ -84,10 +98,49 @@ def copy(folder: Path, to: Path) -> None:
 
 def _read(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(), parse_constant=float)
     except (FileNotFoundError, json.JSONDecodeError) as error:
         raise BundleError(f"{path} is missing or not JSON: run `dvc repro`, or `dvc pull` it") from error
     missing = [key for key in keys if key not in content]
     if missing:
         raise BundleError(f"{path} lacks {missing[0]!r}: it was not written by this version of pneumo")
+    _check_numbers(content, path)
     return content
+
+
+# name -> its smallest and largest value, both allowed; a threshold above every score may be just over 1
+_RANGES = {
+    "temperature": (1e-6, 1e6),
+    "threshold": (0.0, 1.000001),
+    "dropout": (0.0, 1.0),
+    "image_size": (1, 100_000),
+    "input_size": (1, 100_000),
+    "parameters": (1, math.inf),
+    "flops": (0, math.inf),
+    "mean": (-100, 100),
+    "std": (1e-6, 100),
+}
+
+
+def _check_numbers(value: Any, path: Path, name: str = "") -> None:
+    """Raise BundleError for a number that is not finite or not in the range of its name."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check_numbers(inner, path, key)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_numbers(inner, path, name)
+    elif value is None and name == "input_size":
+        pass  # an ensemble's members may take inputs of several sizes
+    elif isinstance(value, (int, float)) or name in _RANGES:
+        low, high = _RANGES.get(name, (-math.inf, math.inf))
+        if not isinstance(value, (int, float)) or not (math.isfinite(value) and low <= value <= high):
+            raise BundleError(
+                f"{path}: {name} is {value}; expected a number from {low:g} to {high:g}. Get the file anew with "
+                "`dvc checkout`, or run `dvc repro`"
+            )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from pneumo.data.manifest import SPLITS
+from pneumo.data.manifest import SPLITS, UNKNOWN
 
 EXCLUDED = "excluded by audit.exclude"  # the reason in rejected.csv
 UNSAMPLED = "not in the sample of data.subset="
@@ -29,7 +29,7 @@ def usable(manifest: pd.DataFrame) -> dict[str, Any]:
     return {
         "images": len(manifest),
         "patients": int(manifest["patient"].nunique()),
-        "unknown_patients": int(manifest["patient"].str.startswith("unknown-").sum()),
+        "unknown_patients": int(manifest["patient"].str.startswith(UNKNOWN).sum()),
         "splits": {split: of_split(manifest[manifest["split"] == split]) for split in SPLITS},
     }
 

@@ -25,6 +25,8 @@ MIN_SIDE = 32  # pixels
 MAX_PIXELS = 200_000_000  # the largest radiographs have about 60 million
 MAX_BYTES = 512 * 1024**2  # of a file; it is held in memory while it is decoded
 
+DEPTHS = (8, 10, 12, 14, 16)  # bits in which detectors and archives store grey values
+
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _OTHER_FORMATS = [  # name, offset, bytes there
     ("GIF", 0, b"GIF8"),
@@ -65,8 +67,9 @@ def read_image(path: Path, size: int, *, max_pixels: int = MAX_PIXELS) -> Radiog
 def decode(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Radiograph:
     """Stretch the image in `data` to a greyscale square, uint8 [size, size], with an antialiasing filter.
 
-    Upright as its EXIF orientation says. Transparency shows black. 16 bits are scaled from 0..65535, whatever
-    part of that range is used. CMYK is read as Adobe writes it, inverted. Animated PNG is refused.
+    Upright as its EXIF orientation says. Transparency shows black. 16 bits are scaled from the range of the smallest of
+    DEPTHS that holds the highest value, so that films of 12 bits in files of 16 stay as bright as they are. CMYK is
+    read as Adobe writes it, inverted. Animated PNG is refused.
     Raises ImageRejected with the reason.
     """
     kind, image = _opened(data)
@@ -145,7 +148,9 @@ def _square(image: ImageFile, size: int) -> Image.Image:
         if transparent is not None:
             grey.paste(0, mask=Image.fromarray(np.asarray(image) == transparent))
         square = grey.resize((size, size), Image.Resampling.LANCZOS)
-        return square.point(lambda value: value / 257 + 0.5).convert("L")
+        highest = image.getextrema()[1]
+        white = next(2**depth - 1 for depth in DEPTHS if highest < 2**depth)
+        return square.point(lambda value: value * (255 / white) + 0.5).convert("L")
     if image.has_transparency_data:
         rgba = image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
         grey = Image.composite(rgba.convert("L"), Image.new("L", rgba.size), rgba.getchannel("A"))

@@ -26,6 +26,7 @@ def preprocess(
     max_rejected: float,
     seed: int,
     val_fraction: float,
+    max_unknown_patients: float,
     subset: int | None = None,
     allow: Collection[str] = (),
     exclude: Collection[str] = (),
@@ -35,13 +36,15 @@ def preprocess(
 
     Every file under `raw` is in the manifest or in rejected.csv. exclude: names of images to leave out; allow: images
     whose copies may be in another split; threads: None chooses. Raises TooManyRejected if more than the share
-    `max_rejected` of the files cannot be read, SplitError if a patient would be in two splits or a split would lack a
-    class, and AuditError if an image would be in two splits or if `allow` or `exclude` names a file that is not there.
+    `max_rejected` of the files cannot be read; SplitError if more than the share `max_unknown_patients` of the names
+    gives no patient, if a patient would be in two splits or a split would lack a class; and AuditError if an image
+    would be in two splits or if `allow` or `exclude` names a file that is not there.
     """
     names = received(raw)
     copies.refuse_unknown(allow, names, "audit.allow")
     copies.refuse_unknown(exclude, names, "audit.exclude")
     identities = [manifest.identify(name) for name in names if name not in exclude]
+    splits.refuse_unknown_patients(identities, max_unknown_patients)
     splits.refuse_leak(identities)
     sampled = splits.sample(identities, subset, seed=seed) if subset else {identity.image for identity in identities}
     todo = [identity for identity in identities if identity.image in sampled]

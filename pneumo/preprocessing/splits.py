@@ -8,7 +8,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from pneumo.data.manifest import Identity
+from pneumo.data.manifest import UNKNOWN, Identity
 from pneumo.errors import SplitError
 
 
@@ -42,6 +42,20 @@ def assign(identities: Sequence[Identity], *, seed: int, val_fraction: float) ->
                     f"split.val_fraction ({val_fraction}) or split.seed ({seed})"
                 )
     return splits
+
+
+def refuse_unknown_patients(identities: Sequence[Identity], max_unknown: float) -> None:
+    """Raise SplitError if more than the share `max_unknown` of the names gives no patient: images of one child would
+    be in train and in val, and all intervals would be over images.
+    """
+    unknown = [identity.image for identity in identities if identity.patient.startswith(UNKNOWN)]
+    if len(unknown) > max_unknown * len(identities):
+        raise SplitError(
+            f"{len(unknown)} of {len(identities)} file names, such as {unknown[0]}, give no patient; "
+            f"split.max_unknown_patients allows {max_unknown:.0%}. Images of one patient could be in train and in val. "
+            "Rename the files to CLASS-patient-image, as in BACTERIA-12-1.jpeg (also VIRUS, NORMAL), or, if every "
+            "image is of another patient: -S split.max_unknown_patients=1"
+        )
 
 
 def refuse_leak(identities: Iterable[Identity]) -> None:

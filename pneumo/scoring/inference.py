@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pneumo.data import packed
 from pneumo.errors import BundleError
-from pneumo.models import backbones, perturb
+from pneumo.models import backbones, bundle, perturb
 from pneumo.models.backbones import Network
 from pneumo.models.pixels import resize, tta_views
 
@@ -58,7 +58,7 @@ class Scorer:
 
 def load(folder: Path, model_json: Mapping[str, Any]) -> Network:
     """The network in `folder` with its trained weights, in evaluation mode. `model_json`: or its training.json."""
-    return backbones.from_json(model_json, weights=str(folder / "model.safetensors")).eval()
+    return backbones.from_json(model_json, weights=str(bundle.weights(folder, model_json))).eval()
 
 
 def read_split(folder: Path, model_json: Mapping[str, Any], processed: Path, split: str) -> packed.Split:

@@ -1,4 +1,6 @@
-"""Where images come from. Every source fills `raw/{train,val,test}/{NORMAL,PNEUMONIA}/` and nothing else.
+"""Where images come from. Every source fills `raw/{train,val,test}/{NORMAL,PNEUMONIA}/`.
+
+Files that it found and did not take it names in `raw/left_out.txt`, one a line. There may be none in val.
 
 A source is a module here, named in params.SOURCES, with a function
 

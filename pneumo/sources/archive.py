@@ -49,14 +49,19 @@ def obtain(data: Source, raw: Path, downloads: Path) -> dict[str, int]:
     return unpack(Path(data.path), raw, sha256=data.sha256, expected=data.expected)
 
 
+LEFT_OUT = "left_out.txt"  # below raw: names of the files that are in no class folder, one a line
+OPTIONAL = ("val/NORMAL", "val/PNEUMONIA")  # pooled with train anyway; version 3 of the publishers' data has none
+
+
 def unpack(
     path: Path, raw: Path, *, sha256: str | None = None, expected: Mapping[str, int] | None = None
 ) -> dict[str, int]:
     """Fill `raw` with {train,val,test}/{NORMAL,PNEUMONIA}/* from a zip or folder; return the number of files by folder.
 
     The folders above {train,val,test} do not matter. A second, identical copy of the tree, hidden files and `__MACOSX`
-    are dropped; every other file in a class folder is taken, readable or not. An existing `raw` is replaced only when
-    everything new is on disk.
+    are dropped; every other file in a class folder is taken, readable or not. Names of files in no class folder are
+    printed and go into raw/left_out.txt. val may be missing. An existing `raw` is replaced only when everything new is
+    on disk.
 
     sha256: hexadecimal digest that the zip must have. expected: number of files that each folder ("train/NORMAL") must
     have. Raises SourceError, with `raw` as it was, if the source is missing, damaged, unsafe or not as expected.
@@ -68,12 +73,13 @@ def unpack(
         if sha256 is not None:
             _check_sha256(path, sha256)
         with _members(path) as members:
-            images = _select(members, path)
+            images, left_out = _select(members, path)
             counts = _count(images, path, expected)
             with replacing(raw) as fresh:
                 _refuse_full_disk(images, fresh)
                 for name, member in images.items():
                     _copy(member, fresh / name, path)
+                _say_left_out(left_out, fresh)
     except OSError as error:
         raise SourceError(f"{path}: {error}; check its permissions and the disk of {raw}") from error
     return counts
@@ -156,14 +162,23 @@ def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> 
     return Member(name, info.file_size, checksum=lambda: info.CRC, open=lambda: archive.open(info))
 
 
-def _select(members: list[Member], path: Path) -> dict[str, Member]:
-    """The images among the members, by their path under raw and sorted by it."""
+def _select(members: list[Member], path: Path) -> tuple[dict[str, Member], list[str]]:
+    """The images among the members, by their path under raw and sorted by it; names of files in no class folder."""
     images: dict[str, Member] = {}
+    trees: dict[str, set[str]] = {}  # the folder above {train,val,test} -> paths under raw
+    left_out = []
     spellings: dict[str, str] = {}  # a name as macOS and Windows compare it -> the path under raw
     for member in members:
-        name = _name_in_raw(member.name, path)
-        if name is None:
+        parts = PurePosixPath(member.name).parts
+        _refuse_unsafe(member.name, parts, path)
+        if any(part.startswith(".") or part == "__MACOSX" for part in parts):
             continue
+        place = _place(member.name, parts, path)
+        if place is None:
+            left_out.append(member.name)
+            continue
+        tree, name = place
+        trees.setdefault(tree, set()).add(name)
         spelling = spellings.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
         if spelling != name:
             raise SourceError(
@@ -179,35 +194,58 @@ def _select(members: list[Member], path: Path) -> dict[str, Member]:
                 f"{path}: member {member.name!r}: expected at most {MAX_MEMBER_BYTES:,} bytes, found {member.size:,}; "
                 "remove it"
             )
-    return dict(sorted(images.items()))
+    _refuse_other_trees(trees, path)
+    return dict(sorted(images.items())), sorted(left_out)
+
+
+def _refuse_other_trees(trees: Mapping[str, set[str]], path: Path) -> None:
+    """A second tree must be a copy of the first: otherwise it holds other images, perhaps of another organ."""
+    for (first, names), (second, others) in pairwise(sorted(trees.items(), key=lambda tree: (len(tree[1]), tree[0]))):
+        if names != others:
+            only = min(names - others or others - names)
+            where = first if only in names else second
+            remedy = (
+                "Set data.path to one of them" if path.is_dir() else "Unpack the zip and set data.path to one of them"
+            )
+            raise SourceError(
+                f"{path}: {min(first, second)!r} and {max(first, second)!r} both hold images and are no copies of each "
+                f"other: {only} is in {where!r} alone. {remedy}, or remove the other"
+            )
 
 
 def _same_content(first: Member, second: Member) -> bool:
     return first is second or (first.size == second.size and first.checksum() == second.checksum())
 
 
-def _name_in_raw(name: str, path: Path) -> str | None:
-    """`train/NORMAL/x.jpeg` for a file of a class folder, None for one to drop, SourceError for an unsafe name."""
-    parts = PurePosixPath(name).parts
+def _refuse_unsafe(name: str, parts: tuple[str, ...], path: Path) -> None:
     unsafe = name.startswith("/") or ".." in parts or re.search(r"[\\\x00-\x1f]", name)
     if unsafe or any(PureWindowsPath(part).drive for part in parts):
         raise SourceError(f"{path}: member {name!r} has an unsafe name (absolute, '..', drive or '\\'); rename it")
-    if any(part.startswith(".") or part == "__MACOSX" for part in parts):
-        return None
+
+
+def _place(name: str, parts: tuple[str, ...], path: Path) -> tuple[str, str] | None:
+    """The tree and the path under raw of a file of a class folder, as "chest_xray" and "train/NORMAL/x"; else None."""
     folders = [_FOLDER_NAMES.get("/".join(pair).casefold()) for pair in pairwise(parts[:-1])]
     if not any(folders):
         return None
     if folders[-1] is None:
         raise SourceError(f"{path}: {name!r} is in a folder below a class folder; move it up or remove it")
-    return f"{folders[-1]}/{parts[-1]}"
+    return "/".join(parts[:-3]) or ".", f"{folders[-1]}/{parts[-1]}"
+
+
+def _say_left_out(names: list[str], fresh: Path) -> None:
+    if names:
+        print(f"left out: {len(names)} files in no class folder, such as {names[0]!r}", flush=True)
+        (fresh / LEFT_OUT).write_text("".join(f"{name}\n" for name in names), encoding="utf-8", errors="replace")
 
 
 def _count(images: Mapping[str, Member], path: Path, expected: Mapping[str, int] | None) -> dict[str, int]:
     counts = Counter(name.rpartition("/")[0] for name in images)
-    missing = [folder for folder in FOLDERS if not counts[folder]]
+    needed = [folder for folder in FOLDERS if folder not in OPTIONAL]
+    missing = [folder for folder in needed if not counts[folder]]
     if missing:
         raise SourceError(
-            f"{path}: expected files in {', '.join(FOLDERS)}, found none in {', '.join(missing)}; "
+            f"{path}: expected files in {', '.join(needed)}, found none in {', '.join(missing)}; "
             "get the whole data set, or correct data.path"
         )
     wrong = [

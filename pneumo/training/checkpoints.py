@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from pneumo.training.fingerprint import digest
+from pneumo.training.progress import first_process, say
 
 LAST = "last.ckpt"
 RUNTIME = ("OMP_NUM_THREADS", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", "CUBLAS_WORKSPACE_CONFIG")
@@ -34,14 +35,39 @@ def folder(home: Path, depends_on: Mapping[str, Any], *, cleans_up: bool = True)
     }
     name = digest(about)[:16]
     for other in home.iterdir() if cleans_up and home.is_dir() else []:
-        if other.name != name:
+        if other.name not in (name, f"damaged-{name}"):
             shutil.rmtree(other) if other.is_dir() else other.unlink()
     return home / name
 
 
 def last(folder: Path) -> Path | None:
-    """The checkpoint of the last completed epoch, if there is one."""
-    return folder / LAST if (folder / LAST).is_file() else None
+    """The checkpoint of the last completed epoch, if there is one that can be read.
+
+    Where a file cannot be read, all of them are put aside, and None: the run starts over.
+    """
+    if not (folder / LAST).is_file():
+        return None
+    for path in sorted(folder.glob("*.ckpt")):
+        try:
+            torch.load(path, weights_only=True, map_location="cpu")
+        except Exception as error:  # EOFError, RuntimeError, UnpicklingError, ...: there is no common base
+            aside = folder.with_name(f"damaged-{folder.name}")
+            reason = (str(error) or type(error).__name__).splitlines()[0][:150]
+            say(f"{path} cannot be read ({reason}): training starts over; the checkpoints are kept in {aside}")
+            if first_process():
+                shutil.rmtree(aside, ignore_errors=True)
+                folder.rename(aside)
+            return None
+    return folder / LAST
+
+
+def remove(home: Path) -> None:
+    """Delete the checkpoints below `home` but those put aside."""
+    for folder in list(home.iterdir()) if home.is_dir() else []:
+        if not folder.name.startswith("damaged-"):
+            shutil.rmtree(folder, ignore_errors=True)
+    if home.is_dir() and not any(home.iterdir()):
+        home.rmdir()
 
 
 class WholeFiles(TorchCheckpointIO):

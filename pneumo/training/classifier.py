@@ -119,7 +119,7 @@ class Classifier(LightningModule):
         groups = _groups(self.network, self.backbone.lr, self.backbone.weight_decay, self.backbone.layer_decay)
         fused = self.trainer.precision != "16-mixed"  # whose loss scaling and clipping a fused step would bypass
         optimizer = OPTIMIZERS[self.backbone.optimizer](groups, self.backbone.lr, fused)
-        steps = int(self.trainer.estimated_stepping_batches)
+        steps = max(3, int(self.trainer.estimated_stepping_batches))  # OneCycleLR divides by zero at fewer
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=[group["lr"] for group in groups],

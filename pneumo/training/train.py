@@ -1,6 +1,5 @@
 """Train one backbone: linear probe, epochs, and the weights of the best epoch with all it takes to use them."""
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,7 +89,7 @@ def train(
         "versions": bundle.versions(),
     }
     bundle.write_trained(model, trained.state_dict(), training_json)
-    shutil.rmtree(resume_from, ignore_errors=True)
+    checkpoints.remove(resume_from)
 
 
 def starting_point(weights: str) -> str:

@@ -60,5 +60,5 @@ def image(folder) -> str:
 def test_a_handful_of_images_can_be_audited(subset, clean, tmp_path):
     preprocess(clean / "raw", tmp_path / "processed", subset=subset, **(PREPARED | {"val_fraction": 0.4}))
     summary = audit.audit(clean / "raw", tmp_path / "processed", tmp_path, **(AUDITED | {"subset": subset})).summary
-    assert len(summary["audit"]["findings"]) == 13
+    assert len(summary["audit"]["findings"]) == 15
     json.dumps(summary, allow_nan=False)

@@ -9,6 +9,7 @@ USED = {"patients": 9, "patients_in_test_and_outside": 0, "patients_in_train_and
 QUIET = {
     "received": 1000,
     "rejected": 0,
+    "left_out": {"files": 0, "first": []},
     "images": 1000,
     "patients": 700,
     "unknown_patients": 0,
@@ -24,6 +25,7 @@ QUIET = {
             }
         },
         "suspected_labels": {"images": 10, "normal": 4, "pneumonia": 6, "in_test": 1},
+        "few_grey_levels": {"images": 0, "first": []},
     },
 }
 AUDIT, NORMAL = ("audit",), ("audit", "shift", "separability", "normal")
@@ -52,6 +54,8 @@ def test_nothing_is_flagged_where_nothing_is_wrong():
         ((*AUDIT, "near_duplicates", "pairs_across_classes"), 1, "near duplicates across classes", "1 of 2 pairs"),
         ((*AUDIT, "patient_rule", "as used", "patients_in_test_and_outside"), 1, "patient rule", "1 of 9 patients"),
         (("unknown_patients",), 3, "patients' names", "3 of 700 patients"),
+        (("left_out",), {"files": 26, "first": ["COVID19/a"]}, "files left out", "26 files were in no class folder"),
+        ((*AUDIT, "few_grey_levels"), {"images": 2, "first": ["x"]}, "grey levels", "2 of 1000 images"),
         (("rejected",), 4, "unreadable files", "4 of 1004 files"),
         ((*AUDIT, "shortcut", "roc_auc_ci95"), [0.71, 0.8], "shortcut", "0.710 to 0.800"),
         ((*AUDIT, "shortcut", "roc_auc_ci95"), [None, None], "shortcut", "no interval"),

@@ -15,6 +15,9 @@ from pneumo.errors import ManifestError
         ("train/NORMAL/IM-0115-0001.jpeg", 0, "normal", "IM-0115"),
         ("test/NORMAL/IM-0011-0001-0002.jpeg", 0, "normal", "IM-0011"),
         ("val/NORMAL/NORMAL2-IM-1427-0001.jpeg", 0, "normal", "NORMAL2-IM-1427"),
+        ("train/PNEUMONIA/BACTERIA-1008087-0001.jpeg", 1, "bacterial", "BACTERIA-1008087"),
+        ("train/PNEUMONIA/VIRUS-1005562-0002.jpeg", 1, "viral", "VIRUS-1005562"),
+        ("test/NORMAL/NORMAL-1049278-0001.jpeg", 0, "normal", "NORMAL-1049278"),
     ],
 )
 def test_names_of_the_real_dataset(image, label, subtype, patient):
@@ -32,6 +35,8 @@ def test_names_of_the_real_dataset(image, label, subtype, patient):
         "train/PNEUMONIA/IM-0115-0001.jpeg",
         "train/NORMAL/person1_virus_6.jpeg",
         "train/NORMAL/IM-0115.jpeg",
+        "train/NORMAL/VIRUS-12-1.jpeg",
+        "train/PNEUMONIA/NORMAL-12-1.jpeg",
         "train/NORMAL/XIM-0115-0001.jpeg",
     ],
 )

@@ -19,7 +19,7 @@ def member(net, input_size=INPUT_SIZE):
 
 
 def write_backbone(folder, name, seed):
-    about = dict.fromkeys(bundle.TRAINING_KEYS) | {
+    about = dict.fromkeys(bundle.TRAINING_KEYS, 1) | {
         "name": name,
         "kind": "backbone",
         "architecture": "cnn",
@@ -40,7 +40,7 @@ def write_ensemble(folder, seeds):
     for name, seed in seeds.items():
         write_backbone(folder / "members" / name, name, seed)
     hashes = {name: bundle.model_json(folder / "members" / name)["sha256"]["weights"] for name in seeds}
-    model_json = dict.fromkeys(bundle.ENSEMBLE_KEYS) | {"name": "ensemble", "kind": "ensemble", "members": hashes}
+    model_json = dict.fromkeys(bundle.ENSEMBLE_KEYS, 1) | {"name": "ensemble", "kind": "ensemble", "members": hashes}
     files.write_json(folder / "model.json", model_json | {"temperature": 1.0, "threshold": 0.5})
 
 

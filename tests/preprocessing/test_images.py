@@ -125,6 +125,13 @@ MODES = {  # name: file, grey pixels that it shows
     "png grey, one level hidden": (encoded(STEPS, "PNG", transparency=85), LEVELS * 17.0 * HIDDEN),
     "png 16 bit grey": (encoded(Image.fromarray(DEEP), "PNG"), DEEP / 257),
     "png 16 bit grey, one level hidden": (encoded(STEPS16, "PNG", transparency=20000), LEVELS * HIDDEN * (4000 / 257)),
+    **{
+        f"png 16 bit grey, of {bits} bits": (
+            encoded(Image.fromarray(GREY.astype(np.uint16) * (2**bits // 256)), "PNG"),
+            GREY.astype(np.uint16) * (2**bits // 256) * (255 / (2**bits - 1)),
+        )
+        for bits in (8, 10, 12, 14)
+    },
     "png 16 bit RGB": (png(200, 150, 16, 2, (COLOUR * 257).astype(">u2").tobytes()), luma(COLOUR)),
     "png 16 bit grey, alpha": (png(200, 150, 16, 4, DEEP_ALPHA.astype(">u2").tobytes()), GREY * ALPHA / 255),
     "jpeg grey": (encoded(GREY8, "JPEG", quality=95), GREY),
@@ -288,7 +295,7 @@ BAD = {  # name: file, reason
     "huge png": (png(30_000, 30_000, 8, 2, bytes(30_000)), "30000 x 30000 pixels; expected at most 200000000 in all"),
     "blank jpeg": (encoded(FLAT, "JPEG"), "blank: every pixel is 7"),
     "blank png": (encoded(FLAT, "PNG"), "blank: every pixel is 7"),
-    "blank 16 bit png": (encoded(Image.fromarray(np.full((64, 64), 771, np.uint16)), "PNG"), "blank: every pixel is 3"),
+    "blank 16 bit png": (encoded(Image.fromarray(np.full((64, 64), 9, np.uint16)), "PNG"), "blank: every pixel is 9"),
     "wholly transparent": (encoded(TRANSPARENT, "PNG"), "blank: every pixel is 0"),
 }  # fmt: skip
 

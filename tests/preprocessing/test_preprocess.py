@@ -11,7 +11,7 @@ from pneumo.errors import AuditError, SourceError, SplitError, TooManyRejected
 from pneumo.preprocessing import images
 from pneumo.preprocessing.preprocess import preprocess, received
 
-SETTINGS = {"image_size": 16, "max_rejected": 0.5, "seed": 0, "val_fraction": 0.3}
+SETTINGS = {"image_size": 16, "max_rejected": 0.5, "seed": 0, "val_fraction": 0.3, "max_unknown_patients": 0.5}
 
 
 def image(path, seed=0):
@@ -81,6 +81,30 @@ def test_names_that_no_rule_can_parse_are_counted(raw, tmp_path):
     summary = preprocess(raw, tmp_path / "out", **SETTINGS)
     assert summary["unknown_patients"] == 2
     assert sum(counts["unknown_subtype"] for counts in summary["splits"].values()) == 1
+
+
+def test_names_without_patients_stop_the_run_unless_a_parameter_allows_them(raw, tmp_path):
+    """Images of one child would be in train and in val."""
+    for path in list((raw / "train").rglob("*_virus_*")):
+        path.rename(path.with_name(path.name.replace("person", "scan")))
+    with pytest.raises(SplitError) as caught:
+        preprocess(raw, tmp_path / "out", **(SETTINGS | {"max_unknown_patients": 0.3}))
+    assert "12 of 30 file names, such as train/PNEUMONIA/scan0_virus_1.png, give no patient" in str(caught.value)
+    assert "split.max_unknown_patients=1" in str(caught.value)
+    assert preprocess(raw, tmp_path / "out", **(SETTINGS | {"max_unknown_patients": 0.4}))["unknown_patients"] == 12
+
+
+def test_the_publishers_names_keep_a_child_in_one_split(raw, tmp_path):
+    """CLASS-patient-image; with one patient an image, children were in train and in val."""
+    for k in range(12):
+        (raw / f"train/PNEUMONIA/person{k}_virus_1.png").rename(raw / f"train/PNEUMONIA/VIRUS-{k // 3}-{k:04}.png")
+    summary = preprocess(raw, tmp_path / "out", **(SETTINGS | {"max_unknown_patients": 0.0}))
+    table = manifest.read_manifest(tmp_path / "out/manifest.csv")
+    renamed = table[table["image"].str.contains("VIRUS-")]
+    assert summary["unknown_patients"] == 0
+    assert sorted(renamed["patient"].unique()) == [f"VIRUS-{child}" for child in range(4)]
+    assert renamed.groupby("patient")["split"].nunique().max() == 1
+    assert set(renamed["subtype"]) == {"viral"}
 
 
 def test_train_and_val_folders_are_pooled_and_test_stays(raw, tmp_path):

@@ -125,3 +125,16 @@ def test_half_a_checkpoint_is_none(start, processed, tmp_path, whole):
     last.rename(last.with_name("last.ckpt.part"))
     assert finish(start(processed, tmp_path)) == 0
     assert written(tmp_path) == whole
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut"])
+@pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
+def test_a_damaged_checkpoint_is_put_aside_and_the_run_starts_over(start, processed, tmp_path, whole, name, damage):
+    interrupted(start, processed, tmp_path)
+    (path,) = tmp_path.glob(f"checkpoints/*/{name}")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 if damage == "cut" else 0])
+    assert finish(start(processed, tmp_path)) == 0
+    assert written(tmp_path) == whole
+    (aside,) = (tmp_path / "checkpoints").iterdir()
+    assert aside.name.startswith("damaged-")
+    assert (aside / name).is_file()

@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny import CPU, THRESHOLD, VIEWS, run, scored
 
 from pneumo.data import manifest, packed
-from pneumo.errors import BundleError, TrainingError
+from pneumo.errors import BundleError, TrainingError, WeightsError
 from pneumo.evaluation import metrics, thresholds
 from pneumo.models import backbones, bundle
 from pneumo.scoring import inference, scores
@@ -208,6 +208,41 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_step_and_remedy(processed, t
 def test_a_schedule_of_ten_steps_does_not_divide_by_zero(processed, tmp_path):
     run(processed, tmp_path, training={"warmup": 0.1}, backbone={"batch_size": 24, "epochs": 5})
     assert (tmp_path / "model/model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(("batch_size", "epochs"), [(40, 1), (24, 1), (16, 1)], ids=["one", "two", "three"])
+def test_a_schedule_of_few_steps_does_not_divide_by_zero_either(processed, tmp_path, batch_size, epochs):
+    run(processed, tmp_path, backbone={"batch_size": batch_size, "epochs": epochs})
+    assert (tmp_path / "model/model.safetensors").is_file()
+
+
+def test_weights_that_changed_are_not_used(trained, processed, tmp_path):
+    """One flipped bit, which no format notices."""
+    folder = tmp_path / "model"
+    shutil.copytree(trained / "model", folder)
+    data = bytearray((folder / "model.safetensors").read_bytes())
+    data[-3] ^= 1
+    (folder / "model.safetensors").write_bytes(data)
+    with pytest.raises(BundleError, match=r"model\.safetensors is damaged or of another model: its SHA-256 is"):
+        scored(folder, processed, "test")
+
+
+def test_weights_that_are_not_numbers_are_named(trained, tmp_path):
+    state = load_file(trained / "model/model.safetensors")
+    state["head.1.weight"][0, 3] = float("nan")
+    save_file(state, tmp_path / "nan.safetensors")
+    with pytest.raises(WeightsError, match=r"head\.1\.weight holds NaN or infinite weights"):
+        backbones.create("cnn", input_size=32, dropout=0.2, weights=str(tmp_path / "nan.safetensors"), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("threshold", float("nan")), ("threshold", 7), ("temperature", 0), ("flops", float("inf"))]
+)
+def test_numbers_of_model_json_are_checked(trained, tmp_path, key, value):
+    model_json = json.loads((trained / "model/model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps(model_json | {key: value}))
+    with pytest.raises(BundleError, match=rf"model\.json: {key} is {value}"):
+        bundle.model_json(tmp_path)
 
 
 def test_validation_auc_is_that_of_all_images_together(trained):

@@ -99,6 +99,14 @@ def test_ways_around_it_and_half_merged_files_are_named(spoilt, path, before, af
         gate.gate(spoilt)
 
 
+def test_a_clone_with_crlf_switched_on_is_the_same(clone, tmp_path):
+    crlf = tmp_path / "crlf"
+    run(clone, "git", "clone", "-q", "-c", "core.autocrlf=true", str(clone), str(crlf))
+    for name in ("metrics/cnn.json", "scores/test/cnn.csv", ".ci/run", "docs/report.png", "dvc.lock"):
+        assert (crlf / name).read_bytes() == (clone / name).read_bytes(), name
+    assert "stages unchanged" in gate.gate(crlf)[2]
+
+
 def test_what_is_not_committed_is_named(spoilt):
     (spoilt / "conf/model/new.yaml").write_text("new: {}\n")
     with pytest.raises(GateError, match=r"not committed: conf/model/new\.yaml"):
