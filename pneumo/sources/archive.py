@@ -218,9 +218,14 @@ def _same_content(first: Member, second: Member) -> bool:
 
 
 def _refuse_unsafe(name: str, parts: tuple[str, ...], path: Path) -> None:
-    unsafe = name.startswith("/") or ".." in parts or re.search(r"[\\\x00-\x1f]", name)
+    if "\\" in name:
+        raise SourceError(
+            f"{path}: member {name!r} has an unsafe name, with '\\' between folders; "
+            "unpack it and set data.path to the folder"
+        )
+    unsafe = name.startswith("/") or ".." in parts or re.search(r"[\x00-\x1f]", name)
     if unsafe or any(PureWindowsPath(part).drive for part in parts):
-        raise SourceError(f"{path}: member {name!r} has an unsafe name (absolute, '..', drive or '\\'); rename it")
+        raise SourceError(f"{path}: member {name!r} has an unsafe name (absolute, '..' or drive); rename it")
 
 
 def _place(name: str, parts: tuple[str, ...], path: Path) -> tuple[str, str] | None:
@@ -254,8 +259,10 @@ def _count(images: Mapping[str, Member], path: Path, expected: Mapping[str, int]
         if counts[folder] != count
     ]
     if wrong:
+        others = [name for name in images if PurePosixPath(name).suffix.lower() not in (".jpeg", ".jpg", ".png")]
+        found = f" Remove what is no image, such as {others[0]}." if others else ""
         raise SourceError(
-            f"{path}: {'; '.join(wrong)}. Get the whole data set, or correct data.expected "
+            f"{path}: {'; '.join(wrong)}.{found} Get the whole data set, or correct data.expected "
             "(for other images: -S data.expected=null)"
         )
     return {folder: counts[folder] for folder in FOLDERS}
@@ -274,6 +281,10 @@ def _copy(member: Member, target: Path, path: Path) -> None:
         with member.open() as source, target.open("xb") as file:
             while written <= member.size and (chunk := source.read(_CHUNK_BYTES)):
                 written += file.write(chunk)
+    except NotImplementedError as error:  # Deflate64, for example, which Windows writes for large files
+        raise SourceError(
+            f"{path}: member {member.name!r} cannot be read: {error}; unpack it and set data.path to the folder"
+        ) from error
     except _UNREADABLE as error:
         raise SourceError(
             f"{path}: member {member.name!r} cannot be read: {error}; copy or download the zip again"

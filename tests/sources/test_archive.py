@@ -124,7 +124,7 @@ def test_folder_source_is_copied_never_linked(tmp_path, raw):
         ({"train/NORMAL/A.JPEG": IMAGES["train/NORMAL/a.jpeg"]}, ["'train/NORMAL/A.JPEG'", "case"]),
         ({"val/NORMAL/\u00e9.jpeg": b"1", "val/NORMAL/e\u0301.jpeg": b"1"}, ["accents"]),
         ({"train/NORMAL/more/c.jpeg": b"x"}, ["'train/NORMAL/more/c.jpeg'", "below a class folder"]),
-        ({"train/NORMAL/back\\slash.jpeg": b"x"}, ["unsafe name"]),
+        ({"train/NORMAL/back\\slash.jpeg": b"x"}, ["unsafe name", "unpack it and set data.path to the folder"]),
         ({"train/NORMAL/C:evil.jpeg": b"x"}, ["unsafe name"]),
         ({"train/NORMAL/new\nline.jpeg": b"x"}, ["unsafe name"]),
     ],
@@ -250,7 +250,7 @@ DAMAGES = {
     "empty": (lambda path: path.write_bytes(b""), ["expected a zip file or a folder"]),
     "a web page": (lambda path: path.write_bytes(b"<html>log in</html>"), ["expected a zip file or a folder"]),
     "encrypted": (encrypted, ["'train/NORMAL/a.jpeg'", "encrypted", "password"]),
-    "unknown compression": (unsupported, ["compression"]),
+    "unknown compression": (unsupported, ["compression", "unpack it and set data.path to the folder"]),
 }
 
 
@@ -336,6 +336,10 @@ def test_source_without_the_layout_is_refused(tmp_path, raw, kind):
 def test_counts_are_compared_with_those_expected(tmp_path, raw):
     path = make_zip(tmp_path / "x.zip", IMAGES)
     refuse(path, raw, "train/NORMAL has 2 files, expected 3", "Get the whole", expected={**COUNTS, "train/NORMAL": 3})
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("train/NORMAL/Thumbs.db", b"x")
+    refuse(path, raw, "train/NORMAL has 3 files, expected 2", "such as train/NORMAL/Thumbs.db", expected=COUNTS)
+    path = make_zip(tmp_path / "y.zip", IMAGES)
     refuse(path, raw, "training has 0 files, expected 2", expected={"training": 2})
     assert unpack(path, raw, expected=COUNTS) == COUNTS
     assert unpack(path, raw, expected={"val/NORMAL": 2}) == COUNTS

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import traceback
 from base64 import b64encode
 
 import kagglesdk.kaggle_env
@@ -151,6 +152,62 @@ def test_credentials_go_to_kaggle_and_nowhere_else(server, into, monkeypatch, tm
     fetch(into)
     assert {request.headers.get("Authorization") for request in server.seen(DOWNLOAD)} == {header}
     assert not any("Authorization" in request.headers for request in server.seen("/blob.zip"))
+
+
+def written(folder, files):
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+KEY = json.dumps({"username": "me", "key": SECRET})
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        pytest.param({".kaggle/access_token": f"{SECRET}\n{SECRET}\n"}, ["access_token", "one line"], id="two lines"),
+        pytest.param({".kaggle/access_token": SECRET.encode("utf-16")}, ["access_token"], id="UTF-16 token"),
+        pytest.param({".kaggle/kaggle.json": KEY[:-5]}, ["kaggle.json", "not JSON"], id="broken JSON"),
+        pytest.param({".kaggle/kaggle.json": f'["{SECRET}"]'}, ["kaggle.json", "expected {"], id="no object"),
+        pytest.param({".kaggle/kaggle.json": f'{{"key": "{SECRET}"}}'}, ["kaggle.json", "expected {"], id="half"),
+        pytest.param(
+            {".kaggle/credentials.json": json.dumps(LOGIN | {"access_token_expiration": SECRET})},
+            ["credentials.json", "kaggle auth login"],
+            id="bad date",
+        ),
+        pytest.param({".kaggle/credentials.json": f'["{SECRET}"]'}, ["credentials.json"], id="no login"),
+        pytest.param({".kaggle/credentials.json": "{"}, ["credentials.json"], id="broken login"),
+    ],
+)
+def test_credentials_that_cannot_be_used_are_named_and_not_shown(server, into, tmp_path, capsys, files, words):
+    written(tmp_path / "home", files)
+    with pytest.raises(SourceError) as caught:
+        fetch(into)
+    for word in ["cannot be used", "Repair or remove", *words]:
+        assert word in str(caught.value)
+    shown = capsys.readouterr()
+    assert SECRET not in "".join(traceback.format_exception(caught.value)) + shown.out + shown.err
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "file", "content"),
+    [
+        pytest.param({}, "home/.kaggle/kaggle.json", KEY.encode("utf-8-sig"), id="BOM"),
+        pytest.param({}, "home/.kaggle/kaggle.json", KEY.encode("utf-16"), id="UTF-16"),
+        pytest.param({}, "home/.config/kaggle/kaggle.json", KEY.encode(), id="config folder"),
+        pytest.param({"CONFIG_DIR": "elsewhere"}, "elsewhere/kaggle.json", KEY.encode(), id="KAGGLE_CONFIG_DIR"),
+    ],
+)
+def test_a_key_is_found_wherever_kaggles_client_looks(server, into, monkeypatch, tmp_path, environment, file, content):
+    for name, value in environment.items():
+        monkeypatch.setenv(f"KAGGLE_{name}", str(tmp_path / value))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    written(tmp_path, {file: content})
+    fetch(into)
+    assert {request.headers.get("Authorization") for request in server.seen(DOWNLOAD)} == {basic("me", SECRET)}
 
 
 @pytest.mark.parametrize("faults", [[Fault(403)], [Fault(500)] * 4, [Fault(cut=10)] * 8], ids=["403", "500", "drops"])
