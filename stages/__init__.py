@@ -1,6 +1,8 @@
 """One thin module per DVC stage, run as `python -m stages.NAME`."""
 
 import gc
+import getpass
+import os
 import sys
 from importlib.util import find_spec
 from inspect import signature
@@ -24,6 +26,7 @@ def run(main: Callable[..., None]) -> None:
         signature(main).bind(*sys.argv[1:])
     except TypeError as error:
         sys.exit(f"error: {error}; dvc.yaml shows how each stage is called")
+    _name_the_user()
     gc.set_threshold(100_000, 20, 20)  # imports of torch and timm make much that stays: a second of looking through it
     started = time.monotonic()
     try:
@@ -32,3 +35,11 @@ def run(main: Callable[..., None]) -> None:
         sys.exit(f"error: {error}")
     runlog.add(runlog.PATH, " ".join([Path(sys.argv[0]).stem, *sys.argv[1:]]), time.monotonic() - started)
     gc.freeze()  # and another second at the end of the process
+
+
+def _name_the_user() -> None:
+    """In a container the user may have a number and no name, which torch asks for when it is imported."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = f"uid{os.getuid()}"
