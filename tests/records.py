@@ -82,7 +82,7 @@ def _models(root: Path, params: dict[str, Any], logits: dict[str, dict[str, pd.D
         about = {"name": name, "kind": "backbone", "weights": "none", "labels": ["n", "p"]}
         about |= {"input_size": params["model"][name]["input_size"], "parameters": 1000 + len(name), "flops": 5}
         about |= {"sha256": {"weights": name, "manifest": ""}}
-        files.write_json(root / f"models/trained/{name}/training.json", dict.fromkeys(bundle.TRAINING_KEYS) | about)
+        files.write_json(root / f"models/trained/{name}/training.json", dict.fromkeys(bundle.TRAINING_KEYS, 1) | about)
         scores.write(logits[name]["val"], root / f"outputs/val/{name}.csv")
         stress.write(under_stress(logits[name]["val"]), root / f"outputs/stress/{name}.csv")
     with pytest.MonkeyPatch.context() as patch:

@@ -17,7 +17,7 @@ def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of three backbones after stage calibrate: models/trained, outputs, scores. Tests read them only."""
     root = tmp_path_factory.mktemp("calibrated")
     for place, (name, noise) in enumerate(NOISE.items()):
-        training_json = dict.fromkeys(bundle.TRAINING_KEYS, "as trained") | {
+        training_json = dict.fromkeys(bundle.TRAINING_KEYS, 1) | {
             **{"name": name, "kind": "backbone", "parameters": 10 + place, "flops": 7, "input_size": 64},
             **{"weights": "none", "sha256": {"weights": name, "manifest": "ab"}},
         }

@@ -136,7 +136,7 @@ def _under_stress(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame
 
 
 def _model_json(name: str, threshold: float, about: dict[str, Any]) -> dict[str, Any]:
-    return dict.fromkeys(bundle.TRAINING_KEYS) | about | {
+    return dict.fromkeys(bundle.TRAINING_KEYS, 1) | about | {
         "name": name,
         "kind": "backbone",
         "architecture": f"{name}.a1_in1k",
