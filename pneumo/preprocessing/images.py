@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import simplejpeg
 from PIL import Image, ImageOps
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -78,6 +79,8 @@ def decode(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Radiograp
         raise ImageRejected(f"{width} x {height} pixels; expected at least {MIN_SIDE} a side")
     if width * height > max_pixels:
         raise ImageRejected(f"{width} x {height} pixels; expected at most {max_pixels} in all")
+    if kind == "JPEG":
+        _refuse_damaged_jpeg(data, image.mode)
     with _refusing(kind):
         square = _square(image, size)
         with _silenced():
@@ -122,6 +125,13 @@ def _opened_jpeg(data: bytes) -> JpegImageFile:
     if data.find(_JPEG_END, file.tell()) < 0:
         raise ImageRejected("JPEG is truncated: it has no end marker")
     return image
+
+
+def _refuse_damaged_jpeg(data: bytes, mode: str) -> None:
+    """libjpeg fills what is damaged with grey and warns; Pillow does not pass that on, strict decoding does."""
+    colours = "CMYK" if mode == "CMYK" else "GRAY"
+    with _refusing("JPEG"):  # an eighth of each side: little more than the entropy decoding that finds the damage
+        simplejpeg.decode_jpeg(data, colours, min_height=1, min_width=1, min_factor=8, strict=True)
 
 
 def _name(data: bytes) -> str:
