@@ -69,23 +69,22 @@ class Phantom(Section):
     images: Mapping[str, Mapping[str, Count]]
 
 
+class Inputs(Section):
+    """Files of this machine that DVC watches for a source: paths, relative to the project or absolute."""
+
+    images: str
+
+
 class Source(Section):
     """Where the images come from. Each source reads its own keys; the others are null."""
 
     source: SourceName
-    path: str | None
+    inputs: Inputs
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
     dataset: Annotated[str, Field(pattern="^[^/]+/[^/]+$")] | None
     version: Positive | None
     expected: Mapping[Folder, Count] | None
     phantom: Phantom | None
-
-    @model_validator(mode="after")
-    def _source_has_its_keys(self) -> "Source":
-        for key in SOURCES[self.source]:
-            if getattr(self, key) is None:
-                raise ValueError(f"data.{key} is null; data.source={self.source} needs it: -S data.{key}=…")
-        return self
 
 
 class Subset(Section):
@@ -99,7 +98,16 @@ class Origin(Subset):
 
 
 class Data(Source, Origin):
-    """The section `data`."""
+    """The section `data`: also `path`, as the user gave it, from which conf/data/ makes `inputs`."""
+
+    path: str | None
+
+    @model_validator(mode="after")
+    def _source_has_its_keys(self) -> "Data":
+        for key in SOURCES[self.source]:
+            if getattr(self, key) is None:
+                raise ValueError(f"data.{key} is null; data.source={self.source} needs it: -S data.{key}=…")
+        return self
 
 
 class Preprocess(Section):

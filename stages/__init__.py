@@ -1,8 +1,10 @@
 """One thin module per DVC stage, run as `python -m stages.NAME`."""
 
+import errno
 import gc
 import getpass
 import os
+import shutil
 import sys
 from importlib.util import find_spec
 from inspect import signature
@@ -19,6 +21,8 @@ from pathlib import Path
 from pneumo.errors import PneumoError
 from stages import runlog
 
+SCRAP = 65_536  # bytes free on a disk that is full: too few for the next file
+
 
 def run(main: Callable[..., None]) -> None:
     """Call `main` with the command line's arguments; an error that the user can mend is shown without a traceback."""
@@ -33,8 +37,22 @@ def run(main: Callable[..., None]) -> None:
         main(*sys.argv[1:])
     except PneumoError as error:
         sys.exit(f"error: {error}")
+    except Exception as error:
+        if not _disk_is_full(error):
+            raise
+        free = shutil.disk_usage(Path.cwd()).free
+        sys.exit(
+            f"error: the disk of {Path.cwd()} is full, with {free:,} bytes free ({error}). Make room there and run the "
+            "command again: what is finished is kept"
+        )
     runlog.add(runlog.PATH, " ".join([Path(sys.argv[0]).stem, *sys.argv[1:]]), time.monotonic() - started)
     gc.freeze()  # and another second at the end of the process
+
+
+def _disk_is_full(error: Exception) -> bool:
+    """torch and safetensors raise errors of their own, without the system's number, where nothing can be written."""
+    number = getattr(error, "errno", None)
+    return number in (errno.ENOSPC, errno.EDQUOT) or shutil.disk_usage(Path.cwd()).free < SCRAP
 
 
 def _name_the_user() -> None:

@@ -135,7 +135,7 @@ def test_a_bad_choice_stops_before_any_work(ran_once, override, says):
         ("train.epochs=-1", "train.epochs is -1; expected greater than or equal to 0"),
         ("train.epochs=0", "model.cnn.epochs is 0, which leaves the linear probe alone, and there is none"),
         ("train.epoch=3", "Could not override 'train.epoch'"),
-        ("data=archive", "data.path is null; data.source=archive needs it: -S data.path="),
+        ("data=archive", "data.path is null: name a file or folder with -S data.path=…"),
     ],
 )
 def test_a_bad_value_is_refused_by_composition_or_by_its_check(root, override, says):

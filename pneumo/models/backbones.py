@@ -5,6 +5,7 @@ resolves a name.
 """
 
 import hashlib
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,17 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from pneumo import files
 from pneumo.errors import ParamsError, WeightsError
 
 CHANNELS = (32, 64, 128, 128, 256)  # of the five blocks of cnn
 CHANNELS_10 = (16, 32, 64, 128, 256)  # of those of cnn10
 LEFT_OUT = ("fc.", "head.", "classifier.", "pre_logits.", "AuxLogits.")  # classifiers of published weights
+PARALLEL = "module."
+WITHOUT_PARALLEL = (  # rewrites the file that is its argument
+    "import sys; from safetensors.torch import load_file, save_file; "
+    f"save_file({{k.removeprefix('{PARALLEL}'): v for k, v in load_file(sys.argv[1]).items()}}, sys.argv[1])"
+)
 FEATURES = 256  # of the fully connected layer of cnn
 
 
@@ -71,7 +78,7 @@ def create(architecture: str, *, input_size: int, dropout: float, weights: str, 
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if weights.endswith(".safetensors"):
         _load(network, architecture, Path(weights))
-        return network, _file_sha256(Path(weights))
+        return network, files.sha256(Path(weights))
     return network, _state_sha256(network.body) if weights == "imagenet" else ""
 
 
@@ -196,10 +203,17 @@ def _require_input_fits(body: Any, architecture: str, size: int) -> int:
 def _load(network: Network, architecture: str, path: Path) -> None:
     if not path.is_file():
         raise WeightsError(f"{path} is missing: give a .safetensors file, or weights none to train from scratch")
+    if files.is_lfs_pointer(path):
+        raise WeightsError(f"{path} is a Git LFS pointer, not the weights: run `git lfs pull` where it comes from")
     try:
         state = load_file(path)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} is not a safetensors file: {_first_line(error)}") from error
+    if all(key.startswith(PARALLEL) for key in state):
+        raise WeightsError(
+            f"{path}: every name begins with {PARALLEL!r}, as torch.nn.DataParallel saves them. Take it off: python -c "
+            f"{shlex.quote(WITHOUT_PARALLEL)} {shlex.quote(str(path))}"
+        )
     whole = "head.1.weight" in state and any(key.startswith("body.") for key in state)
     target = network if whole else network.body
     wanted = target.state_dict()
@@ -233,11 +247,6 @@ def flops(network: nn.Module, size: int) -> int:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network.cpu().eval()(torch.zeros(1, 1, size, size))
     return counter.get_total_flops()
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _state_sha256(module: nn.Module) -> str:

@@ -58,7 +58,7 @@ def write_trained(folder: Path, state: Mapping[str, Any], model_json: Mapping[st
 
     path = files.fresh(folder / "model.safetensors")
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, path)
-    sha256 = {**model_json["sha256"], "weights": _sha256(path)}
+    sha256 = {**model_json["sha256"], "weights": files.sha256(path)}
     files.write_json(folder / "training.json", {**model_json, "sha256": sha256})
 
 
@@ -79,7 +79,7 @@ def weights(folder: Path, model_json: Mapping[str, Any]) -> Path:
     path = folder / "model.safetensors"
     if not path.is_file():
         raise BundleError(f"{path} is missing: run `dvc repro`, or `dvc pull` it")
-    sha256, expected = _sha256(path), model_json["sha256"]["weights"]
+    sha256, expected = files.sha256(path), model_json["sha256"]["weights"]
     if sha256 != expected:
         raise BundleError(
             f"{path} is damaged or of another model: its SHA-256 is {sha256}, and {folder} was trained with "
@@ -98,7 +98,7 @@ def copy(folder: Path, to: Path) -> None:
 
 def _read(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(), parse_constant=float)
+        content = json.loads(path.read_text())
     except (FileNotFoundError, json.JSONDecodeError) as error:
         raise BundleError(f"{path} is missing or not JSON: run `dvc repro`, or `dvc pull` it") from error
     missing = [key for key in keys if key not in content]
@@ -139,8 +139,3 @@ def _check_numbers(value: Any, path: Path, name: str = "") -> None:
                 f"{path}: {name} is {value}; expected a number from {low:g} to {high:g}. Get the file anew with "
                 "`dvc checkout`, or run `dvc repro`"
             )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

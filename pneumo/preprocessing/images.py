@@ -37,6 +37,7 @@ _OTHER_FORMATS = [  # name, offset, bytes there
     ("WebP", 8, b"WEBP"),
     ("DICOM", 128, b"DICM"),
     ("JPEG 2000", 4, b"jP  "),
+    ("Git LFS pointer in place of the", 0, b"version https://git-lfs.github.com/spec/"),
 ]
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # the last chunk, which is the same in every file
 _JPEG_END = b"\xff\xd9"

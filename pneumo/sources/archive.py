@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import lzma
-import os
 import re
 import shutil
 import stat
@@ -19,14 +17,17 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, TYPE_CHECKING
 
+from pneumo import files
 from pneumo.errors import SourceError
-from pneumo.sources import FOLDERS
+from pneumo.sources import FOLDERS, local
 from pneumo.sources.replacing import replacing
 
 if TYPE_CHECKING:
     from pneumo.params import Source
 
 MAX_MEMBER_BYTES = 200_000_000  # the largest JPEG of the Kaggle data set has under 3 MB
+LEFT_OUT = "left_out.txt"  # below raw: names of the files that are in no class folder, one a line
+OPTIONAL = ("val/NORMAL", "val/PNEUMONIA")  # pooled with train anyway; version 3 of the publishers' data has none
 _CHUNK_BYTES = 1 << 20
 _FOLDER_NAMES = {folder.casefold(): folder for folder in FOLDERS}
 # What zipfile raises on damaged zips, collected by changing bytes at random.
@@ -44,13 +45,8 @@ class Member:
 
 
 def obtain(data: Source, raw: Path, downloads: Path) -> dict[str, int]:
-    """Fill `raw` from the zip or folder at data.path."""
-    assert data.path  # params.SOURCES demands it
-    return unpack(Path(data.path), raw, sha256=data.sha256, expected=data.expected)
-
-
-LEFT_OUT = "left_out.txt"  # below raw: names of the files that are in no class folder, one a line
-OPTIONAL = ("val/NORMAL", "val/PNEUMONIA")  # pooled with train anyway; version 3 of the publishers' data has none
+    """Fill `raw` from the zip or folder that data.inputs.images names."""
+    return unpack(Path(data.inputs.images), raw, sha256=data.sha256, expected=data.expected)
 
 
 def unpack(
@@ -74,6 +70,7 @@ def unpack(
             _check_sha256(path, sha256)
         with _members(path) as members:
             images, left_out = _select(members, path)
+            _require_classes(images, left_out, path)
             counts = _count(images, path, expected)
             with replacing(raw) as fresh:
                 _refuse_full_disk(images, fresh)
@@ -96,8 +93,7 @@ def _refuse_overlap(path: Path, raw: Path) -> None:
 def _check_sha256(path: Path, sha256: str) -> None:
     if path.is_dir():
         raise SourceError(f"{path}: data.sha256 needs a zip file, found a folder; set data.sha256=null or give the zip")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = files.sha256(path)
     if digest != sha256.strip().lower():
         raise SourceError(
             f"{path}: expected SHA-256 {sha256}, found {digest}; download the zip again, or correct data.sha256"
@@ -108,7 +104,7 @@ def _check_sha256(path: Path, sha256: str) -> None:
 def _members(path: Path) -> Iterator[list[Member]]:
     """Every file of the source, in a fixed order; the zip stays open while they are read."""
     if path.is_dir():
-        yield list(_folder_members(path))
+        yield [_file_member(file, path) for file in local.regular_files(path)]
         return
     try:
         archive = zipfile.ZipFile(path)
@@ -119,37 +115,17 @@ def _members(path: Path) -> Iterator[list[Member]]:
 
 
 def _why_not_a_zip(path: Path) -> str:
+    if files.is_lfs_pointer(path):
+        return "found a Git LFS pointer in place of the zip; run `git lfs pull` where it comes from"
     with path.open("rb") as file:
         if file.read(4) == b"PK\x03\x04":
             return "the end of this zip is missing or damaged, probably cut short; copy or download it again"
     return "expected a zip file or a folder, found another kind of file; correct data.path"
 
 
-def _folder_members(path: Path) -> Iterator[Member]:
-    for folder, subfolders, names in os.walk(path, onerror=_unlistable):
-        subfolders.sort()
-        for entry in (Path(folder) / name for name in (*subfolders, *sorted(names))):
-            mode = entry.lstat().st_mode
-            if stat.S_ISLNK(mode):
-                raise SourceError(f"{entry}: found a symbolic link; give a copy without links (cp -rL {path} COPY)")
-            if stat.S_ISREG(mode):
-                yield _file_member(entry, path)
-            elif not stat.S_ISDIR(mode):
-                raise SourceError(f"{entry}: found neither a file nor a folder; remove it")
-
-
-def _unlistable(error: OSError) -> None:
-    raise error  # os.walk would skip the folder
-
-
 def _file_member(file: Path, path: Path) -> Member:
     name = file.relative_to(path).as_posix()
-    return Member(name, file.stat().st_size, checksum=lambda: _digest(file), open=lambda: file.open("rb"))
-
-
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+    return Member(name, file.stat().st_size, checksum=lambda: files.sha256(file), open=lambda: file.open("rb"))
 
 
 def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Member:
@@ -244,15 +220,21 @@ def _say_left_out(names: list[str], fresh: Path) -> None:
         (fresh / LEFT_OUT).write_text("".join(f"{name}\n" for name in names), encoding="utf-8", errors="replace")
 
 
+def _require_classes(images: Mapping[str, Member], left_out: list[str], path: Path) -> None:
+    needed = [folder for folder in FOLDERS if folder not in OPTIONAL]
+    filled = {name.rpartition("/")[0] for name in images}
+    missing = [folder for folder in needed if folder not in filled]
+    if missing:
+        zips = [name for name in left_out if name.lower().endswith(".zip")]
+        inside = f"unpack {zips[0]!r}, which is in it, and set data.path to that" if zips else "get the whole data set"
+        raise SourceError(
+            f"{path}: expected files in {', '.join(needed)}, found none in {', '.join(missing)}; {inside}, or correct "
+            "data.path"
+        )
+
+
 def _count(images: Mapping[str, Member], path: Path, expected: Mapping[str, int] | None) -> dict[str, int]:
     counts = Counter(name.rpartition("/")[0] for name in images)
-    needed = [folder for folder in FOLDERS if folder not in OPTIONAL]
-    missing = [folder for folder in needed if not counts[folder]]
-    if missing:
-        raise SourceError(
-            f"{path}: expected files in {', '.join(needed)}, found none in {', '.join(missing)}; "
-            "get the whole data set, or correct data.path"
-        )
     wrong = [
         f"{folder} has {counts[folder]} files, expected {count}"
         for folder, count in (expected or {}).items()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from pneumo import files
 from pneumo.data import manifest
 from pneumo.models import bundle
 
@@ -30,7 +31,12 @@ def of_run(
 
 def of_checkpoints(processed: Path, run: Mapping[str, str], device: torch.device) -> dict[str, Any]:
     """What the bytes of a run depend on, besides pneumo.models.runtime. `run`: as `of_run` gives it."""
-    return {"pixels": _pixels(processed), "versions": bundle.versions(), "device": device.type, **run}
+    return {
+        "pixels": files.sha256(processed / "images.npy"),
+        "versions": bundle.versions(),
+        "device": device.type,
+        **run,
+    }
 
 
 def of_features(processed: Path, architecture: str, run: Mapping[str, str], device: torch.device) -> dict[str, Any]:
@@ -42,8 +48,3 @@ def of_features(processed: Path, architecture: str, run: Mapping[str, str], devi
 def digest(values: Mapping[str, Any]) -> str:
     """SHA-256 of values that JSON can hold, whatever the order of their keys."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=dict).encode()).hexdigest()
-
-
-def _pixels(processed: Path) -> str:
-    with (processed / "images.npy").open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

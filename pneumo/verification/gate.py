@@ -32,12 +32,14 @@ def gate(top: Path) -> list[str]:
 
 def compose(top: Path, *overrides: str) -> dict[str, Any]:
     """What conf/ composes to with `overrides` (-S of `dvc exp run`), as that would write it into params.yaml."""
+    from dvc.utils.hydra import load_hydra_plugins
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
+        load_hydra_plugins(str(top / "conf/plugins"))
         with initialize_config_dir(str((top / "conf").resolve()), version_base=None):
             config = compose("config", list(overrides))
         OmegaConf.resolve(config)
@@ -47,7 +49,11 @@ def compose(top: Path, *overrides: str) -> dict[str, Any]:
 
 
 def _composed(top: Path, record: Record) -> str:
-    differ = differences(record.params, compose(top))
+    differ = [
+        (key, committed, composed)
+        for key, committed, composed in differences(record.params, compose(top))
+        if not key.startswith("data.inputs.")  # where data.path is on this machine
+    ]
     if differ:
         lines = [
             f"params.yaml: {key} is {_value(committed)}, conf/ composes to {_value(composed)}"

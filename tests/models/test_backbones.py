@@ -1,9 +1,12 @@
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import timm
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from pneumo import params
 from pneumo.errors import ParamsError, WeightsError
@@ -13,6 +16,7 @@ from pneumo.verification import gate
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 NAMES = sorted(path.stem for path in (ROOT / "conf/model").glob("*.yaml") if path.stem != "all")
 
 
@@ -107,6 +111,10 @@ def _wrong_shape(path):
     save_file(state | {"conv1.weight": torch.zeros(64, 1, 7, 7)}, path)
 
 
+def _parallel(path):
+    save_file({f"module.{key}": tensor for key, tensor in timm.create_model("resnet50").state_dict().items()}, path)
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
@@ -114,6 +122,11 @@ def _wrong_shape(path):
         (lambda path: path.write_bytes(b"no weights"), "is not a safetensors file"),
         (_other_network, "which resnet50.a1_in1k needs: are these weights of another network"),
         (_larger_network, r"has layer3\.\d+\..*, which resnet50.a1_in1k lacks"),
+        (lambda path: path.write_bytes(LFS_POINTER), "is a Git LFS pointer, not the weights: run `git lfs pull`"),
+        (
+            _parallel,
+            r"every name begins with 'module\.', as torch\.nn\.DataParallel saves them\. Take it off: python -c",
+        ),
         (_wrong_shape, r"conv1.weight is \(64, 1, 7, 7\); resnet50.a1_in1k needs \(64, 3, 7, 7\)"),
     ],
 )
@@ -121,6 +134,17 @@ def test_a_bad_weights_file_is_refused(tmp_path, make, says):
     make(tmp_path / "weights.safetensors")
     with pytest.raises(WeightsError, match=says):
         create("resnet50.a1_in1k", str(tmp_path / "weights.safetensors"))
+
+
+def test_the_remedy_for_names_of_parallel_training_works_when_pasted(tmp_path):
+    path = tmp_path / "my weights.safetensors"
+    _parallel(path)
+    with pytest.raises(WeightsError) as refused:
+        create("resnet50.a1_in1k", str(path))
+    command = shlex.split(str(refused.value).partition("Take it off: ")[2])
+    subprocess.run([sys.executable, *command[1:]], check=True)
+    network, _ = create("resnet50.a1_in1k", str(path))
+    assert torch.equal(network.body.state_dict()["conv1.weight"], load_file(path)["conv1.weight"])
 
 
 def test_imagenet_weights_that_cannot_be_fetched_name_both_remedies(tmp_path, monkeypatch):

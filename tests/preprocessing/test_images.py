@@ -257,6 +257,7 @@ TWELVE_BITS = JPEG.replace(b"\xff\xc0\0\x0b\x08", b"\xff\xc0\0\x0b\x0c")
 BAD_EXIF = encoded(GREY8, "JPEG", exif=b"Exif\0\0garbage!")
 ANIMATED = encoded(FRAMES[0], "PNG", save_all=True, append_images=FRAMES[1:])
 TRANSPARENT = Image.merge("LA", [GREY8, Image.new("L", GREY8.size)])
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 NO_END = "JPEG is truncated: it has no end marker"
 NO_IEND = "PNG is truncated: it has no IEND chunk"
 BAD_CHECKSUM = "PNG cannot be decoded: broken PNG file (bad header checksum in "
@@ -270,6 +271,7 @@ BAD = {  # name: file, reason
     "tiff": (encoded(GREY8, "TIFF"), "TIFF file; expected JPEG or PNG"),
     "webp": (encoded(GREY8, "WEBP"), "WebP file; expected JPEG or PNG"),
     "jpeg 2000": (encoded(GREY8, "JPEG2000"), "JPEG 2000 file; expected JPEG or PNG"),
+    "git lfs": (LFS_POINTER, "Git LFS pointer in place of the file; expected JPEG or PNG"),
     "dicom": (bytes(128) + b"DICM" + bytes(20), "DICOM file; expected JPEG or PNG"),
     "jpeg, half": (JPEG[: len(JPEG) // 2], NO_END),
     "jpeg, last byte lost": (JPEG[:-1], NO_END),

@@ -9,16 +9,16 @@ import pytest
 
 from pneumo import params, sources
 from pneumo.errors import SourceError
-from pneumo.params import Source
+from pneumo.params import Data, Inputs, Source
 
-NOTHING = dict.fromkeys(set(Source.model_fields) - {"source"})
+NOTHING = dict.fromkeys(set(Source.model_fields) - {"source"}) | {"inputs": Inputs(images="stages/download.py")}
 
 
 @pytest.mark.parametrize("name", params.SOURCES)
 def test_every_source_has_a_module_and_needs_keys_that_exist(name, root):
     module = import_module(f"pneumo.sources.{name}")
     assert inspect.signature(module.obtain) == inspect.signature(sources.obtain)
-    assert set(params.SOURCES[name]) <= set(NOTHING)
+    assert set(params.SOURCES[name]) <= set(Data.model_fields)
     assert (root / f"conf/data/{name}.yaml").is_file()
 
 
@@ -26,8 +26,9 @@ def test_the_source_that_data_names_is_asked(tmp_path):
     phantom = {"seed": 0, "size": 64, "images": {"test": {"normal": 2}}}
     drawn = sources.obtain(Source(**NOTHING | {"source": "phantom", "phantom": phantom}), tmp_path / "raw", tmp_path)
     assert drawn["test/NORMAL"] == len(list((tmp_path / "raw/test/NORMAL").iterdir())) == 2
+    archive = Source(**NOTHING | {"source": "archive", "inputs": Inputs(images="nothing.zip")})
     with pytest.raises(SourceError, match=r"nothing\.zip: expected a zip file or a folder"):
-        sources.obtain(Source(**NOTHING | {"source": "archive", "path": "nothing.zip"}), tmp_path / "raw", tmp_path)
+        sources.obtain(archive, tmp_path / "raw", tmp_path)
 
 
 def test_no_source_waits_for_the_libraries_of_another(root):

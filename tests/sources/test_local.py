@@ -1,0 +1,67 @@
+"""Where the user's files are, as DVC and every stage find them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pneumo.errors import PneumoError, SourceError
+from pneumo.sources import local
+from pneumo.verification import gate
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for folder in ("home", "project/data", "films (1)=é, b"):
+        (tmp_path / folder).mkdir(parents=True)
+    for file in ("home/a.zip", "project/data/a.zip", "films (1)=é, b/x.jpeg"):
+        (tmp_path / file).write_text("x")
+    monkeypatch.chdir(tmp_path / "home")  # a path is relative to the project wherever the command runs
+    return tmp_path / "project"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("~/a.zip", "{}/home/a.zip"),
+        ("data/a.zip", "data/a.zip"),
+        ("./data/../data/a.zip", "data/a.zip"),
+        ("{}/project/data/a.zip", "data/a.zip"),
+        ("../films (1)=é, b", "{}/films (1)=é, b"),
+        ("{}/films (1)=é, b", "{}/films (1)=é, b"),
+        ("data", "data"),
+    ],
+)
+def test_a_path_is_relative_inside_the_project_and_absolute_outside(project, given, expected, capsys):
+    top = str(project.parent)
+    assert local.path(given.replace("{}", top), "data.path", project=project) == expected.replace("{}", top)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_file_that_is_elsewhere_is_said_and_does_not_stop(project, capsys):
+    assert local.path("/nowhere/a.zip", "data.path", project=project) == "/nowhere/a.zip"
+    assert "nothing is at /nowhere/a.zip" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_what_dvc_would_wait_for_or_follow_is_refused_by_name(project, kind):
+    entry = project / "data" / kind
+    os.mkfifo(entry) if kind == "pipe" else entry.symlink_to(project)
+    with pytest.raises(SourceError, match=f"data/{kind}: found "):
+        local.path("data", "data.path", project=project)
+    if kind == "pipe":
+        with pytest.raises(SourceError, match=r"neither a file nor a folder; correct data\.path"):
+            local.path("data/pipe", "data.path", project=project)
+
+
+def test_conf_composes_the_path_that_dvc_watches(root):
+    data = gate.compose(root, "data=archive", "data.path='/films (1)=é, b/x.zip'")["data"]
+    assert data["inputs"] == {"images": "/films (1)=é, b/x.zip"}
+    with pytest.raises(PneumoError, match=r"data\.path is null: name a file or folder with -S data\.path=…"):
+        gate.compose(root, "data=archive")
+
+
+def test_a_source_without_files_of_the_user_names_code(root):
+    for source in ("phantom", "kaggle"):
+        assert Path(root, gate.compose(root, f"data={source}")["data"]["inputs"]["images"]).is_file()
