@@ -22,7 +22,7 @@ from pneumo import files, params
 from pneumo.data import manifest
 from pneumo.evaluation import decision, metrics
 from pneumo.models import bundle
-from pneumo.params import Threshold, Views
+from pneumo.params import Split, Threshold, Views
 from pneumo.preprocessing.preprocess import preprocess
 from pneumo.scoring import outputs, scores, stress
 from pneumo.sources import phantom
@@ -99,9 +99,7 @@ def main() -> None:
             store,
             image_size=96,
             max_rejected=0.01,
-            seed=0,
-            val_fraction=0.3,
-            max_unknown_patients=0,
+            split=Split(seed=0, val_fraction=0.3, test_fraction=0.2, test_seed=0, max_unknown_patients=0),
         )
         framed(store)
         for name, area in AREAS.items():

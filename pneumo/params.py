@@ -116,9 +116,13 @@ class Preprocess(Section):
 
 
 class Split(Section):
+    """How patients are kept apart. The test part is drawn, with a seed of its own, only where none is official."""
+
     seed: Count
     val_fraction: Share
-    max_unknown_patients: Annotated[float, Field(strict=True, ge=0, le=1)]
+    test_fraction: Share
+    test_seed: Count
+    max_unknown_patients: Fraction
 
 
 class Augment(Section):

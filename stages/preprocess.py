@@ -23,9 +23,7 @@ def main() -> None:
         subset=config.data.subset,
         image_size=config.preprocess.image_size,
         max_rejected=config.preprocess.max_rejected,
-        seed=config.split.seed,
-        val_fraction=config.split.val_fraction,
-        max_unknown_patients=config.split.max_unknown_patients,
+        split=config.split,
         allow=config.audit.allow,
         exclude=config.audit.exclude,
     )

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from listed import split_params
 
 from pneumo.params import Threshold
 
@@ -11,7 +12,7 @@ IMAGES = {
     "val": {"normal": 4, "bacterial": 4, "viral": 2},
     "test": {"normal": 40, "bacterial": 35, "viral": 25},
 }
-PREPARED = {"image_size": 96, "max_rejected": 0.05, "seed": 0, "val_fraction": 0.15, "max_unknown_patients": 0.05}
+PREPARED = {"image_size": 96, "max_rejected": 0.05, "split": split_params(val_fraction=0.15, max_unknown_patients=0.05)}
 AUDITED = {
     "source": "phantom",
     "subset": None,

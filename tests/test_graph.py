@@ -26,8 +26,8 @@ NO_DEPENDENCY = {"__init__", "errors", "params"}
 MAY_IMPORT = {
     "errors": set(),
     "files": set(),
-    "sources": set(),
     "data": set(),
+    "sources": {"data"},
     "models": set(),
     "params": set(),
     "preprocessing": {"data"},

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from pneumo import files
 from pneumo.audit import features, labels, near_duplicates, patients, shift, shortcut
 from pneumo.audit.findings import FEW_LEVELS, findings
-from pneumo.data import manifest, packed
+from pneumo.data import listing, manifest, packed
 from pneumo.evaluation import decision, metrics
 from pneumo.evaluation.evaluate import measure
 from pneumo.preprocessing import copies, counts
@@ -88,7 +88,7 @@ def audit(
     _write(tables, out)
     summary = {
         "source": source,
-        "left_out": _left_out(raw),
+        "left_out": listing.left_out(raw, NAMED),
         **counts.received(table, rejected, subset),
         **counts.usable(table),
         "exact_duplicates": copies.summary(tables["copies"]),
@@ -111,13 +111,6 @@ def _digest(rows: pd.DataFrame) -> str:
     """SHA-256 of the names and contents of one split's images: whether they are the same can be seen without pixels."""
     lines = [f"{row.sha256}  {row.image}\n" for row in rows.sort_values("image").itertuples()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _left_out(raw: Path) -> dict[str, Any]:
-    """Files that the source found in no class folder: how many, and the first of their names."""
-    path = raw / "left_out.txt"
-    names = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return {"files": len(names), "first": names[:NAMED]}
 
 
 def _few_grey_levels(table: pd.DataFrame, pixels: NDArray[np.uint8]) -> dict[str, Any]:

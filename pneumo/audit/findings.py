@@ -97,8 +97,9 @@ def _unreadable(summary: Mapping[str, Any]) -> Finding:
 
 def _left_out(files: Mapping[str, Any]) -> Finding:
     example = f", such as {files['first'][0]}" if files["first"] else ""
+    reasons = "; ".join(f"{count} {reason}" for reason, count in files["reasons"].items())
     return _finding(
-        "files left out", files["files"] > 0, f"{files['files']} files were in no class folder and left out{example}."
+        "files left out", files["files"] > 0, f"{files['files']} left out{f': {reasons}' if reasons else ''}{example}."
     )
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from pneumo.data.manifest import SPLITS, UNKNOWN
+from pneumo.data.listing import UNKNOWN
+from pneumo.data.manifest import SPLITS
 
 EXCLUDED = "excluded by audit.exclude"  # the reason in rejected.csv
 UNSAMPLED = "not in the sample of data.subset="

@@ -5,15 +5,18 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from pneumo.data import manifest, packed
-from pneumo.data.manifest import Identity
-from pneumo.errors import ImageRejected, SourceError, TooManyRejected
+from pneumo.data import listing, manifest, packed
+from pneumo.data.listing import Listed
+from pneumo.errors import ImageRejected, TooManyRejected
 from pneumo.preprocessing import copies, counts, images, splits
+
+if TYPE_CHECKING:
+    from pneumo.params import Split
 
 AHEAD = 64  # images that are decoded before they can be written
 
@@ -24,9 +27,7 @@ def preprocess(
     *,
     image_size: int,
     max_rejected: float,
-    seed: int,
-    val_fraction: float,
-    max_unknown_patients: float,
+    split: "Split",
     subset: int | None = None,
     allow: Collection[str] = (),
     exclude: Collection[str] = (),
@@ -34,20 +35,21 @@ def preprocess(
 ) -> dict[str, Any]:
     """Fill `out` with images.npy, rejected.csv and, once all else has succeeded, manifest.csv; return the counts.
 
-    Every file under `raw` is in the manifest or in rejected.csv. exclude: names of images to leave out; allow: images
-    whose copies may be in another split; threads: None chooses. Raises TooManyRejected if more than the share
-    `max_rejected` of the files cannot be read; SplitError if more than the share `max_unknown_patients` of the names
-    gives no patient, if a patient would be in two splits or a split would lack a class; and AuditError if an image
-    would be in two splits or if `allow` or `exclude` names a file that is not there.
+    Every image of raw/images.csv is in the manifest or in rejected.csv. exclude: names of images to leave out; allow:
+    images whose copies may be in another split; threads: None chooses. Raises TooManyRejected if more than the share
+    `max_rejected` of the images cannot be used; SplitError if more than the share split.max_unknown_patients of the
+    names gives no patient, if a patient would be in two splits or a split would lack a class; and AuditError if an
+    image would be in two splits or if `allow` or `exclude` names a file that is not there.
     """
-    names = received(raw)
+    listed = listing.read(raw)
+    names = [image.image for image in listed]
     copies.refuse_unknown(allow, names, "audit.allow")
     copies.refuse_unknown(exclude, names, "audit.exclude")
-    identities = [manifest.identify(name) for name in names if name not in exclude]
-    splits.refuse_unknown_patients(identities, max_unknown_patients)
-    splits.refuse_leak(identities)
-    sampled = splits.sample(identities, subset, seed=seed) if subset else {identity.image for identity in identities}
-    todo = [identity for identity in identities if identity.image in sampled]
+    wanted = [image for image in listed if image.image not in exclude]
+    splits.refuse_unknown_patients(wanted, split.max_unknown_patients)
+    splits.refuse_leak(wanted, split)
+    sampled = splits.sample(wanted, subset, split) if subset else {image.image for image in wanted}
+    todo = [image for image in wanted if image.image in sampled]
 
     out.mkdir(parents=True, exist_ok=True)
     for name in ("images.npy", "rejected.csv", "manifest.csv"):
@@ -56,12 +58,9 @@ def preprocess(
     _refuse_many(unreadable, len(todo), max_rejected)
     table = pd.DataFrame(rows)
     usable = set(table["image"])
-    used = [identity for identity in todo if identity.image in usable]
-    table["split"] = splits.assign(used, seed=seed, val_fraction=val_fraction)
+    table["split"] = splits.assign([image for image in todo if image.image in usable], split)
     copies.refuse_across_splits(copies.find(table, np.load(out / "images.npy", mmap_mode="r")), allow)
-    unsampled = [
-        (identity.image, f"{counts.UNSAMPLED}{subset}") for identity in identities if identity.image not in sampled
-    ]
+    unsampled = [(image.image, f"{counts.UNSAMPLED}{subset}") for image in wanted if image.image not in sampled]
     left_out = [*unreadable, *unsampled, *((image, counts.EXCLUDED) for image in set(exclude))]
     rejected = pd.DataFrame(sorted(left_out), columns=list(manifest.REJECTED_COLUMNS))
     rejected.to_csv(out / "rejected.csv", index=False, lineterminator="\n")
@@ -69,45 +68,40 @@ def preprocess(
     return counts.received(table, rejected, subset) | counts.usable(table)
 
 
-def received(raw: Path) -> list[str]:
-    """Paths of all files below `raw`, relative to it, sorted."""
-    names = sorted(path.relative_to(raw).as_posix() for path in raw.glob("*/*/*") if path.is_file())
-    if not names:
-        raise SourceError(f"{raw} holds no images: run `dvc repro download`")
-    not_utf8 = [name for name in names if any("\ud800" <= letter <= "\udfff" for letter in name)]
-    if not_utf8:
-        raise SourceError(f"{raw}: the file name {not_utf8[0]!a} is not UTF-8 and cannot go into a table: rename it")
-    return names
-
-
 def _pack(
-    raw: Path, todo: Sequence[Identity], path: Path, size: int, threads: int | None
+    raw: Path, todo: Sequence[Listed], path: Path, size: int, threads: int | None
 ) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     rows: list[dict[str, Any]] = []
     unreadable: list[tuple[str, str]] = []
     with packed.Writer(path, size) as writer:
-        for identity, result in zip(todo, _decode(raw, todo, size, threads), strict=True):
+        for image, result in zip(todo, _decode(raw, todo, size, threads), strict=True):
             if isinstance(result, str):
-                unreadable.append((identity.image, result))
+                unreadable.append((image.image, result))
                 continue
             writer.append(result.pixels)
-            rows.append(vars(identity) | {"width": result.width, "height": result.height, "sha256": result.sha256})
+            rows.append(_row(image, result))
     return rows, unreadable
 
 
-def _decode(raw: Path, todo: Sequence[Identity], size: int, threads: int | None) -> Iterator[images.Radiograph | str]:
+def _row(image: Listed, radiograph: images.Radiograph) -> dict[str, Any]:
+    says = {key: getattr(image, key) for key in ("image", "label", "subtype", "patient", "source_split")}
+    found = {"width": radiograph.width, "height": radiograph.height, "sha256": radiograph.sha256}
+    return says | found | dict(image.details)
+
+
+def _decode(raw: Path, todo: Sequence[Listed], size: int, threads: int | None) -> Iterator[images.Radiograph | str]:
     """Decode in order, a few images ahead. Threads will do: Pillow decodes and resizes without Python's global lock."""
     with ThreadPoolExecutor(threads) as pool:
         decoding: deque[Future[images.Radiograph | str]] = deque()
-        for identity in _with_bar(todo):
-            decoding.append(pool.submit(_read, raw / identity.image, size))
+        for image in _with_bar(todo):
+            decoding.append(pool.submit(_read, raw, image, size))
             if len(decoding) == AHEAD:
                 yield decoding.popleft().result()
         while decoding:
             yield decoding.popleft().result()
 
 
-def _with_bar(todo: Sequence[Identity]) -> Iterable[Identity]:
+def _with_bar(todo: Sequence[Listed]) -> Iterable[Listed]:
     if not sys.stderr.isatty():
         return todo
     from rich.console import Console
@@ -116,9 +110,9 @@ def _with_bar(todo: Sequence[Identity]) -> Iterable[Identity]:
     return track(todo, "images", console=Console(stderr=True))
 
 
-def _read(path: Path, size: int) -> images.Radiograph | str:
+def _read(raw: Path, image: Listed, size: int) -> images.Radiograph | str:
     try:
-        return images.read_image(path, size)
+        return image.rejected or images.read_image(raw / image.image, size)
     except ImageRejected as error:
         return str(error)
 

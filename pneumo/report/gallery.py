@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pneumo.data import manifest, packed
+from pneumo.data import packed
 from pneumo.report.figures.pictures import thumbnail
 from pneumo.report.markdown import CLASSES, SPLITS
 from pneumo.report.results import Results
@@ -98,7 +98,9 @@ def suspected_labels(results: Results, splits: Splits) -> list[Picture]:
 
 
 def _with_patient(splits: Splits, split: str, image: str) -> Picture:
-    return _picture(splits[split], image, f"{SPLITS[split]}, {manifest.identify(image).patient}")
+    rows = splits[split].rows
+    (patient,) = rows.loc[rows["image"] == image, "patient"]
+    return _picture(splits[split], image, f"{SPLITS[split]}, {patient}")
 
 
 def _picture(split: packed.Split, image: str, caption: str) -> Picture:

@@ -1,12 +1,10 @@
-"""Where images come from. Every source fills `raw/{train,val,test}/{NORMAL,PNEUMONIA}/`.
-
-Files that it found and did not take it names in `raw/left_out.txt`, one a line. There may be none in val.
+"""Where images come from. Every source leaves what pneumo.data.listing describes: image files, and a table of them.
 
 A source is a module here, named in params.SOURCES, with a function
 
     def obtain(data: Source, raw: Path, downloads: Path) -> dict[str, int]
 
-that replaces the folder `raw`, whole or not at all, and returns the number of files in each of FOLDERS. `data` is the
+that replaces the folder `raw`, whole or not at all, and returns the number of images by part and class. `data` is the
 section of that name in params.yaml. `downloads` is a folder that outlives the stage, for what can be resumed or used
 again. It raises SourceError where the images cannot be obtained or are not those that were asked for.
 """

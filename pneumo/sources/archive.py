@@ -10,7 +10,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,15 +18,16 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, TYPE_CHECKING
 
 from pneumo import files
+from pneumo.data import listing
 from pneumo.errors import SourceError
-from pneumo.sources import FOLDERS, local
+from pneumo.sources import FOLDERS, kermany, local
 from pneumo.sources.replacing import replacing
 
 if TYPE_CHECKING:
     from pneumo.params import Source
 
 MAX_MEMBER_BYTES = 200_000_000  # the largest JPEG of the Kaggle data set has under 3 MB
-LEFT_OUT = "left_out.txt"  # below raw: names of the files that are in no class folder, one a line
+NO_CLASS = "in no class folder"  # why a file is left out
 OPTIONAL = ("val/NORMAL", "val/PNEUMONIA")  # pooled with train anyway; version 3 of the publishers' data has none
 _CHUNK_BYTES = 1 << 20
 _FOLDER_NAMES = {folder.casefold(): folder for folder in FOLDERS}
@@ -55,8 +56,8 @@ def unpack(
     """Fill `raw` with {train,val,test}/{NORMAL,PNEUMONIA}/* from a zip or folder; return the number of files by folder.
 
     The folders above {train,val,test} do not matter. A second, identical copy of the tree, hidden files and `__MACOSX`
-    are dropped; every other file in a class folder is taken, readable or not. Names of files in no class folder are
-    printed and go into raw/left_out.txt. val may be missing. An existing `raw` is replaced only when everything new is
+    are dropped; every other file in a class folder is taken, readable or not. Files in no class folder are said and
+    listed in raw/left_out.csv. val may be missing. An existing `raw` is replaced only when everything new is
     on disk.
 
     sha256: hexadecimal digest that the zip must have. expected: number of files that each folder ("train/NORMAL") must
@@ -76,7 +77,7 @@ def unpack(
                 _refuse_full_disk(images, fresh)
                 for name, member in images.items():
                     _copy(member, fresh / name, path)
-                _say_left_out(left_out, fresh)
+                _list(images, left_out, fresh)
     except OSError as error:
         raise SourceError(f"{path}: {error}; check its permissions and the disk of {raw}") from error
     return counts
@@ -214,10 +215,10 @@ def _place(name: str, parts: tuple[str, ...], path: Path) -> tuple[str, str] | N
     return "/".join(parts[:-3]) or ".", f"{folders[-1]}/{parts[-1]}"
 
 
-def _say_left_out(names: list[str], fresh: Path) -> None:
-    if names:
-        print(f"left out: {len(names)} files in no class folder, such as {names[0]!r}", flush=True)
-        (fresh / LEFT_OUT).write_text("".join(f"{name}\n" for name in names), encoding="utf-8", errors="replace")
+def _list(images: Iterable[str], left_out: list[str], fresh: Path) -> None:
+    if left_out:
+        print(f"left out: {len(left_out)} files {NO_CLASS}, such as {left_out[0]!r}", flush=True)
+    listing.write([kermany.identify(name) for name in images], ((name, NO_CLASS) for name in left_out), fresh)
 
 
 def _require_classes(images: Mapping[str, Member], left_out: list[str], path: Path) -> None:

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
+from pneumo.data import listing
 from pneumo.errors import SourceError
-from pneumo.sources import FOLDERS
+from pneumo.sources import FOLDERS, kermany
 from pneumo.sources.anatomy import View, attenuation
 from pneumo.sources.patient import Array, Finding, Patient
 from pneumo.sources.replacing import replacing
@@ -78,6 +79,7 @@ def draw(
     films = [film for finding in FINDINGS for film in _films(seed, finding, images)]
     with replacing(raw) as fresh:
         _draw(films, partial(_radiograph, seed, size, fresh), processes or (1 if len(films) < FEW else os.cpu_count()))
+        listing.write([kermany.identify(film.path) for film in films], (), fresh)
     counts = Counter(film.path.rpartition("/")[0] for film in films)
     return {folder: counts[folder] for folder in FOLDERS}
 

@@ -2,6 +2,7 @@ import json
 
 import pandas as pd
 import pytest
+from listed import split_params
 from phantoms import AUDITED, PREPARED
 
 from pneumo.audit import audit, features, labels, near_duplicates, shift, shortcut
@@ -58,7 +59,9 @@ def image(folder) -> str:
 
 @pytest.mark.parametrize("subset", [24, 40])
 def test_a_handful_of_images_can_be_audited(subset, clean, tmp_path):
-    preprocess(clean / "raw", tmp_path / "processed", subset=subset, **(PREPARED | {"val_fraction": 0.4}))
+    preprocess(
+        clean / "raw", tmp_path / "processed", subset=subset, **(PREPARED | {"split": split_params(val_fraction=0.4)})
+    )
     summary = audit.audit(clean / "raw", tmp_path / "processed", tmp_path, **(AUDITED | {"subset": subset})).summary
     assert len(summary["audit"]["findings"]) == 15
     json.dumps(summary, allow_nan=False)

@@ -9,7 +9,7 @@ USED = {"patients": 9, "patients_in_test_and_outside": 0, "patients_in_train_and
 QUIET = {
     "received": 1000,
     "rejected": 0,
-    "left_out": {"files": 0, "first": []},
+    "left_out": {"files": 0, "reasons": {}, "first": []},
     "images": 1000,
     "patients": 700,
     "unknown_patients": 0,
@@ -44,6 +44,9 @@ def test_nothing_is_flagged_where_nothing_is_wrong():
     assert [finding["check"] for finding in findings(QUIET) if finding["flag"]] == []
 
 
+LEFT_OUT = {"files": 26, "reasons": {"in no class folder": 26}, "first": ["COVID19/a"]}
+
+
 @pytest.mark.parametrize(
     ("place", "value", "check", "text"),
     [
@@ -54,7 +57,7 @@ def test_nothing_is_flagged_where_nothing_is_wrong():
         ((*AUDIT, "near_duplicates", "pairs_across_classes"), 1, "near duplicates across classes", "1 of 2 pairs"),
         ((*AUDIT, "patient_rule", "as used", "patients_in_test_and_outside"), 1, "patient rule", "1 of 9 patients"),
         (("unknown_patients",), 3, "patients' names", "3 of 700 patients"),
-        (("left_out",), {"files": 26, "first": ["COVID19/a"]}, "files left out", "26 files were in no class folder"),
+        (("left_out",), LEFT_OUT, "files left out", "26 in no class folder, such as COVID19/a"),
         ((*AUDIT, "few_grey_levels"), {"images": 2, "first": ["x"]}, "grey levels", "2 of 1000 images"),
         (("rejected",), 4, "unreadable files", "4 of 1004 files"),
         ((*AUDIT, "shortcut", "roc_auc_ci95"), [0.71, 0.8], "shortcut", "0.710 to 0.800"),

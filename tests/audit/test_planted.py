@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from listed import relist
 from phantoms import AUDITED, PREPARED
 from PIL import Image, ImageEnhance
 
 from pneumo.audit import audit, patients
-from pneumo.data import manifest
 from pneumo.errors import AuditError, SplitError
 from pneumo.preprocessing.preprocess import preprocess
+from pneumo.sources import kermany
 
 COPIED, COPY = "test/PNEUMONIA/person1_bacteria_1.jpeg", "train/PNEUMONIA/person901_bacteria_1.jpeg"
 SWAPPED = 9  # of each class
@@ -95,6 +96,7 @@ def planted(clean, tmp_path_factory) -> Callable[[Callable], tuple[audit.Audit, 
             folder = tmp_path_factory.mktemp(plant.__name__)
             shutil.copytree(clean / "raw", folder / "raw")
             plant(folder / "raw")
+            relist(folder / "raw")
             allow = [COPIED] if (folder / "raw" / COPY).exists() else []
             preprocess(folder / "raw", folder / "processed", allow=allow, **PREPARED)
             done[plant] = audit.audit(folder / "raw", folder / "processed", folder / "audit", **AUDITED), folder
@@ -159,6 +161,7 @@ def test_broken_files_are_counted(planted):
 def test_a_copy_across_splits_stops_preprocessing(plant, clean, tmp_path):
     shutil.copytree(clean / "raw", tmp_path / "raw")
     plant(tmp_path / "raw")
+    relist(tmp_path / "raw")
     with pytest.raises(AuditError, match="copies in another split") as caught:
         preprocess(tmp_path / "raw", tmp_path / "out", **PREPARED)
     for word in (f"{COPIED} (test)", f"{COPY} (train)", "-S 'audit.exclude=[", "-S 'audit.allow=["):
@@ -172,9 +175,10 @@ def test_a_patient_on_both_sides_stops_preprocessing_and_is_counted(clean, table
     (tmp_path / "raw/train/PNEUMONIA" / names(clean / "raw", "train/PNEUMONIA")[0]).rename(
         tmp_path / "raw/train" / moved
     )
+    relist(tmp_path / "raw")
     with pytest.raises(SplitError, match="bacteria-1"):
         preprocess(tmp_path / "raw", tmp_path / "out", **PREPARED)
     both = table.copy()
-    both.loc[both["split"].eq("train").idxmax(), "patient"] = manifest.identify(f"train/{moved}").patient
+    both.loc[both["split"].eq("train").idxmax(), "patient"] = kermany.identify(f"train/{moved}").patient
     assert patients.sensitivity(table).loc["as used", "patients_in_test_and_outside"] == 0
     assert patients.sensitivity(both).loc["as used", "patients_in_test_and_outside"] == 1

@@ -1,17 +1,24 @@
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from listed import relist, split_params
 from PIL import Image
 
-from pneumo.data import manifest, packed
-from pneumo.errors import AuditError, SourceError, SplitError, TooManyRejected
+from pneumo.data import listing, manifest, packed
+from pneumo.errors import AuditError, ManifestError, SplitError, TooManyRejected
 from pneumo.preprocessing import images
-from pneumo.preprocessing.preprocess import preprocess, received
+from pneumo.preprocessing.preprocess import preprocess as preprocessed
 
-SETTINGS = {"image_size": 16, "max_rejected": 0.5, "seed": 0, "val_fraction": 0.3, "max_unknown_patients": 0.5}
+SETTINGS = {"image_size": 16, "max_rejected": 0.5, "split": split_params()}
+
+
+def preprocess(raw, out, **settings):
+    relist(raw)
+    return preprocessed(raw, out, **settings)
 
 
 def image(path, seed=0):
@@ -50,7 +57,7 @@ def test_every_received_file_is_in_the_manifest_or_in_rejected(raw, tmp_path):
         (raw / name).write_bytes(data)
     summary = preprocess(raw, tmp_path / "out", **SETTINGS)
     used, rejected = manifest.read_manifest(tmp_path / "out/manifest.csv"), pd.read_csv(tmp_path / "out/rejected.csv")
-    assert sorted([*used["image"], *rejected["image"]]) == received(raw)
+    assert sorted([*used["image"], *rejected["image"]]) == relist(raw)
     assert list(rejected["image"]) == sorted(bad)
     reasons = dict(zip(rejected["image"], rejected["reason"], strict=True))
     for (name, _), reason in zip(bad.items(), ["Truncated", "text", "0 bytes", "30000 x 30000", "1 x 1"], strict=True):
@@ -88,17 +95,22 @@ def test_names_without_patients_stop_the_run_unless_a_parameter_allows_them(raw,
     for path in list((raw / "train").rglob("*_virus_*")):
         path.rename(path.with_name(path.name.replace("person", "scan")))
     with pytest.raises(SplitError) as caught:
-        preprocess(raw, tmp_path / "out", **(SETTINGS | {"max_unknown_patients": 0.3}))
+        preprocess(raw, tmp_path / "out", **(SETTINGS | {"split": split_params(max_unknown_patients=0.3)}))
     assert "12 of 30 file names, such as train/PNEUMONIA/scan0_virus_1.png, give no patient" in str(caught.value)
     assert "split.max_unknown_patients=1" in str(caught.value)
-    assert preprocess(raw, tmp_path / "out", **(SETTINGS | {"max_unknown_patients": 0.4}))["unknown_patients"] == 12
+    assert (
+        preprocess(raw, tmp_path / "out", **(SETTINGS | {"split": split_params(max_unknown_patients=0.4)}))[
+            "unknown_patients"
+        ]
+        == 12
+    )
 
 
 def test_the_publishers_names_keep_a_child_in_one_split(raw, tmp_path):
     """CLASS-patient-image; with one patient an image, children were in train and in val."""
     for k in range(12):
         (raw / f"train/PNEUMONIA/person{k}_virus_1.png").rename(raw / f"train/PNEUMONIA/VIRUS-{k // 3}-{k:04}.png")
-    summary = preprocess(raw, tmp_path / "out", **(SETTINGS | {"max_unknown_patients": 0.0}))
+    summary = preprocess(raw, tmp_path / "out", **(SETTINGS | {"split": split_params(max_unknown_patients=0.0)}))
     table = manifest.read_manifest(tmp_path / "out/manifest.csv")
     renamed = table[table["image"].str.contains("VIRUS-")]
     assert summary["unknown_patients"] == 0
@@ -158,7 +170,7 @@ def test_leaving_out_one_side_mends_a_leak(raw, tmp_path):
 
 
 def test_a_subset_says_that_it_is_one_and_accounts_for_the_rest(raw, tmp_path):
-    summary = preprocess(raw, tmp_path / "out", subset=24, **(SETTINGS | {"val_fraction": 0.5}))
+    summary = preprocess(raw, tmp_path / "out", subset=24, **(SETTINGS | {"split": split_params(val_fraction=0.5)}))
     assert summary["subset"] == {"asked": 24, "images": 24, "of": 30}
     assert summary["rejected"] == 0
     rejected = pd.read_csv(tmp_path / "out/rejected.csv")
@@ -180,6 +192,41 @@ def test_a_leak_is_refused_before_any_image_is_decoded(raw, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(SourceError, match="dvc repro download"):
+def test_a_folder_without_images_is_refused(tmp_path):
+    with pytest.raises(ManifestError, match=r"images\.csv is missing: run `dvc repro download`"):
+        preprocessed(tmp_path, tmp_path / "out", **SETTINGS)
+    with pytest.raises(ManifestError, match="lists no images"):
         preprocess(tmp_path, tmp_path / "out", **SETTINGS)
+
+
+def test_what_the_source_rejects_is_in_rejected_with_its_reason(raw, tmp_path):
+    relist(raw)
+    first, *rest = listing.read(raw)
+    listing.write([replace(first, rejected="listed twice with different labels"), *rest], (), raw)
+    summary = preprocessed(raw, tmp_path / "out", **SETTINGS)
+    rejected = pd.read_csv(tmp_path / "out/rejected.csv")
+    assert rejected.values.tolist() == [[first.image, "listed twice with different labels"]]
+    assert (summary["rejected"], summary["images"]) == (1, 29)
+
+
+def test_what_else_a_source_knows_is_in_the_manifest_as_text(raw, tmp_path):
+    relist(raw)
+    images = [replace(image, details={"view": "PA", "age": "007"}) for image in listing.read(raw)]
+    listing.write(images, (), raw)
+    preprocessed(raw, tmp_path / "out", **SETTINGS)
+    table = manifest.read_manifest(tmp_path / "out/manifest.csv")
+    assert list(table.columns) == [*manifest.COLUMNS, "view", "age"]
+    assert set(table["age"]) == {"007"}
+
+
+def test_without_an_official_test_part_one_is_drawn_once(raw, tmp_path):
+    relist(raw)
+    listing.write([replace(image, source_split="") for image in listing.read(raw)], (), raw)
+    tests = []
+    for seed in (0, 3):
+        settings = SETTINGS | {"split": split_params(seed=seed, val_fraction=0.4)}
+        preprocessed(raw, tmp_path / "out", **settings)
+        table = manifest.read_manifest(tmp_path / "out/manifest.csv")
+        tests.append(set(table.loc[table["split"] == "test", "image"]))
+    assert tests[0] == tests[1]
+    assert 4 <= len(tests[0]) <= 14

@@ -3,10 +3,11 @@ from collections import Counter, defaultdict
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from listed import split_params
 
-from pneumo.data.manifest import identify
 from pneumo.errors import SplitError
 from pneumo.preprocessing import splits
+from pneumo.sources.kermany import identify
 
 number = st.integers(1, 40)
 real_pneumonia = st.builds(
@@ -30,13 +31,13 @@ images = st.lists(image, min_size=1, max_size=60, unique=True)
 def test_no_patient_is_on_two_sides(names, seed, val_fraction):
     identities = [identify(name) for name in names]
     try:
-        assigned = splits.assign(identities, seed=seed, val_fraction=val_fraction)
+        assigned = splits.assign(identities, split_params(seed=seed, val_fraction=val_fraction))
     except SplitError:
         return
     sides = defaultdict(set)
-    for identity, split in zip(identities, assigned, strict=True):
-        sides[identity.patient].add(split)
-        assert (split == "test") == (identity.source_split == "test")
+    for identity, side in zip(identities, assigned, strict=True):
+        sides[identity.patient].add(side)
+        assert (side == "test") == (identity.source_split == "test")
     assert all(len(splits_of_patient) == 1 for splits_of_patient in sides.values())
 
 
@@ -44,7 +45,7 @@ def test_no_patient_is_on_two_sides(names, seed, val_fraction):
 def test_adding_images_moves_nobody(names, more, seed):
     def sides(some):
         identities = [identify(name) for name in some]
-        return dict(zip(some, splits.assign(identities, seed=seed, val_fraction=0.3), strict=True))
+        return dict(zip(some, splits.assign(identities, split_params(seed=seed, val_fraction=0.3)), strict=True))
 
     fixed = [f"train/NORMAL/IM-{n}-1.jpeg" for n in range(9000, 9030)]
     fixed += [f"train/PNEUMONIA/person{n}_virus_1.jpeg" for n in range(9000, 9030)]
@@ -62,15 +63,15 @@ def test_a_patient_in_test_and_outside_it_is_refused(names):
         sides[identity.patient].add(identity.source_split == "test")
     if any(len(in_test) > 1 for in_test in sides.values()):
         with pytest.raises(SplitError, match="in the test set and outside it"):
-            splits.refuse_leak(identities)
+            splits.refuse_leak(identities, split_params())
     else:
-        splits.refuse_leak(identities)
+        splits.refuse_leak(identities, split_params())
 
 
 def test_the_error_names_patient_and_images():
     names = ["train/PNEUMONIA/person3_virus_1.jpeg", "test/PNEUMONIA/person3_virus_2.jpeg"]
     with pytest.raises(SplitError, match=r"first virus-3: test/PNEUMONIA/person3_virus_2\.jpeg and train/"):
-        splits.refuse_leak(map(identify, names))
+        splits.refuse_leak(list(map(identify, names)), split_params())
 
 
 def dataset(patients=400):
@@ -87,25 +88,25 @@ def dataset(patients=400):
 
 
 def test_the_share_of_val_patients_is_about_what_was_asked():
-    images = Counter(splits.assign(dataset(), seed=0, val_fraction=0.2))
+    images = Counter(splits.assign(dataset(), split_params(seed=0, val_fraction=0.2)))
     assert 0.14 < images["val"] / (images["val"] + images["train"]) < 0.26
 
 
 def test_another_seed_gives_another_split():
-    first, second = (splits.assign(dataset(), seed=seed, val_fraction=0.2) for seed in (0, 1))
+    first, second = (splits.assign(dataset(), split_params(seed=seed, val_fraction=0.2)) for seed in (0, 1))
     assert first != second
 
 
 def test_a_split_without_a_class_is_refused():
     identities = [identity for identity in dataset() if identity.source_split == "train" or identity.label]
     with pytest.raises(SplitError, match="test would get no NORMAL image"):
-        splits.assign(identities, seed=0, val_fraction=0.2)
+        splits.assign(identities, split_params(seed=0, val_fraction=0.2))
 
 
 @pytest.mark.parametrize("size", [20, 100, 333])
 def test_a_sample_keeps_patients_whole_and_proportions(size):
     everything = dataset()
-    sampled = splits.sample(everything, size, seed=0)
+    sampled = splits.sample(everything, size, split_params())
     assert size - 8 <= len(sampled) <= size
     by_patient = defaultdict(set)
     for identity in everything:
@@ -119,12 +120,12 @@ def test_a_sample_keeps_patients_whole_and_proportions(size):
 
 def test_a_sample_is_split_like_the_whole():
     everything = dataset()
-    sampled = splits.sample(everything, 200, seed=0)
+    sampled = splits.sample(everything, 200, split_params())
     used = [identity for identity in everything if identity.image in sampled]
-    images = Counter(splits.assign(used, seed=0, val_fraction=0.2))
+    images = Counter(splits.assign(used, split_params(seed=0, val_fraction=0.2)))
     assert 0.1 < images["val"] / (images["val"] + images["train"]) < 0.3
 
 
 def test_a_sample_larger_than_the_dataset_is_the_dataset():
     everything = dataset(20)
-    assert splits.sample(everything, 10_000, seed=0) == {identity.image for identity in everything}
+    assert splits.sample(everything, 10_000, split_params()) == {identity.image for identity in everything}

