@@ -2,7 +2,7 @@
 
 import sys
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,8 @@ def preprocess(
     val_fraction: float,
     max_unknown_patients: float,
     subset: int | None = None,
-    allow: Collection[str] = (),
-    exclude: Collection[str] = (),
+    allow: Sequence[str] = (),
+    exclude: Sequence[str] = (),
     threads: int | None = None,
 ) -> dict[str, Any]:
     """Fill `out` with images.npy, rejected.csv and, once all else has succeeded, manifest.csv; return the counts.
@@ -58,7 +58,7 @@ def preprocess(
     usable = set(table["image"])
     used = [identity for identity in todo if identity.image in usable]
     table["split"] = splits.assign(used, seed=seed, val_fraction=val_fraction)
-    copies.refuse_across_splits(copies.find(table, np.load(out / "images.npy", mmap_mode="r")), allow)
+    copies.refuse_across_splits(copies.find(table, np.load(out / "images.npy", mmap_mode="r")), allow, exclude)
     unsampled = [
         (identity.image, f"{counts.UNSAMPLED}{subset}") for identity in identities if identity.image not in sampled
     ]
