@@ -6,6 +6,7 @@ import hashlib
 import lzma
 import os
 import re
+import shlex
 import shutil
 import stat
 import unicodedata
@@ -46,7 +47,18 @@ class Member:
 def obtain(data: Source, raw: Path, downloads: Path) -> dict[str, int]:
     """Fill `raw` from the zip or folder at data.path."""
     assert data.path  # params.SOURCES demands it
-    return unpack(Path(data.path), raw, sha256=data.sha256, expected=data.expected)
+    return unpack(_located(data.path), raw, sha256=data.sha256, expected=data.expected)
+
+
+def _located(path: str) -> Path:
+    """data.path with its `~` expanded; a relative path counts from the project, also where a queued run is elsewhere.
+
+    DVC names the project in DVC_ROOT. What is written in params.yaml stays as it is, so that it fits other machines.
+    """
+    try:
+        return Path(os.environ.get("DVC_ROOT", ""), Path(path).expanduser())
+    except RuntimeError as error:
+        raise SourceError(f"data.path is {path!r}: {error}; give the path without '~'") from error
 
 
 LEFT_OUT = "left_out.txt"  # below raw: names of the files that are in no class folder, one a line
@@ -131,7 +143,8 @@ def _folder_members(path: Path) -> Iterator[Member]:
         for entry in (Path(folder) / name for name in (*subfolders, *sorted(names))):
             mode = entry.lstat().st_mode
             if stat.S_ISLNK(mode):
-                raise SourceError(f"{entry}: found a symbolic link; give a copy without links (cp -rL {path} COPY)")
+                copied = shlex.join([str(path), f"{path.name} without links"])
+                raise SourceError(f"{entry}: found a symbolic link; give a copy without links: cp -rL {copied}")
             if stat.S_ISREG(mode):
                 yield _file_member(entry, path)
             elif not stat.S_ISDIR(mode):

@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pneumo.errors import SourceError
+from pneumo.params import Source
 from pneumo.sources import FOLDERS, archive
 from pneumo.sources.archive import unpack
 
@@ -60,6 +61,11 @@ def files(folder: Path) -> dict[str, bytes]:
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
+def source(path: str) -> Source:
+    rest = dict.fromkeys(("sha256", "dataset", "version", "expected", "phantom"))
+    return Source(source="archive", path=path, **rest)
+
+
 @pytest.fixture
 def raw(tmp_path: Path) -> Path:
     return tmp_path / "data" / "raw"
@@ -83,6 +89,35 @@ def test_every_layout_gives_the_same_raw(tmp_path, raw, kind, layout):
     assert unpack(source, raw) == COUNTS
     assert {name: content for name, content in files(raw).items() if name != "left_out.txt"} == IMAGES
     assert [entry.name for entry in raw.parent.iterdir()] == ["raw"]
+
+
+@pytest.mark.parametrize(
+    ("path", "home", "dvc_root"),
+    [
+        ("~/x.zip", "here", "elsewhere"),
+        ("x.zip", "elsewhere", "here"),
+        ("./x.zip", "elsewhere", "here"),
+        ("{tmp_path}/here/x.zip", "elsewhere", "elsewhere"),
+    ],
+)
+def test_data_path_is_found_from_home_and_from_the_project(path, home, dvc_root, tmp_path, raw, monkeypatch):
+    (tmp_path / "here").mkdir()
+    make_zip(tmp_path / "here/x.zip", IMAGES)
+    monkeypatch.setenv("HOME", str(tmp_path / home))
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / dvc_root))
+    assert archive.obtain(source(path.format(tmp_path=tmp_path)), raw, tmp_path) == COUNTS
+
+
+def test_without_dvc_a_relative_path_counts_from_where_the_stage_runs(tmp_path, raw, monkeypatch):
+    make_zip(tmp_path / "x.zip", IMAGES)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert archive.obtain(source("x.zip"), raw, tmp_path) == COUNTS
+
+
+def test_a_home_of_nobody_is_refused_by_name(tmp_path, raw):
+    with pytest.raises(SourceError, match=r"data.path is '~nobody-here/x.zip': .*; give the path without '~'"):
+        archive.obtain(source("~nobody-here/x.zip"), raw, tmp_path)
 
 
 @pytest.mark.parametrize("kind", MAKERS)
