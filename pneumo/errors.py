@@ -1,5 +1,29 @@
 """Errors that a user can mend. Each message says what was expected, what was found, where, and what to do."""
 
+import re
+import shlex
+
+_BARE = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*")  # what shell and Hydra both read as it stands
+_HYDRA_WORDS = ("true", "false", "null", "nan", "inf")  # in any case: no strings unless quoted
+
+
+def override(key: str, value: str | list[str]) -> str:
+    """`-S key=value` as it can be pasted: quoted for Hydra, which reads the value, and then for the shell.
+
+    One text cannot be given to `dvc exp run` at all, however it is quoted: OmegaConf resolves `${`.
+    """
+    return f"-S {shlex.quote(f'{key}={_hydra(value)}')}"
+
+
+def _hydra(value: str | list[str]) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(map(_hydra, value))}]"
+    if _BARE.fullmatch(value) and value.lower() not in _HYDRA_WORDS:
+        return value
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    return QuotedString(value, Quote.double).with_quotes()
+
 
 class PneumoError(Exception):
     """Base of every error that is shown without a traceback."""

@@ -9,12 +9,24 @@ A stage declares what it reads as a Section of its own, with fields named like t
 Of a section that is typed by a base class it gets, and dvc.yaml lists, the fields of that class alone.
 """
 
+import os
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from pneumo.errors import ParamsError
 
@@ -50,8 +62,17 @@ def _named_weights(weights: str) -> str:
     if weights not in ("imagenet", "none") and not weights.endswith(".safetensors"):
         raise ValueError("expected 'imagenet', 'none' or a .safetensors path")
     if weights.endswith(".safetensors") and not Path(weights).is_file():
-        raise ValueError("there is no such file")
+        raise ValueError(_no_such_file(weights))
     return weights
+
+
+def _no_such_file(path: str) -> str:
+    """Says where the file is if `path` starts with ~, or if a queued run works in a copy of the project, DVC_ROOT."""
+    with suppress(RuntimeError):  # no such user
+        elsewhere = Path(os.environ.get("DVC_ROOT", ""), Path(path).expanduser()).absolute()
+        if elsewhere.is_file():
+            return f"there is no such file here; give the whole path, {elsewhere}"
+    return "there is no such file"
 
 
 Weights = Annotated[str, AfterValidator(_named_weights)]
@@ -106,7 +127,7 @@ class Data(Source, Origin):
     def _source_has_its_keys(self) -> "Data":
         for key in SOURCES[self.source]:
             if getattr(self, key) is None:
-                raise ValueError(f"data.{key} is null; data.source={self.source} needs it: -S data.{key}=…")
+                raise ValueError(f"data.{key} is null; data.source={self.source} needs it: -S data.{key}=VALUE")
         return self
 
 
@@ -285,6 +306,21 @@ class Runtime(Section):
     cpu_isa: Literal["sse4.1", "avx2", "avx512", "amx", "native"]
 
 
+_RENAME: dict[str | None, str] = {
+    "model": "Rename its file in conf/model/, and the name where it stands in that file",
+    "ensembles": "Rename it below `ensembles` of its file in conf/model/, or in -S +ensembles.NAME.top=all",
+}
+
+
+def _not_a_name(name: str) -> str | None:
+    """Why a backbone or an ensemble cannot have this name; None if it can."""
+    if name.lower() in RESERVED:  # some file systems do not tell upper from lower case
+        return f"metrics/{name.lower()}.json is not about a model"
+    if not re.fullmatch("[A-Za-z][A-Za-z0-9_-]*", name):
+        return "files, stages and -S take a letter of a-z first, then letters, digits, - and _"
+    return None
+
+
 class Params(Section):
     data: Data
     preprocess: Preprocess
@@ -305,10 +341,12 @@ class Params(Section):
 
     @field_validator("model", "ensembles")
     @classmethod
-    def _names_are_paths(cls, named: dict[str, Any]) -> dict[str, Any]:
+    def _names_are_paths(cls, named: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         for name in named:
-            if not name.replace("_", "").replace("-", "").isalnum() or name in RESERVED:
-                raise ValueError(f"{name!r} cannot name a model: letters, digits, - and _; not {', '.join(RESERVED)}")
+            if reason := _not_a_name(name):
+                raise ValueError(
+                    f"{info.field_name}.{name} cannot have this name: {reason}. {_RENAME[info.field_name]}"
+                )
         return named
 
     @model_validator(mode="after")
@@ -352,7 +390,7 @@ def load(stage: type[StageParams], name: str | None = None, path: Path = Path("p
             if name not in value:
                 raise ParamsError(
                     f"{path} has no {section}.{name}; it has {', '.join(value) or 'none'}. "
-                    f"Choose one with `dvc exp run -S model={name}`; conf/model/ lists them."
+                    "conf/model/ lists what `dvc exp run -S model=NAME` can choose."
                 )
             value = value[name]
         if _is_section(kind):

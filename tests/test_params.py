@@ -99,6 +99,43 @@ def test_a_bad_parameter_is_one_readable_line(root, key, value, says):
     assert len(lines) == 2
 
 
+RENAMED = {"model": "Rename its file in conf/model/", "ensembles": "Rename it below `ensembles`"}
+
+
+@pytest.mark.parametrize("section", RENAMED)
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("best", "metrics/best.json is not about a model"),
+        ("Best", "metrics/best.json is not about a model"),
+        ("data", "metrics/data.json is not about a model"),
+        ("shortcut", "metrics/shortcut.json is not about a model"),
+        *((name, "a letter of a-z first") for name in ("", "a/b", "../a", "-a", ".a", "a.b", "a b", "a@b", "ü", "3d")),
+    ],
+)
+def test_a_name_that_files_stages_or_overrides_cannot_take_is_refused_with_the_place_to_rename_it(
+    root, section, name, reason
+):
+    raw = composed(root)
+    raw[section][name] = raw[section].popitem()[1]
+    with pytest.raises(ParamsError) as caught:
+        params.check(raw, "params.yaml")
+    first = str(caught.value).splitlines()[0]
+    assert first.startswith(f"params.yaml: {section}.{name} cannot have this name: ")
+    assert reason in first
+    assert RENAMED[section] in first
+
+
+def test_weights_that_are_elsewhere_are_named_with_their_whole_path(root, tmp_path, monkeypatch):
+    (tmp_path / "w.safetensors").touch()
+    for variable, written in (("HOME", "~/w.safetensors"), ("DVC_ROOT", "w.safetensors")):
+        monkeypatch.setenv(variable, str(tmp_path))
+        raw = composed(root, "model=vgg16")
+        raw["model"]["vgg16"]["weights"] = written
+        with pytest.raises(ParamsError, match=rf"no such file here; give the whole path, {tmp_path}/w.safetensors"):
+            params.check(raw, "params.yaml")
+
+
 def test_all_bad_parameters_are_listed_at_once(root):
     raw = composed(root)
     raw["train"]["epochs"], raw["split"]["seed"] = -1, "x"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import s3
 import yaml
 from clones import ROOT, clone_to, experiment, ran, run
 
@@ -33,7 +34,40 @@ LAST = ["select_best", "explain", "report"]
 def test_all_stages_run_once(ran_once):
     clone, output = ran_once
     assert sorted(ran(output)) == sorted(CHAIN + LAST)
-    assert ran(run(clone, "dvc", "repro").stdout) == []
+    assert ran(run(clone, "make", "-o", ".venv/.complete", "repro").stdout) == []
+
+
+SHARING = (  # the lines of docs/sharing.md, in its order
+    "dvc remote add -d storage s3://bucket/pneumo",
+    'git add .dvc/config && git commit -m "A remote for data and models"',
+    "dvc push --run-cache",
+    "dvc pull --run-cache",
+    "dvc repro",
+)
+
+
+@pytest.mark.slow
+def test_through_an_s3_bucket_another_clone_gets_everything_and_has_nothing_to_run(ran_once, tmp_path, root):
+    page = (root / "docs/sharing.md").read_text()
+    places = [page.index(f"    {line}\n") for line in SHARING]
+    assert places == sorted(places)
+    (first, _), second = ran_once, tmp_path / "second"
+    add, commit, push, pull, repro = SHARING
+    with s3.serving("bucket") as address:
+        run(first, "sh", "-c", add)
+        run(first, "dvc", "remote", "modify", "storage", "endpointurl", address)
+        run(first, "sh", "-c", commit)
+        run(first, "sh", "-c", push)
+        run(tmp_path, "git", "clone", "-q", str(first), str(second))
+        assert not (second / "data").exists()
+        run(second, "sh", "-c", pull)
+    assert ran(run(second, "sh", "-c", repro).stdout) == []
+    for name in ("models/best/model.safetensors", "data/processed/images.npy", "reports/index.html"):
+        assert (second / name).read_bytes() == (first / name).read_bytes()
+    run(second, "git", "checkout", "-q", "HEAD~2", "--", "dvc.lock")  # a lock that does not know this run
+    again = run(second, "dvc", "repro", "train@cnn").stdout
+    assert ran(again) == []
+    assert "Stage 'train@cnn' is cached - skipping run" in again
 
 
 @pytest.fixture
@@ -69,10 +103,12 @@ def test_another_backbone_runs_only_its_own_stages_and_metrics_diff_compares(ran
     assert json.loads((clone / "metrics/best.json").read_text())["model"] == "cnn10"
     difference = json.loads(run(clone, "dvc", "metrics", "diff", "--json").stdout)
     assert difference["metrics/best.json"]["model"] == {"old": "cnn", "new": "cnn10"}
-    (roc,) = json.loads(run(clone, "dvc", "plots", "diff", "HEAD", "--json").stdout)["data"]["ROC, test images"]
-    assert roc["revisions"] == ["workspace", "HEAD"]
+    (roc,) = json.loads(run(clone, "dvc", "plots", "diff", "main", "--json").stdout)["data"]["ROC, test images"]
+    assert roc["revisions"] == ["workspace", "main"]
     points = roc["content"] if isinstance(roc["content"], str) else json.dumps(roc["content"])
     assert all(f'"model": "{name}"' in points for name in ("cnn", "cnn10")), "one picture of both"
+    run(clone, "dvc", "plots", "show")
+    assert "ROC, test images" in (clone / "dvc_plots/index.html").read_text()
     back = experiment(clone, "model=cnn")
     assert set(ran(back)) <= set(LAST), "the lock keeps what was trained before"
     assert (clone / "metrics/cnn.json").read_bytes() == before
@@ -135,7 +171,7 @@ def test_a_bad_choice_stops_before_any_work(ran_once, override, says):
         ("train.epochs=-1", "train.epochs is -1; expected greater than or equal to 0"),
         ("train.epochs=0", "model.cnn.epochs is 0, which leaves the linear probe alone, and there is none"),
         ("train.epoch=3", "Could not override 'train.epoch'"),
-        ("data=archive", "data.path is null: name a file or folder with -S data.path=…"),
+        ("data=archive", "data.path is null: name a file or folder with -S data.path=VALUE"),
     ],
 )
 def test_a_bad_value_is_refused_by_composition_or_by_its_check(root, override, says):

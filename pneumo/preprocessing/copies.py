@@ -1,13 +1,13 @@
 """Images that are in the dataset more than once: byte for byte, or with the same pixels in another file."""
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pneumo.errors import AuditError
+from pneumo.errors import AuditError, override
 
 COLUMNS = ("group", "image", "patient", "label", "split", "kind")
 SHOWN = 5  # groups in an error message
@@ -51,8 +51,11 @@ def refuse_unknown(names: Iterable[str], images: Collection[str], key: str) -> N
         )
 
 
-def refuse_across_splits(copies: pd.DataFrame, allow: Collection[str]) -> None:
-    """Raise AuditError if copies of an image, none of them in `allow`, are in different splits."""
+def refuse_across_splits(copies: pd.DataFrame, allow: Sequence[str], exclude: Sequence[str] = ()) -> None:
+    """Raise AuditError if copies of an image, none of them in `allow`, are in different splits.
+
+    `allow`, `exclude`: the values of these parameters, to which the remedies add. They leave the test set whole.
+    """
     counted = copies[~copies["image"].isin(allow)]
     crossing = [rows for _, rows in counted.groupby("group") if rows["split"].nunique() > 1]
     if not crossing:
@@ -60,8 +63,16 @@ def refuse_across_splits(copies: pd.DataFrame, allow: Collection[str]) -> None:
     lines = ["  " + " = ".join(f"{row.image} ({row.split})" for row in rows.itertuples()) for rows in crossing[:SHOWN]]
     if len(crossing) > SHOWN:
         lines.append(f"  and {len(crossing) - SHOWN} more")
-    name = crossing[0]["image"].iloc[0]
+    extra = [image for rows in crossing for image in _outside_the_kept_split(rows)]
     raise AuditError(
         f"{len(crossing)} images have copies in another split:\n" + "\n".join(lines) + "\n"
-        f"Leave one out with -S 'audit.exclude=[{name}]', or keep both with -S 'audit.allow=[{name}]'."
+        "Look at them, and add one of these to the command: the first leaves the copies out, the second keeps both.\n"
+        f"  {override('audit.exclude', [*exclude, *extra])}\n"
+        f"  {override('audit.allow', [*allow, *extra])}"
     )
+
+
+def _outside_the_kept_split(rows: pd.DataFrame) -> list[str]:
+    """Of copies of one image those that are not in test, or, where none is in test, not in train."""
+    kept = "test" if (rows["split"] == "test").any() else "train"
+    return rows.loc[rows["split"] != kept, "image"].tolist()

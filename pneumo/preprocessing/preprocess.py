@@ -2,7 +2,7 @@
 
 import sys
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +29,8 @@ def preprocess(
     max_rejected: float,
     split: "Split",
     subset: int | None = None,
-    allow: Collection[str] = (),
-    exclude: Collection[str] = (),
+    allow: Sequence[str] = (),
+    exclude: Sequence[str] = (),
     threads: int | None = None,
 ) -> dict[str, Any]:
     """Fill `out` with images.npy, rejected.csv and, once all else has succeeded, manifest.csv; return the counts.
@@ -59,7 +59,7 @@ def preprocess(
     table = pd.DataFrame(rows)
     usable = set(table["image"])
     table["split"] = splits.assign([image for image in todo if image.image in usable], split)
-    copies.refuse_across_splits(copies.find(table, np.load(out / "images.npy", mmap_mode="r")), allow)
+    copies.refuse_across_splits(copies.find(table, np.load(out / "images.npy", mmap_mode="r")), allow, exclude)
     unsampled = [(image.image, f"{counts.UNSAMPLED}{subset}") for image in wanted if image.image not in sampled]
     left_out = [*unreadable, *unsampled, *((image, counts.EXCLUDED) for image in set(exclude))]
     rejected = pd.DataFrame(sorted(left_out), columns=list(manifest.REJECTED_COLUMNS))

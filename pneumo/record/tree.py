@@ -1,5 +1,6 @@
 """Where a record lies: in a folder on this machine or in a commit. Paths are relative to its top folder, with /."""
 
+import shlex
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ class Folder(Tree):
         return str(self.root / path)
 
     def remedy(self, path: str) -> str:
-        restore = f"restore it with `git checkout -- {self.where(path)}`"
+        restore = f"restore it with `git checkout -- {shlex.quote(self.where(path))}`"
         if path == "params.yaml":
             return f"run from the project's top folder, or {restore}"
         return f"{restore}, or run the pipeline again and commit what it writes"

@@ -164,7 +164,7 @@ def test_a_copy_across_splits_stops_preprocessing(plant, clean, tmp_path):
     relist(tmp_path / "raw")
     with pytest.raises(AuditError, match="copies in another split") as caught:
         preprocess(tmp_path / "raw", tmp_path / "out", **PREPARED)
-    for word in (f"{COPIED} (test)", f"{COPY} (train)", "-S 'audit.exclude=[", "-S 'audit.allow=["):
+    for word in (f"{COPIED} (test)", f"{COPY} (train)", f"-S 'audit.exclude=[{COPY}]'", f"-S 'audit.allow=[{COPY}]'"):
         assert word in str(caught.value)
     assert not (tmp_path / "out/manifest.csv").exists()
 

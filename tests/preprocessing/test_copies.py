@@ -1,6 +1,9 @@
+import shlex
+
 import numpy as np
 import pandas as pd
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 from phantoms import rows
@@ -77,7 +80,7 @@ def test_each_pair_across_splits_needs_an_exception(splits, allow, refused):
     if not refused:
         copies.refuse_across_splits(groups, allow)
         return
-    with pytest.raises(AuditError, match=r"audit.exclude=\[.*audit.allow=\["):
+    with pytest.raises(AuditError, match=r"(?s)audit.exclude=\[.*audit.allow=\["):
         copies.refuse_across_splits(groups, allow)
 
 
@@ -85,6 +88,37 @@ def test_of_many_groups_the_first_are_named():
     groups = pd.DataFrame({"group": [k // 2 for k in range(16)], "image": [f"i{k:02}" for k in range(16)]})
     with pytest.raises(AuditError, match="8 images have copies in another split") as caught:
         copies.refuse_across_splits(groups.assign(split=["train", "test"] * 8), [])
-    assert "i00 (train) = i01 (test)" in str(caught.value)
-    assert "and 3 more" in str(caught.value)
-    assert "i12" not in str(caught.value)
+    listed = str(caught.value).partition("Look at them")[0]
+    assert "i00 (train) = i01 (test)" in listed
+    assert "and 3 more" in listed
+    assert "i12" not in listed
+
+
+ODD = "train/NORMAL/IM-0117-0001 (1), a.jpeg"
+SPLITS = {ODD: "train", "test/NORMAL/IM-0117-0001 (1).jpeg": "test", "x": "train", "y": "val", "z": "val", "w": "val"}
+
+
+@pytest.mark.parametrize(
+    ("groups", "allow", "exclude", "extra"),
+    [
+        ([["test/NORMAL/IM-0117-0001 (1).jpeg", ODD]], [], [], [ODD]),
+        ([["test/NORMAL/IM-0117-0001 (1).jpeg", "x", "y"]], [], ["gone"], ["x", "y"]),
+        ([["x", "y", "z"]], ["w"], [], ["y", "z"]),
+        ([["test/NORMAL/IM-0117-0001 (1).jpeg", ODD], ["x", "y"], ["z", "w"]], [], [], [ODD, "y"]),
+    ],
+)
+def test_either_remedy_mends_all_of_it_adds_to_what_was_set_and_leaves_the_test_set_whole(
+    groups, allow, exclude, extra
+):
+    rows = [(place, image, SPLITS[image]) for place, images in enumerate(groups) for image in images]
+    table = pd.DataFrame(rows, columns=["group", "image", "split"])
+    with pytest.raises(AuditError) as caught:
+        copies.refuse_across_splits(table, allow, exclude)
+    values = {}
+    for line in str(caught.value).splitlines()[-2:]:
+        _, word = shlex.split(line)
+        (parsed,) = OverridesParser.create().parse_overrides([word])
+        values[parsed.key_or_group] = parsed.value()
+    assert values == {"audit.exclude": exclude + extra, "audit.allow": allow + extra}
+    copies.refuse_across_splits(table[~table["image"].isin(values["audit.exclude"])], allow)
+    copies.refuse_across_splits(table, values["audit.allow"])

@@ -1,5 +1,7 @@
 """The same files in a folder and in a commit, and errors that say where a file is and how to get it back."""
 
+from pathlib import Path
+
 import pytest
 
 from pneumo.errors import RecordError
@@ -35,3 +37,4 @@ def test_a_missing_file_is_named_with_its_commit_and_the_remedy(project):
     with pytest.raises(RecordError, match=rf"^{project.root}/metrics/x.json is missing: restore it with `git checkout"):
         folder.text("metrics/x.json")
     assert folder.remedy("params.yaml").startswith("run from the project's top folder, or restore it")
+    assert "`git checkout -- 'my run/metrics/x.json'`" in Folder(Path("my run")).remedy("metrics/x.json")

@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pneumo.errors import SourceError
+from pneumo.params import Source
 from pneumo.sources import FOLDERS, archive
 from pneumo.sources.archive import unpack
 
@@ -59,6 +60,11 @@ MAKERS = {"zip": make_zip, "folder": make_folder}
 def files(folder: Path) -> dict[str, bytes]:
     """Image files: without the tables beside them."""
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*/*") if file.is_file()}
+
+
+def source(path: str) -> Source:
+    rest = dict.fromkeys(("sha256", "dataset", "version", "expected", "phantom"))
+    return Source(source="archive", path=path, **rest)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Where the user's files are, as DVC and every stage find them."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for folder in ("home", "project/data", "films (1)=é, b"):
         (tmp_path / folder).mkdir(parents=True)
-    for file in ("home/a.zip", "project/data/a.zip", "films (1)=é, b/x.jpeg"):
+    for file in ("home/a.zip", "project/data/a.zip", "project/data/own.zip", "films (1)=é, b/x.jpeg"):
         (tmp_path / file).write_text("x")
+    (tmp_path / "project/data/a.zip.dvc").write_text("outs: []")
+    subprocess.run(["git", "init", "-q", tmp_path / "project"], check=True)
     monkeypatch.chdir(tmp_path / "home")  # a path is relative to the project wherever the command runs
     return tmp_path / "project"
 
@@ -30,13 +33,19 @@ def project(tmp_path, monkeypatch):
         ("{}/project/data/a.zip", "data/a.zip"),
         ("../films (1)=é, b", "{}/films (1)=é, b"),
         ("{}/films (1)=é, b", "{}/films (1)=é, b"),
-        ("data", "data"),
+        ("data", "{}/project/data"),
+        ("data/own.zip", "{}/project/data/own.zip"),
     ],
 )
-def test_a_path_is_relative_inside_the_project_and_absolute_outside(project, given, expected, capsys):
+def test_a_path_is_relative_where_a_copy_of_the_project_has_the_file(project, given, expected, capsys):
     top = str(project.parent)
     assert local.path(given.replace("{}", top), "data.path", project=project) == expected.replace("{}", top)
     assert capsys.readouterr().err == ""
+
+
+def test_a_home_of_nobody_is_refused_by_name(project):
+    with pytest.raises(SourceError, match=r"data\.path is '~nobody-here/a\.zip': .*; give the path without '~'"):
+        local.path("~nobody-here/a.zip", "data.path", project=project)
 
 
 def test_a_file_that_is_elsewhere_is_said_and_does_not_stop(project, capsys):
@@ -58,7 +67,7 @@ def test_what_dvc_would_wait_for_or_follow_is_refused_by_name(project, kind):
 def test_conf_composes_the_path_that_dvc_watches(root):
     data = gate.compose(root, "data=archive", "data.path='/films (1)=é, b/x.zip'")["data"]
     assert data["inputs"] == {"images": "/films (1)=é, b/x.zip"}
-    with pytest.raises(PneumoError, match=r"data\.path is null: name a file or folder with -S data\.path=…"):
+    with pytest.raises(PneumoError, match=r"data\.path is null: name a file or folder with -S data\.path=VALUE"):
         gate.compose(root, "data=archive")
 
 

@@ -1,0 +1,201 @@
+"""Every command of the pages runs in a test, or a line here says why not. A new one fails until it has its line."""
+
+import ast
+import re
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from clones import clone_to, ran, run
+
+ROOT = Path(__file__).parent.parent
+HERE = "tests/test_readme.py::test_the_commands_for_experiments_run_as_they_stand"
+SHARED = "tests/test_pipeline.py::test_through_an_s3_bucket_another_clone_gets_everything_and_has_nothing_to_run"
+RESTORED = "tests/test_pipeline.py::test_make_restore_goes_back_to_the_committed_results_and_deletes_nothing"
+ONCE = "tests/test_pipeline.py::test_all_stages_run_once"
+COMPARED = "tests/test_pipeline.py::test_another_backbone_runs_only_its_own_stages_and_metrics_diff_compares"
+REVIEWED = "tests/review/test_command.py::test_the_exit_code_is_the_verdict"
+MERGED = "tests/test_merge.py::test_two_branches_are_merged_and_nothing_is_trained_twice"
+RECOMPUTED = "tests/test_cli.py::test_every_committed_figure_is_recomputed"
+NOT = "not tried: "
+KAGGLE = f"{NOT}needs the network; tests/sources/test_kaggle.py downloads from a server on this machine"
+# A command, without its comment -> the test that runs it, or why none does.
+README = {
+    "make repro": ONCE,  # without the installation
+    "make test": f"{NOT}it runs these tests",
+    "source .venv/bin/activate": f"{NOT}the tests set what it sets",
+    "dvc exp run -S model=inceptionv3": HERE,
+    "dvc metrics diff": HERE,
+    "dvc params diff": HERE,
+    "dvc exp run -S model=resnet50 -S model.resnet50.lr=1e-4 -S train.epochs=6": HERE,
+    "dvc exp run --queue -S model=cnn,resnet50": HERE,
+    "dvc queue start": HERE,
+    "dvc exp show --only-changed": HERE,
+    "git stash": RESTORED,
+    "dvc exp run": MERGED,
+    "dvc repro": SHARED,
+    "dvc exp show": HERE,
+    "dvc exp apply NAME": HERE,
+    "make restore": RESTORED,
+    "dvc exp run -S data=kaggle": KAGGLE,
+    "dvc exp run -S data=archive -S data.path=/where/chest-xray.zip": (
+        "tests/test_paths.py::test_a_path_with_every_sign_is_read_as_the_remedies_quote_it"  # of another data set
+    ),
+    "dvc plots diff": COMPARED,
+    "pneumo review main": REVIEWED,
+    "dvc metrics diff main": HERE,
+    "dvc plots diff main": COMPARED,
+    "dvc plots show": COMPARED,
+    "make verify": RECOMPUTED,
+    "dvc remote add -d storage s3://bucket/pneumo": SHARED,
+    "dvc push": SHARED,
+    "dvc pull": SHARED,
+}
+OTHER_PAGES = {
+    "make .venv/.complete && source .venv/bin/activate": f"{NOT}it installs what the tests run with",
+    'pytest -m "not slow"': f"{NOT}it runs these tests",
+    "make lint": f"{NOT}it checks style and types beside the tests",
+    "make format": f"{NOT}it rewrites the code",
+    "make gate": "tests/verification/test_gate.py::test_the_committed_results_are_those_of_the_committed_code",
+    "make review BASE=main": f"{NOT}it is `pneumo review --merge-base`, written to a file",
+    "pneumo review main my-branch": REVIEWED,
+    "git merge other-branch": MERGED,
+    "git add -A && git commit --no-edit": MERGED,
+    "git commit -a --amend --no-edit": MERGED,
+    "dvc exp run -S model=densenet121": f"{NOT}other backbones run; tests/models builds this one",
+    "dvc exp run -S data=hospital -S data.path=/where/share": f"{NOT}there is no such source",
+    "dvc exp run -S data=archive -S data.path=/where/chest-xray-pneumonia.zip -S data.subset=600 "
+    "-S model=resnet50 -S recipe=from_scratch": f"{NOT}it needs the real images",
+    """dvc exp run -S data=archive -S "data.path='/films (1)/export.zip'" -S data.expected=null""": (
+        "tests/test_paths.py::test_a_path_is_read_as_docs_real_data_quotes_it"
+    ),
+    "dvc exp run -S train.devices=4": f"{NOT}it needs four GPUs",
+    "torchrun --standalone --nproc-per-node=4 -m stages.train resnet50": (
+        "tests/training/test_distributed.py::test_two_processes_learn_what_one_learns"
+    ),
+    "srun --ntasks-per-node=4 --gres=gpu:4 python -m stages.train resnet50": f"{NOT}it needs SLURM",
+    "dvc exp run --queue -S model=cnn10 -S 'model.cnn10.lr=1e-3,2e-3,4e-3' "
+    "-S 'train.label_smoothing=range(0.0,0.11,0.05)'": HERE,
+    "dvc exp show --only-changed --sort-by metrics/best.json:stress.all.roc_auc --sort-order desc": HERE,
+    'git add .dvc/config && git commit -m "A remote for data and models"': SHARED,
+    "dvc push --run-cache": SHARED,
+    "dvc pull --run-cache": SHARED,
+    "dvc remote modify storage endpointurl https://s3.example.org": SHARED,
+}
+IN_PLACE_OF_STAGES = """
+import hashlib, json, sys
+from pathlib import Path
+import yaml
+name, *key = sys.argv[1:]
+stage = yaml.safe_load(Path("dvc.yaml").read_text())["stages"][name]
+stage = stage.get("do", stage)
+number = int(hashlib.sha256(Path("params.yaml").read_bytes()).hexdigest()[:4], 16) / 0xFFFF
+for out in (*stage["outs"], *stage.get("metrics", ()), *stage.get("plots", ())):
+    path = Path((out if isinstance(out, str) else next(iter(out))).replace("${key}", "".join(key)))
+    if not path.suffix:
+        path = path / "made"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"roc_auc": number, "stress": {"all": {"roc_auc": number}}}))
+"""
+PROGRAMS = ("dvc", "git", "make", "pip", "pneumo", "pytest", "python", "source", "uv")
+
+
+def blocks(page: Path) -> list[str]:
+    """Commands of the indented blocks of a page, on one line each and without comments. What a command prints, which
+    starts with Markdown, is none."""
+    text = "\n" + re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    commands = []
+    for block in re.findall(r"(?<=\n\n)(?:    .+\n)+", text):
+        lines = re.sub(r"\s*\\\n\s*", " ", block).splitlines()
+        commands += [re.sub(r"\s+# .*", "", line.strip()) for line in lines if not re.match(r" *(#|\||\*\*)", line)]
+    return commands
+
+
+def spans(page: Path) -> list[str]:
+    """Commands within the sentences of a page: `make test` and the like."""
+    words = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", page.read_text())]
+    return [word for word in words if word.split()[0] in PROGRAMS and " " in word]
+
+
+def test_every_command_of_the_readme_is_accounted_for():
+    assert set(blocks(ROOT / "README.md")) | set(spans(ROOT / "README.md")) == set(README)
+
+
+def test_every_command_of_the_other_pages_is_accounted_for():
+    pages = [ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    commands = {command for page in pages for command in blocks(page) if not is_output(command)}
+    assert commands - set(README) == set(OTHER_PAGES)
+
+
+def is_output(line: str) -> bool:
+    return line.startswith(("Base is ", "Intervals: "))
+
+
+@pytest.mark.parametrize("place", sorted({place for place in (README | OTHER_PAGES).values() if "::" in place}))
+def test_the_tests_named_here_exist(place):
+    path, name = place.split("::")
+    functions = [node.name for node in ast.walk(ast.parse((ROOT / path).read_text())) if hasattr(node, "name")]
+    assert name in functions
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with the committed graph, whose stages write made-up files: what is tested is Hydra, git and DVC."""
+    clone = clone_to(tmp_path_factory.mktemp("readme") / "pneumo")
+    graph = yaml.safe_load((clone / "dvc.yaml").read_text())
+    for name, stage in graph["stages"].items():
+        stage.get("do", stage)["cmd"] = f"python stand_in.py {name}" + (" ${key}" if "foreach" in stage else "")
+    (clone / "dvc.yaml").write_text(yaml.safe_dump(graph, sort_keys=False))
+    (clone / "stand_in.py").write_text(IN_PLACE_OF_STAGES)
+    run(clone, "git", "checkout", "-qB", "main")
+    run(clone, "git", "add", "-A")
+    run(clone, "git", "commit", "-qm", "stand-ins")
+    return clone
+
+
+@pytest.mark.slow
+def test_the_commands_for_experiments_run_as_they_stand(clone):
+    typed = []
+
+    def type_(command: str, **words: str) -> str:
+        typed.append(command)
+        return run(clone, "sh", "-c", command.replace("NAME", words.get("name", "NAME"))).stdout
+
+    def params() -> dict:
+        return yaml.safe_load((clone / "params.yaml").read_text())
+
+    one, two, many, sweep = (command for command in README | OTHER_PAGES if is_run_here(command, "dvc exp run"))
+    trained = [stage for stage in ran(type_(one)) if stage.startswith("train")]
+    assert trained == ["train@inceptionv3"]
+    assert "metrics/best.json" in type_("dvc metrics diff")
+    assert "model.inceptionv3.epochs" not in type_("dvc params diff"), "as in the commit"
+    type_(two)
+    assert (params()["model"]["resnet50"]["lr"], params()["model"]["resnet50"]["epochs"]) == (1e-4, 6)
+    assert "metrics/best.json" in type_("dvc metrics diff main")
+
+    queued = re.findall(r"Queued experiment '(\S+?)'", type_(many))
+    assert len(queued) == 2
+    type_("dvc queue start")
+    while set(queued) & set(waiting := states(clone)) and {"Queued", "Running"} & set(waiting.values()):
+        time.sleep(1)
+    assert {states(clone)[name] for name in queued} == {"Success"}
+    for command in ("dvc exp show", "dvc exp show --only-changed"):
+        assert all(name in type_(command) for name in queued)
+    type_("dvc exp apply NAME", name=queued[0])
+    assert list(params()["model"]) == ["cnn"]
+
+    assert len(re.findall("Queued experiment", type_(sweep))) == 9
+    ranked = type_(next(command for command in OTHER_PAGES if command.startswith("dvc exp show --only-changed --sort")))
+    assert all(name in ranked for name in queued)
+    assert set(typed) == {command for command in README | OTHER_PAGES if is_run_here(command)}
+
+
+def is_run_here(command: str, start: str = "") -> bool:
+    return (README | OTHER_PAGES)[command] == HERE and command.startswith(start)
+
+
+def states(clone: Path) -> dict[str, str]:
+    """Name of each experiment of the queue -> its state."""
+    rows = [line.split() for line in run(clone, "dvc", "queue", "status").stdout.splitlines()]
+    return {row[1]: row[-1] for row in rows if len(row) > 2}
