@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pneumo.evaluation import bootstrap
+from pneumo.evaluation.holm import holm
 from pneumo.params import Review
 from pneumo.review import paired
 from pneumo.review.candidate import METRICS, Candidate, measured
@@ -149,7 +150,7 @@ def _rows(pair: Pair, rules: Review, resamples: int, seed: int) -> list[Row]:
         )
         intervals = {name: _interval(drawn["head"][name] - drawn["base"][name], rules.alpha) for name in METRICS}
     others = [metric for metric in TESTED if metric != rules.metric]
-    corrected = dict(zip(others, paired.holm([tests[metric].p for metric in others]), strict=True))
+    corrected = dict(zip(others, holm([tests[metric].p for metric in others]), strict=True))
     corrected[rules.metric] = tests[rules.metric].p  # it decides alone, so there is nothing to correct for
     rows = []
     for metric in METRICS:

@@ -1,6 +1,5 @@
 """Paired tests of two models on the same images, with patients as the independent units."""
 
-from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -71,16 +70,6 @@ def mcnemar(base_right: ArrayLike, head_right: ArrayLike, patients: ArrayLike) -
     sums = np.abs(np.arange(len(probability)) - len(probability) // 2)
     seen = abs(by_patient.sum())
     return Test("mid-P McNemar", float(probability[sums > seen].sum() + probability[sums == seen].sum() / 2))
-
-
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """The p values corrected for multiple tests (Holm 1979), in the same order. None stands for no test and stays."""
-    tested = [(p, place) for place, p in enumerate(p_values) if p is not None]
-    corrected, least = list(p_values), 0.0
-    for done, (p, place) in enumerate(sorted(tested)):
-        least = max(least, min(1.0, (len(tested) - done) * p))
-        corrected[place] = least
-    return corrected
 
 
 def _permutation(

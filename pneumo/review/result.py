@@ -9,8 +9,9 @@ import yaml
 from pydantic import ValidationError
 
 from pneumo.errors import RecordError, ReviewError
+from pneumo.evaluation.holm import holm
 from pneumo.params import Bootstrap, Review
-from pneumo.review import candidate, paired
+from pneumo.review import candidate
 from pneumo.review.changes import Changes, changes
 from pneumo.review.comparison import Comparison, Verdict, compare, judge
 from pneumo.review.snapshot import Snapshot
@@ -100,7 +101,7 @@ def _corrected(others: list[Comparison], rules: Review) -> dict[str, float | Non
     """Name in head -> the p that decides, corrected for the number of models that were tested and have changed."""
     rows = {other.head: other.row(rules.metric) for other in others if not other.unchanged}
     p_values = {name: row.p for name, row in rows.items() if row}
-    return dict(zip(p_values, paired.holm(list(p_values.values())), strict=True))
+    return dict(zip(p_values, holm(list(p_values.values())), strict=True))
 
 
 def _judged_again(comparison: Comparison, rules: Review, p: float | None) -> Comparison:

@@ -11,6 +11,7 @@ from scipy.stats import binom, norm, rankdata
 from statsmodels.stats.contingency_tables import mcnemar as textbook_mcnemar
 from statsmodels.stats.multitest import multipletests
 
+from pneumo.evaluation.holm import holm
 from pneumo.review import paired
 
 RNG = np.random.default_rng(3)
@@ -159,9 +160,9 @@ def test_with_many_patients_it_is_the_clustered_statistic_of_yang():
 def test_holm_is_holm(count):
     values = RNG.choice([0.0, 0.001, 0.02, 0.02, 0.3, 1.0, *RNG.random(6)], count)
     expected = multipletests(values, method="holm")[1]
-    assert paired.holm(values) == pytest.approx(list(expected))
+    assert holm(values) == pytest.approx(list(expected))
 
 
 def test_what_was_not_tested_counts_for_nothing():
-    assert paired.holm([0.02, None, 0.03]) == [0.04, None, 0.04]
-    assert paired.holm([]) == []
+    assert holm([0.02, None, 0.03]) == [0.04, None, 0.04]
+    assert holm([]) == []
