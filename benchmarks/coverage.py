@@ -1,74 +1,169 @@
-"""How often 95 % intervals hold the truth: 1,000 simulated test sets of 430 patients with one to six images each.
+"""How often 95 % intervals hold the truth, and how wide they are, beside the percentile bootstrap over patients.
 
     python -m benchmarks.coverage
 
-The truth is that of 400,000 patients of the same kind. Of each metric of one model, and of the paired difference to a
-second one on the same images. 93 to 97 % is right; over images instead of patients the intervals are too narrow.
+1. Shares, such as recall: 1,000 simulated samples of 30 to 5,000 patients for each true value from 0.5 to 0.995. One
+   image a patient; one to six, independent; and one to six whose chances share what is particular to the patient.
+2. All metrics of a model, and paired differences to a second one on the same images: 300 simulated test sets for each
+   number of patients and each true ROC AUC. The truth is that of 400,000 patients of the same kind.
+
+93 to 97 % is right. Shares of few images jump from one count to the next: of 203 images at 0.995 all are right in 36 %
+of samples, so that no interval holds the truth in exactly 95 %.
 """
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
+from scipy import special  # not its functions: joblib cannot send them to other processes
 
 from pneumo.evaluation import bootstrap, metrics
 from pneumo.evaluation.drawn import Drawn
+from pneumo.evaluation.intervals import share_bounds
 
-THRESHOLD = 0.5
-DATASETS, PATIENTS, RESAMPLES = 1000, 430, 2000
-NAMES = ("accuracy", "recall", "specificity", "precision", "f1", "roc_auc", "average_precision")
+THRESHOLD, PREVALENCE = 0.5, 0.1
+IMAGES = [1, 1, 1, 1, 2, 2, 3, 6]  # of a patient, equally likely
+SHARES, PATIENTS = (0.5, 0.7, 0.9, 0.95, 0.98, 0.99, 0.995), (30, 60, 100, 203, 430, 1000, 5000)
+KINDS = {"one image a patient": None, "1 to 6 images, independent": 0.0, "1 to 6 images, alike": 1.5}
+SAMPLES, RESAMPLES = 1000, 1000
+ROC_AUC, TEST_SETS, MODEL_PATIENTS = (0.7, 0.9, 0.98, 0.995), 300, (30, 100, 430)
+DIFFERENCES = ("roc_auc", "average_precision", "accuracy", "recall", "specificity", "precision", "f1")
+NOISE = (1.0, 0.7)  # of logits: of a patient, of an image
+Array = NDArray[np.float64]
 
 
-def simulate(rng: np.random.Generator, patients: int, spread: float = 1.0) -> pd.DataFrame:
-    """Patients of one to six images, whose logits share what is particular to the patient."""
-    count = rng.choice([1, 1, 1, 1, 2, 2, 3, 6], size=patients)
+def simulate(rng: np.random.Generator, patients: int, spread: float = NOISE[0], distance: float = 2.4) -> pd.DataFrame:
+    """Patients of one to six images, whose logits share what is particular to the patient. `distance`: of classes."""
+    count = rng.choice(IMAGES, size=patients)
     of = np.repeat(np.arange(patients), count)
     label = (rng.random(patients) < 0.6).astype(int)[of]
-    logit = 2.4 * label - 1.2 + rng.normal(0, spread, patients)[of] + rng.normal(0, 0.7, len(of))
+    z = distance * (label - 0.5) + rng.normal(0, spread, patients)[of] + rng.normal(0, NOISE[1], len(of))
     rows = {"image": [f"{i:05}" for i in range(len(of))], "patient": of.astype(str), "label": label}
     subtype = np.where(label == 0, "normal", np.where(of % 2, "bacterial", "viral"))
-    return pd.DataFrame(rows | {"subtype": subtype, "score": 1 / (1 + np.exp(-logit)), "logit": logit})
+    return pd.DataFrame(rows | {"subtype": subtype, "score": special.expit(z), "logit": z})
 
 
 def second_model(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     """A slightly worse model on the same images."""
-    logit = 0.9 * table["logit"] + np.random.default_rng(1_000_000 + seed).normal(0, 0.8, len(table))
-    return table.assign(logit=logit, score=1 / (1 + np.exp(-logit)))
+    z = 0.9 * table["logit"] + np.random.default_rng(1_000_000 + seed).normal(0, 0.8, len(table))
+    return table.assign(logit=z, score=special.expit(z))
 
 
-def drawn(table: pd.DataFrame, weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """NAMES under each row of `weights` [b, n] -> [b] each."""
-    images = Drawn.of(table, THRESHOLD, weights=weights)
-    return {name: metrics.BY_KEY[name].of(images) for name in NAMES}
+def percentile(values: Array) -> tuple[float, float]:
+    """The middle 95 % of resampled values; nothing where a tenth or more of them are undefined."""
+    finite = values[np.isfinite(values)]
+    return tuple(np.percentile(finite, [2.5, 97.5])) if len(finite) > 0.9 * len(values) else (np.nan, np.nan)
 
 
-def holds(seed: int, patient: str, truth: dict[str, float], difference: dict[str, float]) -> NDArray[np.bool_]:
-    """Whether each interval of one simulated test set holds the truth: NAMES, then their differences."""
-    one = simulate(np.random.default_rng(seed), PATIENTS)
-    (weights,) = bootstrap.patient_weights(one[patient], resamples=RESAMPLES, seed=seed)
-    found, other = drawn(one, weights), drawn(second_model(one, seed), weights)
-    expected = [*truth.values(), *difference.values()]
-    values = [*found.values(), *(found[name] - other[name] for name in NAMES)]
-    intervals = [bootstrap.percentiles(value) for value in values]
-    return np.array([low <= value <= high for (low, high), value in zip(intervals, expected, strict=True)])
+def shares(share: float, patients: int, alike: float | None) -> dict[str, float]:
+    """Coverage and mean width of `share_bounds` and of the percentile bootstrap."""
+    rng = np.random.default_rng([patients, int(1000 * share), int(10 * (alike or 0)), alike is None])
+    bounds: dict[str, list[tuple[float, float]]] = {"ours": [], "percentile": []}
+    of_patient = _of_patient(share, alike or 0.0)
+    for _ in range(SAMPLES):
+        total = np.ones(patients, dtype=int) if alike is None else rng.choice(IMAGES, size=patients)
+        count = rng.binomial(total, of_patient(rng, patients))
+        patient = np.repeat(np.arange(patients), total)
+        first = np.repeat(total.cumsum() - total, total)
+        hits = np.arange(total.sum()) - first < np.repeat(count, total)
+        bounds["ours"].append(share_bounds(hits, np.ones(len(hits), bool), patient) or (np.nan, np.nan))
+        kinds, number = np.unique(np.stack([count, total]), axis=1, return_counts=True)  # the same patients are one
+        drawn = rng.multinomial(patients, number / patients, size=RESAMPLES) @ kinds.T
+        bounds["percentile"].append(percentile(drawn[:, 0] / drawn[:, 1]))
+    return {name: value for method, pairs in bounds.items() for name, value in _quality(method, pairs, share).items()}
+
+
+def _of_patient(share: float, alike: float):
+    """Chances of patients that differ by `alike` on the logit scale and have the mean `share`."""
+    if not alike:
+        return lambda rng, patients: np.full(patients, share)
+    differing = alike * special.ndtri((np.arange(20_000) + 0.5) / 20_000)
+    low, high = special.logit(share) - 20, special.logit(share) + 20
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if special.expit(middle + differing).mean() < share else (low, middle)
+    return lambda rng, patients: special.expit(low + rng.normal(0, alike, patients))
+
+
+def _quality(name: str, bounds: list[tuple[float, float]], truth: float) -> dict[str, float]:
+    low, high = np.array(bounds).T
+    defined = np.isfinite(low)
+    holds = (low <= truth + 1e-9) & (truth - 1e-9 <= high)
+    return {
+        f"{name} holds": holds[defined].mean() if defined.any() else np.nan,
+        f"{name} width": (high - low)[defined].mean() if defined.any() else np.nan,
+        f"{name} undefined": 1 - defined.mean(),
+    }
+
+
+def model(roc_auc: float, patients: int) -> pd.DataFrame:
+    """The same of each metric of a model and of DIFFERENCES to a second one."""
+    distance = special.ndtri(roc_auc) * np.sqrt(2 * (NOISE[0] ** 2 + NOISE[1] ** 2))
+    large = simulate(np.random.default_rng(99), 400_000, distance=distance)
+    once, of_second = of_metrics(large, None), of_metrics(second_model(large, -1), None, DIFFERENCES)
+    truth = {key: float(value[0]) for key, value in once.items()}
+    truth |= {f"difference of {key}": float(once[key][0] - of_second[key][0]) for key in DIFFERENCES}
+    found = [_test_set(seed, patients, distance) for seed in range(TEST_SETS)]
+    rows = {}
+    for key in truth:
+        methods = found[0][key]
+        rows[key] = {}
+        for method in methods:
+            rows[key] |= _quality(method, [one[key][method] for one in found], truth[key])
+    return pd.DataFrame(rows).T.rename_axis("metric").reset_index().assign(roc_auc=roc_auc, patients=patients)
+
+
+def of_metrics(table: pd.DataFrame, weights: Array | None, keys: tuple[str, ...] | None = None) -> dict[str, Array]:
+    """The metrics that have intervals, under each row of `weights` [b, n] -> [b] each."""
+    images = Drawn.of(table, THRESHOLD, prevalence=PREVALENCE, weights=weights)
+    return {m.key: m.of(images) for m in metrics.METRICS if m.interval and (keys is None or m.key in keys)}
+
+
+def _test_set(seed: int, patients: int, distance: float) -> dict[str, dict[str, tuple[float, float]]]:
+    table = simulate(np.random.default_rng([seed, patients]), patients, distance=distance)
+    ours = metrics.intervals(table, THRESHOLD, temperature=1.0, prevalence=PREVALENCE)
+    (weights,) = bootstrap.patient_weights(table["patient"], resamples=RESAMPLES, seed=seed)
+    drawn, second = of_metrics(table, weights), of_metrics(second_model(table, seed), weights, DIFFERENCES)
+    found = {
+        key: {"ours": tuple(np.array(ours[key], dtype=float)), "percentile": percentile(values)}
+        for key, values in drawn.items()
+    }
+    return found | {f"difference of {key}": {"percentile": percentile(drawn[key] - second[key])} for key in DIFFERENCES}
 
 
 def main() -> None:
-    large = simulate(np.random.default_rng(99), 400_000)
-    ones = np.ones((1, len(large)))
-    truth = {name: float(value[0]) for name, value in drawn(large, ones).items()}
-    worse = {name: float(value[0]) for name, value in drawn(second_model(large, -1), ones).items()}
-    difference = {name: truth[name] - worse[name] for name in NAMES}
-    shares = {
-        unit: np.mean(
-            Parallel(n_jobs=-1)(delayed(holds)(seed, unit, truth, difference) for seed in range(DATASETS)), axis=0
-        )
-        for unit in ("patient", "image")
-    }
-    print(f"{'share of intervals that hold the truth':<40} over patients   over images")
-    names = [*NAMES, *(f"difference of {name}" for name in NAMES)]
-    for name, by_patient, by_image in zip(names, shares["patient"], shares["image"], strict=True):
-        print(f"{name:<40} {by_patient:13.1%} {by_image:13.1%}")
+    cells = [(share, patients, kind) for kind in KINDS for patients in PATIENTS for share in SHARES]
+    found = Parallel(n_jobs=-1)(delayed(shares)(share, patients, KINDS[kind]) for share, patients, kind in cells)
+    table = pd.DataFrame(cells, columns=["share", "patients", "kind"]).join(pd.DataFrame(found))
+    print(f"Shares: {SAMPLES} samples a cell. Per cent that hold the truth (percentile bootstrap), and mean width\n")
+    for kind, rows in table.groupby("kind", sort=False):
+        cell = [
+            f"{100 * a:.1f} ({100 * b:.1f}) {c:.3f} ({d:.3f})"
+            for a, b, c, d in rows[["ours holds", "percentile holds", "ours width", "percentile width"]].to_numpy()
+        ]
+        print(f"{kind}\n{rows.assign(cell=cell).pivot(index='patients', columns='share', values='cell').to_string()}\n")
+    print(_summary(table, ["kind"]))
+    wide = table[table["ours holds"] > 0.97]
+    rare = (wide["patients"] * (1 - wide["share"])).max()
+    print(
+        f"above 97 %: {len(wide)} of {len(table)} cells, all with {rare:.0f} or fewer patients expected to err",
+        flush=True,
+    )
+    jobs = [(roc_auc, patients) for patients in reversed(MODEL_PATIENTS) for roc_auc in ROC_AUC]
+    by_metric = pd.concat(Parallel(n_jobs=-1, batch_size=1)(delayed(model)(*job) for job in jobs))
+    print(f"\nMetrics of a model: {TEST_SETS} test sets for each of the ROC AUCs {ROC_AUC}\n")
+    for patients, rows in by_metric.groupby("patients"):
+        print(f"{patients} patients\n{_summary(rows, ['metric'])}\n")
+
+
+def _summary(table: pd.DataFrame, by: list[str]) -> str:
+    columns = {}
+    for method in ("ours", "percentile"):
+        for what in ("min", "median", "max"):
+            columns[f"{method} {what}"] = (100 * table.groupby(by, sort=False)[f"{method} holds"].agg(what)).round(1)
+        columns[f"{method} width"] = table.groupby(by, sort=False)[f"{method} width"].mean().round(3)
+        columns[f"{method} none"] = (100 * table.groupby(by, sort=False)[f"{method} undefined"].mean()).round(1)
+    return pd.DataFrame(columns).to_string()
 
 
 if __name__ == "__main__":

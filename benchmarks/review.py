@@ -1,29 +1,41 @@
-"""How often `pneumo review` calls a difference real: 500 pairs of models that are equal, and 500 that are not.
+"""How often `pneumo review` calls a difference real, between models that are equal and models that are not.
 
-    python -m benchmarks.review
+    python -m benchmarks.review            # all
+    python -m benchmarks.review tests      # or verdicts
 
-Equal models err alike but not on the same images, so every "better" is false: at most 2.5 % may be (alpha 0.05,
-two-sided). For comparison the same tests over images, as if images of one patient were independent.
+tests: the share of 1,000 pairs with p < 0.05, on 60 to 624 images and at a ROC AUC of 0.85 to 0.99, beside the tests
+that were used before: DeLong's, and McNemar's in its exact form. Nominal is 5 %. "equal": either model could have given
+the scores of the other. "equal ROC AUC": of the head model's scores, pneumonias spread 1.5 times as far as normals.
+
+verdicts: 500 pairs of 430 and of 62 patients. Every "better" of equal models is false, and at most 2.5 % may be (alpha
+0.05, two-sided). For comparison the same over images, as if images of one patient were independent.
 """
 
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from scipy import special  # not its functions: joblib cannot send them to other processes
 
 from pneumo.params import Review
+from pneumo.review import paired
 from pneumo.review.candidate import Candidate, measured
-from pneumo.review.comparison import TESTS, compare, judge
+from pneumo.review.comparison import TESTED, compare, judge
 
-PAIRS, RESAMPLES = 500, 2000
+PAIRS, RESAMPLES = 500, 500
 RULES = Review(metric="roc_auc", margin=0.0, alpha=0.05)
 NOISE = {"equal": (0.9, 0.9), "better": (1.05, 0.75)}  # of base and head, in logits
 OUTCOMES = ("better", "worse", "within noise")
+TESTED_PAIRS, PERMUTATIONS = 1000, 1000
+IMAGES, ROC_AUC = (60, 100, 300, 624), (0.85, 0.95, 0.99)
+SPREAD = {"equal": (1.0, 1.0), "equal ROC AUC": (1.2, 0.8), "better": (1.0, 1.0)}  # of the head's two classes
+GAIN = {"equal": 0.0, "equal ROC AUC": 0.0, "better": 0.45}  # of the head, in standard deviations
 
 
 def pair(seed: int, noise: tuple[float, float], patients: int = 430) -> tuple[Candidate, Candidate]:
-    """Two models on the same patients of one to six images. What is hard about a patient is hard for both; what is
+    """Two models on the same patients of one to three images. What is hard about a patient is hard for both; what is
     particular to a model is shared by the images of a patient, too.
     """
     rng = np.random.default_rng(seed)
@@ -51,7 +63,7 @@ def pair(seed: int, noise: tuple[float, float], patients: int = 430) -> tuple[Ca
 def verdicts(base: Candidate, head: Candidate, resamples: int, seed: int) -> dict[str, str]:
     """metric -> what the review would say if that metric decided."""
     found = compare(base, head, RULES, resamples=resamples, seed=seed, other_contents=False)
-    return {row.metric: judge(row, RULES) for row in found.rows if row.metric in TESTS}
+    return {row.metric: judge(row, RULES) for row in found.rows if row.metric in TESTED}
 
 
 def over_images(model: Candidate) -> Candidate:
@@ -70,13 +82,73 @@ def rates(kind: str, patients: int, *, pairs: int, resamples: int, images: bool 
     return pd.DataFrame({said: (found == said).mean() for said in OUTCOMES})
 
 
-def main() -> None:
-    print(f"{PAIRS} pairs each, {RESAMPLES:,} resamples")
+def p_values(kind: str, images: int, roc_auc: float, seed: int) -> dict[str, float]:
+    """Of the tests of one pair of models: today's, and in brackets those of before. The threshold is between the
+    classes of the base model, in equal distance.
+    """
+    rng = np.random.default_rng([seed, images, int(1000 * roc_auc), list(SPREAD).index(kind)])
+    count = rng.choice([1, 1, 1, 1, 2, 2, 3], size=images)  # 1.6 on average
+    patients = int(np.searchsorted(count.cumsum(), images)) + 1
+    of = np.repeat(np.arange(patients), count[:patients])[:images]
+    labels = (np.arange(patients) < round(0.6 * patients)).astype(int)[of]
+
+    def spread() -> np.ndarray:
+        return np.sqrt(0.6) * rng.normal(size=patients)[of] + np.sqrt(0.4) * rng.normal(size=images)
+
+    shared, scores = spread(), []
+    for (pneumonia, normal), gain in ((SPREAD["equal"], 0.0), (SPREAD[kind], GAIN[kind])):
+        distance = (special.ndtri(roc_auc) + gain) * np.hypot(pneumonia, normal)
+        errors = np.sqrt(0.6) * shared + np.sqrt(0.4) * spread()
+        scores.append(np.where(labels == 1, distance + pneumonia * errors, normal * errors))
+    found = {
+        "ROC AUC": paired.roc_auc(labels, *scores, of, permutations=PERMUTATIONS, seed=seed).p,
+        "(DeLong)": paired.delong(labels == 1, *scores, of),
+    }
+    if kind != "equal ROC AUC":  # whose recall and specificity differ
+        right = [(values > special.ndtri(roc_auc) / np.sqrt(2)) == (labels == 1) for values in scores]
+        for name, of_class in (("accuracy", labels >= 0), ("recall", labels == 1), ("specificity", labels == 0)):
+            decided = [values[of_class] for values in right]
+            found |= {name: paired.mcnemar(*decided, of[of_class]).p, f"({name}, exact)": exact(*decided, of[of_class])}
+    return found
+
+
+def exact(base_right: np.ndarray, head_right: np.ndarray, patients: np.ndarray) -> float:
+    """McNemar's exact p, of all sums over patients that are as large as what was seen."""
+    by_patient = np.bincount(patients, head_right.astype(float) - base_right).astype(int)
+    probability = np.ones(1)
+    for size in np.abs(by_patient[by_patient != 0]):
+        probability = np.convolve(probability, [0.5, *[0] * (2 * size - 1), 0.5])
+    sums = np.abs(np.arange(len(probability)) - len(probability) // 2)
+    return float(probability[sums >= abs(by_patient.sum())].sum())
+
+
+def rejected(kind: str, images: int, roc_auc: float) -> dict[str, float]:
+    found = pd.DataFrame([p_values(kind, images, roc_auc, seed) for seed in range(TESTED_PAIRS)])
+    return {"head is": kind, "images": images, "base ROC AUC": roc_auc} | (found < RULES.alpha).mean().to_dict()
+
+
+def print_tests() -> None:
+    cells = [(kind, images, roc_auc) for kind in SPREAD for images in IMAGES for roc_auc in ROC_AUC]
+    table = pd.DataFrame(Parallel(n_jobs=-1, batch_size=1)(delayed(rejected)(*cell) for cell in cells))
+    print(f"Share of {TESTED_PAIRS:,} pairs with p < {RULES.alpha}, {PERMUTATIONS:,} permutations")
+    print(table.to_string(index=False, float_format="{:.3f}".format, na_rep=""), flush=True)
+
+
+def print_verdicts() -> None:
+    print(f"\n{PAIRS} pairs each, {RESAMPLES:,} resamples")
     for patients in (430, 62):
         for kind, images in (("equal", False), ("equal", True), ("better", False)):
             table = rates(kind, patients, pairs=PAIRS, resamples=RESAMPLES, images=images)
             unit = "over images" if images else "over patients"
             print(f"\n{patients} patients, head is {kind}, {unit}\n{table.map('{:.1%}'.format)}", flush=True)
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or ["tests", "verdicts"]
+    if "tests" in wanted:
+        print_tests()
+    if "verdicts" in wanted:
+        print_verdicts()
 
 
 if __name__ == "__main__":

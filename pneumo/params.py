@@ -254,7 +254,7 @@ class Ensemble(Section):
 
 
 class Bootstrap(Section):
-    """Resampling of patients, for every interval."""
+    """Resampling of patients: paired differences, the choice and bands of curves."""
 
     resamples: Annotated[int, Field(strict=True, ge=200, le=100_000)]
     seed: Count

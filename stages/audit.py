@@ -4,13 +4,12 @@ from pathlib import Path
 
 from pneumo import files, params
 from pneumo.audit.audit import audit
-from pneumo.params import Bootstrap, Evaluate, Origin, Section, Threshold
+from pneumo.params import Evaluate, Origin, Section, Threshold
 from pneumo.scoring import scores
 from stages import run
 
 
 class Params(Section):
-    bootstrap: Bootstrap
     data: Origin
     evaluate: Evaluate
     threshold: Threshold
@@ -26,8 +25,6 @@ def main() -> None:
         subset=config.data.subset,
         threshold=config.threshold,
         prevalence=config.evaluate.prevalence,
-        resamples=config.bootstrap.resamples,
-        seed=config.bootstrap.seed,
     )
     scores.write(result.val_scores, Path("scores/shortcut/val.csv"))
     scores.write(result.test_scores, Path("scores/shortcut/test.csv"))

@@ -4,13 +4,12 @@ from pathlib import Path
 
 from pneumo import params
 from pneumo.evaluation.evaluate import evaluate
-from pneumo.params import Bootstrap, Evaluate, Section
+from pneumo.params import Evaluate, Section
 from pneumo.scoring import scores
 from stages import run
 
 
 class Params(Section):
-    bootstrap: Bootstrap
     evaluate: Evaluate
 
 
@@ -22,7 +21,6 @@ def main(name: str) -> None:
         Path("scores"),
         Path("metrics", f"{name}.json"),
         prevalence=config.evaluate.prevalence,
-        bootstrap=config.bootstrap,
     )
     line = f"{name}: test accuracy {metrics['accuracy']:.3f}, recall {metrics['recall']:.3f}"
     line += f", specificity {metrics['specificity']:.3f}, ROC AUC {metrics['roc_auc']:.3f}"

@@ -5,12 +5,11 @@ from pathlib import Path
 from pneumo import params
 from pneumo.evaluation import ensemble
 from pneumo.evaluation.evaluate import evaluate
-from pneumo.params import Bootstrap, Evaluate, Section
+from pneumo.params import Evaluate, Section
 from stages import run
 
 
 class Params(Section):
-    bootstrap: Bootstrap
     evaluate: Evaluate
 
 
@@ -23,7 +22,6 @@ def main(name: str) -> None:
         Path("scores"),
         Path("metrics", f"{name}.json"),
         prevalence=config.evaluate.prevalence,
-        bootstrap=config.bootstrap,
     )
     line = f"{name}: test accuracy {metrics['accuracy']:.3f}, recall {metrics['recall']:.3f}"
     line += f", specificity {metrics['specificity']:.3f}, ROC AUC {metrics['roc_auc']:.3f}"

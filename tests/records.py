@@ -115,7 +115,6 @@ def _evaluate(root: Path, name: str, model_json: dict[str, Any], logits: pd.Data
         stress_logits=model.stress_logits,
         temperature=model_json["temperature"],
         prevalence=params["evaluate"]["prevalence"],
-        **params["bootstrap"],
     )
     values |= {key: model_json[key] for key in ("weights", "parameters", "flops", "input_size") if key in model_json}
     values |= {"members": list(model_json["members"])} if "members" in model_json else {}

@@ -45,13 +45,11 @@ def audit(
     subset: int | None,
     threshold: "Threshold",
     prevalence: float,
-    resamples: int,
-    seed: int,
 ) -> Audit:
     """Check `processed`, made from `raw`, and write the findings to `out` as CSV tables, each with a header.
 
-    source, subset: as in data; threshold: the policy of that section; prevalence, resamples, seed: for the intervals of
-    the shortcut baseline's metrics. It changes and refuses nothing: preprocess does that.
+    source, subset: as in data; threshold: the policy of that section; prevalence: for the shortcut
+    baseline's metrics. It changes and refuses nothing: preprocess does that.
     """
     table = manifest.read_manifest(processed / "manifest.csv")
     pixels = packed.read_split(processed, "train").images
@@ -81,8 +79,6 @@ def audit(
         stress_logits=None,
         temperature=decided["temperature"],
         prevalence=prevalence,
-        resamples=resamples,
-        seed=seed,
     )
     values["parameters"] = len(coefficients) + 1
     _write(tables, out)

@@ -1,4 +1,5 @@
-"""Bootstrap intervals. Patients are drawn with all their images, as images of one patient are not independent.
+"""Resamples of patients, for paired differences, the choice and the bands of curves. Patients are drawn with all their
+images, as images of one patient are not independent. Intervals of one model's metrics: `intervals`.
 
 A resample is a row of weights: how often each image was drawn. Metrics are computed for all rows at once. The draws
 depend on the seed and the patients alone, so all models are compared on the same resamples, and adding or removing a
@@ -6,17 +7,16 @@ model changes no number of the others.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from pneumo.evaluation import calibration, metrics
+from pneumo.evaluation import metrics
 from pneumo.evaluation.drawn import Drawn, ratio
 
 Array = NDArray[np.float64]
-UNDEFINED = 0.025  # share of resamples in which a metric may be undefined; beyond it there is no 95 % interval
+UNDEFINED = 0.025  # share of resamples in which a metric may be undefined; beyond it there is no interval
 CHUNK = 4_000_000  # weights in memory at once
 
 
@@ -28,49 +28,6 @@ def patient_weights(patients: ArrayLike, *, resamples: int, seed: int) -> Iterat
     for start in range(0, resamples, rows):
         by_patient = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=min(rows, resamples - start))
         yield by_patient[:, patient_of].astype(float)
-
-
-def intervals(
-    table: pd.DataFrame, threshold: float, *, temperature: float, prevalence: float, resamples: int, seed: int
-) -> dict[str, list[float | None]]:
-    """95 % percentile interval [low, high] of each metric, to six digits.
-
-    Where all resamples agree, as for a model without a mistake, they say nothing about the spread: the interval of a
-    proportion is then Wilson's, on the number of patients, and that of any other metric [null, null]. It is [null,
-    null], too, where the metric is undefined in more than UNDEFINED of the resamples.
-    """
-    table = table.sort_values("image")
-    images = Drawn.of(table, threshold, temperature=temperature, prevalence=prevalence)
-    chunks = [
-        replace(images, weights=weights)
-        for weights in patient_weights(table["patient"], resamples=resamples, seed=seed)
-    ]
-    bounds = {}
-    for metric in metrics.METRICS:
-        if metric.interval:
-            values = np.concatenate([metric.of(drawn) for drawn in chunks])
-            bounds[metric.key] = _wilson_if_constant(metric, values, images, table["patient"]) or percentiles(values)
-    return bounds
-
-
-def _wilson_if_constant(
-    metric: metrics.Metric, values: Array, images: Drawn, patients: pd.Series
-) -> list[float | None] | None:
-    """Wilson's interval of a proportion that is 0 in all resamples, or 1 in all; else None."""
-    finite = values[np.isfinite(values)]
-    if metric.denominator is None or not len(finite) or np.ptp(finite) or finite[0] not in (0, 1):
-        return None
-    low, high = calibration.wilson(float(finite[0]), int(patients[metric.denominator(images)].nunique()))
-    return [round(low, 6), round(high, 6)]
-
-
-def percentiles(values: Array) -> list[float | None]:
-    """The middle 95 % of `values`; [None, None] where too many are NaN or all are equal."""
-    finite = values[np.isfinite(values)]
-    if len(finite) < (1 - UNDEFINED) * len(values) or np.ptp(finite) == 0:
-        return [None, None]
-    low, high = np.percentile(finite, [2.5, 97.5])
-    return [round(float(low), 6), round(float(high), 6)]
 
 
 def paired(

@@ -1,19 +1,15 @@
 """One model on the official test set -> its scores and metrics."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from pneumo import files
-from pneumo.evaluation import bootstrap as resampling
 from pneumo.evaluation import calibration, decision, metrics
 from pneumo.evaluation.drawn import Drawn
 from pneumo.models import bundle
 from pneumo.scoring import scores, stress
-
-if TYPE_CHECKING:
-    from pneumo.params import Bootstrap
 
 FROM_MODEL = ("weights", "parameters", "flops", "input_size")
 
@@ -25,7 +21,6 @@ def evaluate(
     metrics_path: Path,
     *,
     prevalence: float,
-    bootstrap: "Bootstrap",
 ) -> dict[str, Any]:
     """Write test/NAME.csv below `scores_folder` and the metrics to `metrics_path`; returns the metrics.
 
@@ -43,8 +38,6 @@ def evaluate(
         stress_logits=stress.read_stress(scores_folder / "stress" / f"{name}.csv"),
         temperature=temperature,
         prevalence=prevalence,
-        resamples=bootstrap.resamples,
-        seed=bootstrap.seed,
     )
     values |= {key: model_json[key] for key in FROM_MODEL}
     if "members" in model_json:
@@ -61,15 +54,13 @@ def measure(
     stress_logits: pd.DataFrame | None,
     temperature: float,
     prevalence: float,
-    resamples: int,
-    seed: int,
 ) -> dict[str, Any]:
     """All numbers of the test set, to six digits; null where a number is undefined.
 
     `table`, `validation`: scores.COLUMNS of test and validation. `stress_logits`: stress.COLUMNS of validation, or None
     for a model without images. `prevalence`: of pneumonia, assumed for `ppv` and `npv`.
 
-    In the result, `ci95` has 95 % intervals from `resamples` draws of patients. `at_half`: decisions at 0.5.
+    In the result, `ci95` has 95 % intervals over patients (`intervals`). `at_half`: decisions at 0.5.
     `uncalibrated`: calibration before temperature scaling. `score_shift`: validation against test. `stress`: of
     validation images. `oracle`: see its note.
     """
@@ -87,9 +78,7 @@ def measure(
         **metrics.values(images, "calibration"),
         "threshold": threshold,
         "temperature": temperature,
-        "ci95": resampling.intervals(
-            table, threshold, temperature=temperature, prevalence=prevalence, resamples=resamples, seed=seed
-        ),
+        "ci95": metrics.intervals(table, threshold, temperature=temperature, prevalence=prevalence),
         "at_half": {**metrics.values(at_half, "decision"), **metrics.counts(at_half)},
         "uncalibrated": metrics.values(Drawn.of(uncalibrated, threshold), "calibration"),
         "score_shift": metrics.score_shift(validation, table, threshold),

@@ -1,7 +1,7 @@
 """Scores -> the numbers of metrics/NAME.json. Labels: 0 normal, 1 pneumonia.
 
-METRICS defines each metric once. Its value, its bootstrap interval, the ranking of candidates, the report's columns and
-the paired comparison of `pneumo review` all come from that entry.
+METRICS defines each metric once. Its value, its interval, its resamples, the ranking of candidates, the report's
+columns and the paired comparison of `pneumo review` all come from that entry.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,7 +13,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from pneumo.evaluation import calibration
+from pneumo.evaluation import intervals as intervals_of
 from pneumo.evaluation.drawn import Drawn, average_precision, bayes, ratio, roc_auc
+from pneumo.evaluation.intervals import proportion
 from pneumo.evaluation.thresholds import counts as counts_by_threshold
 from pneumo.models.perturbations import NAMES, PERTURBATIONS
 from pneumo.scoring import scores, stress
@@ -31,9 +33,8 @@ class Metric:
     assumed prevalence, too; ranking: the order of the scores alone; calibration: their values.
     of: the metric under each row of image weights, [b]; NaN where its denominator is 0.
     undefined: what the value is instead of NaN. Resamples leave NaN out, whatever `undefined` says.
-    denominator: for a proportion, the images that it is a proportion of, [n]: their patients give Wilson's interval.
     headline: whether it is a column of the report and a row of `pneumo review`; decisions and rankings only.
-    interval: whether it has a bootstrap interval.
+    interval: how its 95 % interval is made; None if it has none.
     """
 
     key: str
@@ -41,9 +42,8 @@ class Metric:
     group: Group
     of: Callable[[Drawn], Array]
     undefined: float | None = None
-    denominator: Callable[[Drawn], NDArray[np.bool_]] | None = None
     headline: bool = False
-    interval: bool = True
+    interval: intervals_of.Interval | None = intervals_of.jackknife
 
 
 def _decision(key: str, words: str, of: Callable[[Drawn], Array], **options: Any) -> Metric:
@@ -58,7 +58,7 @@ def _subtype_recall(subtype: str) -> Metric:
         f"recall, {subtype}",
         "decision",
         lambda drawn: drawn.recall_of(subtype),
-        denominator=lambda drawn: (drawn.subtypes == subtype) & (drawn.labels == 1),
+        interval=proportion(lambda drawn: (drawn.called, (drawn.subtypes == subtype) & (drawn.labels == 1))),
     )
 
 
@@ -67,41 +67,71 @@ METRICS = (
         "accuracy",
         "accuracy",
         lambda drawn: ratio(drawn.tp + drawn.tn, drawn.tp + drawn.fp + drawn.fn + drawn.tn),
-        denominator=lambda drawn: drawn.labels >= 0,
+        interval=proportion(lambda drawn: (drawn.called == (drawn.labels == 1), drawn.labels >= 0)),
     ),
     _decision(
         "recall",
         "recall",
         lambda drawn: ratio(drawn.tp, drawn.tp + drawn.fn),
-        denominator=lambda drawn: drawn.labels == 1,
+        interval=proportion(lambda drawn: (drawn.called, drawn.labels == 1)),
     ),
     _decision(
         "specificity",
         "specificity",
         lambda drawn: ratio(drawn.tn, drawn.tn + drawn.fp),
-        denominator=lambda drawn: drawn.labels == 0,
+        interval=proportion(lambda drawn: (~drawn.called, drawn.labels == 0)),
     ),
     _decision(
         "precision",
         "precision",
         lambda drawn: ratio(drawn.tp, drawn.tp + drawn.fp),
-        denominator=lambda drawn: drawn.called,
+        interval=proportion(lambda drawn: (drawn.labels == 1, drawn.called)),
     ),
-    _decision("f1", "F1", lambda drawn: ratio(2 * drawn.tp, 2 * drawn.tp + drawn.fp + drawn.fn)),
+    _decision(
+        "f1",
+        "F1",
+        lambda drawn: ratio(2 * drawn.tp, 2 * drawn.tp + drawn.fp + drawn.fn),
+        interval=intervals_of.f1,
+    ),
     _subtype_recall("bacterial"),
     _subtype_recall("viral"),
-    Metric("ppv", "PPV", "prevalence", lambda drawn: bayes(drawn.recall, drawn.specificity, drawn.prevalence)),
-    Metric("npv", "NPV", "prevalence", lambda drawn: bayes(drawn.specificity, drawn.recall, 1 - drawn.prevalence)),
-    Metric("roc_auc", "ROC AUC", "ranking", roc_auc, headline=True),
-    Metric("average_precision", "average precision", "ranking", average_precision, headline=True),
-    Metric("brier", "Brier", "calibration", lambda drawn: drawn.mean((drawn.scores - drawn.labels) ** 2)),
-    # No interval: a resample repeats images, which raises its calibration error, so that all resamples lie too high.
+    Metric(
+        "ppv",
+        "PPV",
+        "prevalence",
+        lambda drawn: bayes(drawn.recall, drawn.specificity, drawn.prevalence),
+        interval=intervals_of.positive_predictive,
+    ),
+    Metric(
+        "npv",
+        "NPV",
+        "prevalence",
+        lambda drawn: bayes(drawn.specificity, drawn.recall, 1 - drawn.prevalence),
+        interval=intervals_of.negative_predictive,
+    ),
+    Metric("roc_auc", "ROC AUC", "ranking", roc_auc, headline=True, interval=intervals_of.roc_auc),
+    Metric(
+        "average_precision",
+        "average precision",
+        "ranking",
+        average_precision,
+        headline=True,
+        interval=intervals_of.jackknife_logit,
+    ),
+    Metric(
+        "brier",
+        "Brier",
+        "calibration",
+        lambda drawn: drawn.mean((drawn.scores - drawn.labels) ** 2),
+        interval=intervals_of.jackknife_logit,
+    ),
+    # No interval: on finitely many images the error lies above that of all patients, which no interval around it mends.
     Metric(
         "ece",
         "ECE",
         "calibration",
         lambda drawn: calibration.expected_errors(drawn.labels, drawn.scores, drawn.weights),
-        interval=False,
+        interval=None,
     ),
     Metric(
         "calibration_slope",
@@ -136,6 +166,20 @@ def values(drawn: Drawn, *groups: str) -> dict[str, Any]:
             value = rounded(metric.of(drawn)[0])
             result[metric.key] = metric.undefined if value is None else value
     return result
+
+
+def intervals(
+    table: pd.DataFrame, threshold: float, *, temperature: float, prevalence: float
+) -> dict[str, list[float | None]]:
+    """95 % interval [low, high] of each metric, to six digits; [None, None] where it has none.
+
+    `table`: scores.COLUMNS.
+    """
+    table = table.sort_values("image")
+    images = Drawn.of(table, threshold, temperature=temperature, prevalence=prevalence)
+    sample = intervals_of.Sample.of(table, images)
+    bounds = {metric.key: metric.interval(metric.of, sample) for metric in METRICS if metric.interval}
+    return {key: [rounded(bound) for bound in pair or (None, None)] for key, pair in bounds.items()}
 
 
 def counts(drawn: Drawn) -> dict[str, int]:

@@ -19,7 +19,7 @@ def render(results: Results) -> str:
         "## Test images",
         _test_table(results),
         _wrap(
-            "Brackets hold 95 % intervals from a bootstrap over patients, not images. Each model is used at its own "
+            "Brackets hold 95 % intervals over patients, not images. Each model is used at its own "
             "threshold, set on validation. The shortcut baseline never sees the lungs."
         ),
         f"## {'Stress validation' if under_stress else 'Validation'}, on which the model was selected",

@@ -15,7 +15,8 @@ from pneumo.review.candidate import METRICS, Candidate, measured
 Verdict = Literal["better", "worse", "within noise", "not comparable"]
 NAMED = 3  # images that a reason names
 KEYS = ["image", "patient", "label"]
-TESTS = {"roc_auc": "DeLong", "accuracy": "McNemar", "recall": "McNemar", "specificity": "McNemar"}
+TESTED = ("roc_auc", "accuracy", "recall", "specificity")
+PERMUTATIONS = 5  # for each resample; they take less time
 CLASS_OF = {"recall": [1], "specificity": [0]}
 
 
@@ -136,7 +137,7 @@ def _rows(pair: Pair, rules: Review, resamples: int, seed: int) -> list[Row]:
         values: list[Mapping[str, float | None]] = [pair.base.metrics, pair.head.metrics]
     else:
         values = [measured(table, model.threshold) for model, table in pair.sides]
-    p_values: dict[str, float | None] = dict.fromkeys(TESTS, 1.0)
+    tests = {metric: _test(metric, pair, PERMUTATIONS * resamples, seed) for metric in TESTED}
     intervals: dict[str, tuple[float, float] | None] = dict.fromkeys(METRICS, (0.0, 0.0))
     if not pair.unchanged:
         drawn = bootstrap.paired(
@@ -147,16 +148,15 @@ def _rows(pair: Pair, rules: Review, resamples: int, seed: int) -> list[Row]:
             seed=seed,
         )
         intervals = {name: _interval(drawn["head"][name] - drawn["base"][name], rules.alpha) for name in METRICS}
-        p_values = {metric: _p(metric, pair) for metric in TESTS}
-    others = [metric for metric in TESTS if metric != rules.metric]
-    corrected = dict(zip(others, paired.holm([p_values[metric] for metric in others]), strict=True))
-    corrected[rules.metric] = p_values[rules.metric]  # it decides alone, so there is nothing to correct for
+    others = [metric for metric in TESTED if metric != rules.metric]
+    corrected = dict(zip(others, paired.holm([tests[metric].p for metric in others]), strict=True))
+    corrected[rules.metric] = tests[rules.metric].p  # it decides alone, so there is nothing to correct for
     rows = []
     for metric in METRICS:
         before, after = (side[metric] for side in values)
         difference = None if before is None or after is None else round(after - before, 6)
-        tested = (TESTS.get(metric), p_values.get(metric), corrected.get(metric))
-        rows.append(Row(metric, before, after, difference, intervals[metric], *tested))
+        name, p = tests.get(metric, (None, None))
+        rows.append(Row(metric, before, after, difference, intervals[metric], name, p, corrected.get(metric)))
     return rows
 
 
@@ -169,10 +169,11 @@ def _interval(differences: np.ndarray, alpha: float) -> tuple[float, float] | No
     return round(float(low), 6), round(float(high), 6)
 
 
-def _p(metric: str, pair: Pair) -> float | None:
+def _test(metric: str, pair: Pair, permutations: int, seed: int) -> paired.Test:
     rows = pair.base_scores
     if metric == "roc_auc":
-        return paired.delong(rows["label"], rows["score"], pair.head_scores["score"], rows["patient"])
+        columns = (rows["label"], rows["score"], pair.head_scores["score"], rows["patient"])
+        return paired.roc_auc(*columns, permutations=permutations, seed=seed)
     counted = rows["label"].isin(CLASS_OF.get(metric, [0, 1])).to_numpy()
     before, after = (((table["score"] >= model.threshold) == table["label"])[counted] for model, table in pair.sides)
     return paired.mcnemar(before, after, rows["patient"][counted])

@@ -62,9 +62,10 @@ def metrics(comparison: Comparison, result: Result) -> list[str]:
 def footnote(result: Result) -> str:
     before, after = result.selected.thresholds or (None, None)
     return (
-        "Intervals come from resampling patients, with the same draws for base and head. Tests: DeLong and exact "
-        "McNemar, with patients as units. p (Holm) is corrected for multiple tests: in this table over the tests that "
-        "do not decide, in the table of models over the models that were not selected. "
+        "Intervals come from resampling patients, with the same draws for base and head. Tests, with patients as "
+        "units: permutation, where the models swap their scores in random patients, and McNemar's in its mid-P form. "
+        "p (Holm) is corrected for multiple tests: in this table over the tests that do not decide, in the table of "
+        "models over the models that were not selected. "
         f"Threshold: {number(before)} in base, {number(after)} in head."
     )
 

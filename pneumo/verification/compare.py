@@ -1,6 +1,6 @@
 """What is committed against what was recomputed: the first difference, and where to look for its cause.
 
-Figures must agree to the last digit, except those computed by iteration or as a percentile of resamples: temperature,
+Figures must agree to the last digit, except those computed by iteration or from the spread of patients: temperature,
 calibration slope and intercept, and ends of intervals may differ by one unit in the sixth digit, as they can between
 processors and builds of numpy and scipy. Paths are as errors name them.
 """

@@ -27,8 +27,6 @@ def metrics(run: Run, name: str) -> dict[str, Any]:
         stress_logits=model.stress_logits,
         temperature=model.metrics["temperature"],
         prevalence=run.basis.evaluate.prevalence,
-        resamples=run.basis.bootstrap.resamples,
-        seed=run.basis.bootstrap.seed,
     )
     if name in run.basis.model:
         network = run.basis.model[name]

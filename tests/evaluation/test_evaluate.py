@@ -7,11 +7,10 @@ from made_scores import NOISE, drawn_scores
 from pneumo.evaluation import metrics
 from pneumo.evaluation.evaluate import FROM_MODEL, evaluate, measure
 from pneumo.models import bundle
-from pneumo.params import Bootstrap
 from pneumo.scoring import scores
 
 TEST = drawn_scores(1.2, n=60, split="test")
-SETTINGS = {"temperature": 1.0, "prevalence": 0.1, "resamples": 400, "seed": 0}
+SETTINGS = {"temperature": 1.0, "prevalence": 0.1}
 MEASURED = measure(TEST, 0.4, validation=TEST, stress_logits=None, **SETTINGS)
 
 
@@ -69,8 +68,7 @@ def test_evaluation_writes_the_scores_and_metrics_of_a_model(calibrated, tmp_pat
         copied.parent.mkdir(parents=True)
         copied.write_bytes(path.read_bytes())
     test_logits = scores.read_logits(calibrated / "outputs/test" / f"{name}.csv")
-    settings = {"prevalence": 0.1, "bootstrap": Bootstrap(resamples=200, seed=0)}
-    values = evaluate(folder, test_logits, tmp_path / "scores", tmp_path / "metrics.json", **settings)
+    values = evaluate(folder, test_logits, tmp_path / "scores", tmp_path / "metrics.json", prevalence=0.1)
     assert json.loads((tmp_path / "metrics.json").read_text()) == values
     model_json = bundle.model_json(folder)
     assert {key: values[key] for key in FROM_MODEL} == {key: model_json[key] for key in FROM_MODEL}

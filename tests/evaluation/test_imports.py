@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-LIGHT = ("bootstrap", "choice", "decision", "ensemble", "evaluate", "metrics")
+LIGHT = ("bootstrap", "choice", "decision", "ensemble", "evaluate", "intervals", "metrics")
 SLOW = ("sklearn", "scipy.stats", "scipy.optimize", "torch", "matplotlib")  # a second and more, in each process
 
 

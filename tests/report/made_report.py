@@ -22,7 +22,7 @@ from pneumo.sources import kermany
 
 MODELS = ("cnn", "resnet50", "densenet121")  # from worst to best; the last is the selected one
 RESAMPLES = 200
-SETTINGS = {"prevalence": 0.1, "resamples": RESAMPLES, "seed": 0}
+SETTINGS = {"prevalence": 0.1}
 IMAGES = {"train": 40, "val": 30, "test": 100}
 FIRST_PATIENT = {"train": 1000, "val": 2000, "test": 1}
 EPOCHS = 12

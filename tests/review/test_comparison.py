@@ -39,17 +39,17 @@ def rules(**values):
     ],
 )
 def test_test_and_interval_must_agree(low, high, p, settings, verdict):
-    row = Row("roc_auc", 0.9, 0.9, 0.0, (low, high), "DeLong", p, p)
+    row = Row("roc_auc", 0.9, 0.9, 0.0, (low, high), "permutation", p, p)
     assert judge(row, rules(**settings)) == verdict
 
 
 def test_without_a_test_or_an_interval_nothing_is_claimed():
-    assert judge(Row("roc_auc", 0.5, 1.0, 0.5, (0.4, 0.5), "DeLong", None, None), RULES) == "within noise"
-    assert judge(Row("roc_auc", 0.5, 1.0, 0.5, None, "DeLong", 0.001, None), RULES) == "within noise"
+    assert judge(Row("roc_auc", 0.5, 1.0, 0.5, (0.4, 0.5), "permutation", None, None), RULES) == "within noise"
+    assert judge(Row("roc_auc", 0.5, 1.0, 0.5, None, "permutation", 0.001, None), RULES) == "within noise"
 
 
 def test_a_corrected_p_takes_the_place_of_the_rows_own():
-    row = Row("roc_auc", 0.9, 0.95, 0.05, (0.01, 0.05), "DeLong", 0.01, None)
+    row = Row("roc_auc", 0.9, 0.95, 0.05, (0.01, 0.05), "permutation", 0.01, None)
     assert (judge(row, RULES), judge(row, RULES, 0.2)) == ("better", "within noise")
 
 

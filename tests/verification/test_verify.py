@@ -176,7 +176,7 @@ SPOILT = {
     "normals": (put("metrics/data.json", "splits.val.normal", 9), ["data.json", "splits.val.normal is 9", "val/"]),
     "no count": (drop("metrics/data.json", "splits.test.viral"), ["data.json", "splits.test.viral is missing"]),
     "no split": (drop("metrics/data.json", "splits.val"), ["data.json", "splits.val"]),
-    "a seed": (put("params.yaml", "bootstrap.seed", 1), ["metrics/cnn.json", "ci95.", "test/cnn.csv"]),
+    "a prevalence": (put("params.yaml", "evaluate.prevalence", 0.2), ["metrics/", "is 0.", "should be"]),
     "a policy": (put("params.yaml", "threshold.policy", "f1"), [".json", "threshold is"]),
     "a broken policy": (put("params.yaml", "threshold.policy", "best"), ["params.yaml", "threshold.policy"]),
     "a cell of a table": (text("README.md", first_cell), ["README.md, line ", "is: ", "should: ", "pneumo tables"]),
