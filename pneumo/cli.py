@@ -78,6 +78,7 @@ def gate(arguments: argparse.Namespace) -> None:
 def verify(arguments: argparse.Namespace) -> None:
     """Recompute the figures of the given folders, or of all, and print how many could be recomputed."""
     from pneumo.verification import tables
+    from pneumo.verification.left_over import removal
     from pneumo.verification.verify import verify
 
     folders = arguments.folders or _records()
@@ -90,6 +91,9 @@ def verify(arguments: argparse.Namespace) -> None:
     print(f"cannot be recomputed from scores: {sum(unverified.values()) or 'nothing'}")
     for kind, count in unverified.items():
         print(f"  {count:>4}  {kind}")
+    if tally.left_over:
+        print(f"not verified, as params.yaml does not name their models: {len(tally.left_over)} files. To remove them:")
+        print(f"  {removal(TOP, tally.left_over)}")
 
 
 def tables(arguments: argparse.Namespace) -> None:

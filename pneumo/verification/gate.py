@@ -18,6 +18,7 @@ from pneumo.record.parse import read_yaml
 from pneumo.record.record import Record
 from pneumo.record.tree import Folder
 from pneumo.verification.compare import ABSENT, differences
+from pneumo.verification.left_over import removal
 from pneumo.verification.verify import Tally, verify_record
 
 COMMITTED = ("dvc.lock", "params.yaml", "metrics", "scores", "reports/plots", "dvc.yaml", "conf", "pneumo", "stages")
@@ -27,7 +28,8 @@ NAMED = 5
 def gate(top: Path) -> list[str]:
     """What was checked, a line each. Raises GateError, VerifyError or RecordError with the first fault and a remedy."""
     record = Record(Folder(top))
-    return [_composed(top, record), _whole(record), _locked(top), _verified(record), _committed(top)]
+    checks = [_composed(top, record), _whole(record), _locked(top), _verified(record)]
+    return [*checks, _nothing_left_over(top, record), _committed(top)]
 
 
 def compose(top: Path, *overrides: str) -> dict[str, Any]:
@@ -121,6 +123,14 @@ def _verified(record: Record) -> str:
     tally = Tally()
     verify_record(record.tree, tally)
     return f"metrics/ follow from scores/: {tally.recomputed['figures']:,} figures recomputed"
+
+
+def _nothing_left_over(top: Path, record: Record) -> str:
+    """Results of a model that was dropped look like results of this commit to whoever browses it."""
+    if record.left_over:
+        lines = [f"{path} is left over: params.yaml does not name its model" for path in record.left_over]
+        raise GateError(f"{_first(lines)}\nRemove what is left over, and commit:\n{removal(top, record.left_over)}")
+    return "metrics/ and scores/ have the files of the models in params.yaml and no others"
 
 
 def _committed(top: Path) -> str:

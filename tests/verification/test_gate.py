@@ -35,7 +35,7 @@ def edit(path: Path, before: str, after: str) -> None:
 
 def test_the_committed_results_are_those_of_the_committed_code(clone):
     lines = gate.gate(clone)
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert "stages unchanged" in lines[2]
     assert not (clone / "data").exists(), "no data are needed"
 
@@ -117,10 +117,22 @@ def test_what_is_not_committed_is_named(spoilt):
         gate.gate(spoilt)
 
 
+def test_files_of_a_dropped_backbone_are_the_last_finding_and_the_command_removes_them(spoilt):
+    for path in ("metrics/old.json", "scores/val/old.csv"):
+        (spoilt / path).write_text("of another line-up\n")
+    run(spoilt, "git", "add", "-A")
+    run(spoilt, "git", "commit", "-qm", "left over")
+    with pytest.raises(GateError, match=r"metrics/old.json is left over: .*\n.*\nRemove what is left over") as raised:
+        gate.gate(spoilt)
+    run(spoilt, "sh", "-c", str(raised.value).splitlines()[-1])
+    run(spoilt, "git", "commit", "-qm", "removed")
+    assert len(gate.gate(spoilt)) == 6
+
+
 def test_the_command_prints_what_it_checked(clone):
     done = subprocess.run([sys.executable, "-m", "pneumo.cli", "gate"], cwd=clone, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 5
+    assert len(done.stdout.splitlines()) == 6
 
 
 @pytest.mark.parametrize(
