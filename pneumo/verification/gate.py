@@ -28,8 +28,8 @@ NAMED = 5
 def gate(top: Path) -> list[str]:
     """What was checked, a line each. Raises GateError, VerifyError or RecordError with the first fault and a remedy."""
     record = Record(Folder(top))
-    checks = [_composed(top, record), _whole(record), _locked(top), _verified(record)]
-    return [*checks, _nothing_left_over(top, record), _committed(top)]
+    checks = [_composed(top, record), _nothing_left_over(top, record)]  # before the lock, which has hashes of folders
+    return [*checks, _whole(record), _locked(top), _verified(record), _committed(top)]
 
 
 def compose(top: Path, *overrides: str) -> dict[str, Any]:
@@ -129,7 +129,10 @@ def _nothing_left_over(top: Path, record: Record) -> str:
     """Results of a model that was dropped look like results of this commit to whoever browses it."""
     if record.left_over:
         lines = [f"{path} is left over: params.yaml does not name its model" for path in record.left_over]
-        raise GateError(f"{_first(lines)}\nRemove what is left over, and commit:\n{removal(top, record.left_over)}")
+        raise GateError(
+            f"{_first(lines)}\nRemove what is left over, run what depends on the folders, and commit:\n"
+            f"{removal(top, record.left_over)} && dvc repro"
+        )
     return "metrics/ and scores/ have the files of the models in params.yaml and no others"
 
 
