@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from pneumo.errors import GateError
-from pneumo.record.locks import CODE, stage_code
+from pneumo.record.locks import CODE, locked_files, stage_code
 from pneumo.record.parse import read_yaml
 from pneumo.record.record import Record
 from pneumo.record.tree import Folder
@@ -78,7 +78,18 @@ def _whole(record: Record) -> str:
                 raise GateError(
                     f"{stage} depends on {min(differ)} in dvc.yaml or in dvc.lock, but not in both: run `dvc repro`"
                 )
+    _chained(record)
     return f"dvc.yaml and dvc.lock list the same code: {len(declared)} stages, none frozen"
+
+
+def _chained(record: Record) -> None:
+    """What a stage read is what another wrote. Of files that are not on this machine DVC does not compare the two."""
+    stages = locked_files(record)
+    written = {path: (stage, md5) for stage, (_, outs) in stages.items() for path, md5 in outs.items()}
+    for stage, (deps, _) in stages.items():
+        for path, md5 in deps.items():
+            if path in written and written[path][1] != md5:
+                raise GateError(f"dvc.lock: {stage} read another {path} than {written[path][0]} wrote: run `dvc repro`")
 
 
 def _locked(top: Path) -> str:
