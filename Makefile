@@ -7,7 +7,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
 BASE ?= main
 
-.PHONY: help repro restore test verify review gate lint format lock clean
+.PHONY: help repro restore test verify review reproduce gate lint format lock clean
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
 
@@ -28,6 +28,11 @@ verify: .venv/.complete ## Recompute every committed figure from the committed s
 
 review: .venv/.complete ## Say whether this branch differs from where it left BASE=main: review.md, as in a pull request
 	pneumo review --merge-base $(BASE) > review.md; status=$$?; cat review.md; exit $$status
+
+reproduce: .venv/.complete ## In a clone of its own: run again all that differs from where this branch left BASE=main
+	base=$$(git merge-base $(BASE) HEAD) && git show "$$base:dvc.lock" > dvc.lock
+	if dvc config core.remote; then dvc pull --allow-missing; fi
+	dvc repro --no-run-cache
 
 gate: .venv/.complete ## Check that the committed results are those of this code and these parameters
 	pneumo gate

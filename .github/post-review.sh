@@ -5,7 +5,20 @@ set -euo pipefail
 : "${REPO:?}" "${RUN_ID:?}" "${HEAD_SHA:?}" "${HEAD_OWNER:?}" "${HEAD_BRANCH:?}"
 export HEAD_SHA                                # the jq programs of gh read it
 export AUTHOR="${AUTHOR:-github-actions[bot]}" # the comment of somebody else who copied the marker stays as it is
-export MARKER='<!-- pneumo review -->'
+case "${KIND:-review}" in
+review)
+    export MARKER='<!-- pneumo review -->'
+    readonly BY="computed by the pull request's own code"
+    ;;
+reproduced) # a comment of its own, which no run of the pull request's code can reach
+    export MARKER='<!-- pneumo reproduced -->'
+    readonly BY="with its pipeline run again; compared by the code of the default branch"
+    ;;
+*)
+    echo "KIND is $KIND; expected review or reproduced" >&2
+    exit 1
+    ;;
+esac
 export LC_ALL=C.UTF-8 # lengths are in characters
 readonly LIMIT=65536  # characters in a comment, from GitHub
 readonly URL="${GITHUB_SERVER_URL:-https://github.com}/$REPO/actions/runs/$RUN_ID"
@@ -43,7 +56,7 @@ fi
 text=$(<"$review")
 text=${text:-No result: the review itself failed, and the log of the run says why.}
 head="$MARKER
-Review of $HEAD_SHA, computed by the pull request's own code in [this run]($URL)."
+Review of $HEAD_SHA, $BY in [this run]($URL)."
 # Said above the text: below, an open code block or <details> would swallow it.
 shortened="$head Cut to fit a comment; the summary of the run has all of it."
 if ((${#head} + 2 + ${#text} > LIMIT)); then

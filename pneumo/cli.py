@@ -40,7 +40,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def review(arguments: argparse.Namespace) -> int:
     """Print what differs between two commits and whether it is real. Returns the exit code of the verdict."""
     from pneumo.review import dvc_diff, page, snapshot
-    from pneumo.review.result import EXIT, review
+    from pneumo.review.result import review, with_reproduction
 
     if arguments.merge_base:
         revision = snapshot.merge_base(TOP, arguments.base, arguments.head or "HEAD")
@@ -50,9 +50,13 @@ def review(arguments: argparse.Namespace) -> int:
     head = snapshot.commit(TOP, arguments.head) if arguments.head else snapshot.working_tree(TOP)
     if not any(side.has("params.yaml") for side in (base, head)):
         raise ReviewError("neither commit has a params.yaml here: run from the project's top folder")
+    for side in (base, head):  # a file that cannot be read stops the review before DVC reads it
+        _ = side.record.params, side.record.lock
     running = dvc_diff.start(TOP, base, head, "md" if arguments.format == "markdown" else "json")
     try:
         result = review(base, head)
+        if arguments.reproduced:
+            result = with_reproduction(result, snapshot.reproduced(arguments.reproduced, head))
         render = page.markdown if arguments.format == "markdown" else page.as_json
         text = render(result, {diff.command: diff.output() for diff in running})
     except Exception as error:
@@ -64,7 +68,7 @@ def review(arguments: argparse.Namespace) -> int:
     finally:
         dvc_diff.stop(running)
     print(text, end="")
-    return EXIT[result.verdict]
+    return result.exit_code
 
 
 def gate(arguments: argparse.Namespace) -> None:
@@ -78,6 +82,7 @@ def gate(arguments: argparse.Namespace) -> None:
 def verify(arguments: argparse.Namespace) -> None:
     """Recompute the figures of the given folders, or of all, and print how many could be recomputed."""
     from pneumo.verification import tables
+    from pneumo.verification.left_over import removal
     from pneumo.verification.verify import verify
 
     folders = arguments.folders or _records()
@@ -90,6 +95,9 @@ def verify(arguments: argparse.Namespace) -> None:
     print(f"cannot be recomputed from scores: {sum(unverified.values()) or 'nothing'}")
     for kind, count in unverified.items():
         print(f"  {count:>4}  {kind}")
+    if tally.left_over:
+        print(f"not verified, as params.yaml does not name their models: {len(tally.left_over)} files. To remove them:")
+        print(f"  {removal(TOP, tally.left_over)}")
 
 
 def tables(arguments: argparse.Namespace) -> None:
@@ -162,8 +170,8 @@ def _add_review(commands: Any) -> None:
         "patients, what changed, and the cases whose decision flipped. Reads commits with git "
         "alone: no checkout, no remote. The rules are in section `review` of params.yaml; those of BASE apply if it "
         "has any.",
-        "for the selected model 0 better or within noise, 1 worse, 3 not comparable; 2 bad usage, or no review was "
-        "possible and the error says why.",
+        "for the selected model 0 better or within noise, 1 worse, 3 not comparable; 4 not reproduced; 2 bad usage, or "
+        "no review was possible and the error says why.",
         failed=2,
     )
     command.add_argument("base", metavar="BASE", help="a commit, branch or tag")
@@ -172,6 +180,13 @@ def _add_review(commands: Any) -> None:
         "--merge-base",
         action="store_true",
         help="compare with the commit where HEAD branched off from BASE, not with BASE itself",
+    )
+    command.add_argument(
+        "--reproduced",
+        type=_folder,
+        metavar="FOLDER",
+        help="has params.yaml, metrics/ and scores/ as the pipeline of HEAD gave them when it was run again: say "
+        "whether they are what HEAD has (docs/threat-model.md)",
     )
     command.add_argument("--format", choices=("markdown", "json"), default="markdown", help="default: %(default)s")
 

@@ -2,8 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -46,18 +47,26 @@ Words.
 
 
 def make(
-    root: Path, *, top: int | str = 2, source: str = "archive", n: int = 90, selection_scores: str = "plain"
+    root: Path,
+    *,
+    top: int | str = 2,
+    source: str = "archive",
+    n: int = 90,
+    n_val: int = 70,
+    selection_scores: str = "plain",
+    backbones: Mapping[str, float] = MappingProxyType(BACKBONES),
+    ensembles: Sequence[str] = ("ensemble",),
 ) -> Path:
-    """params.yaml, metrics/ and scores/ of three backbones, an ensemble and the baseline, with a README of tables."""
+    """params.yaml, metrics/ and scores/ of backbones, ensembles and the baseline, with a README of tables."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["model"] = {name: params["model"][name] for name in BACKBONES}
-    params["ensembles"] = {"ensemble": {"top": top}}
+    params["model"] = {name: params["model"][name] for name in backbones}
+    params["ensembles"] = {name: {"top": top} for name in ensembles}
     params["bootstrap"]["resamples"] = RESAMPLES
     params["threshold"]["scores"] = params["select"]["scores"] = selection_scores
     root.mkdir(parents=True, exist_ok=True)
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    logits = {name: {"val": outputs("train", 70, noise), "test": outputs("test", n, 1.5 * noise)}
-              for name, noise in {**BACKBONES, "shortcut": 4.0}.items()}  # fmt: skip
+    logits = {name: {"val": outputs("train", n_val, noise), "test": outputs("test", n, 1.5 * noise)}
+              for name, noise in {**backbones, "shortcut": 4.0}.items()}  # fmt: skip
     model_jsons = _models(root, params, logits)
     for name, model_json in model_jsons.items():
         _evaluate(root, name, model_json, logits[name]["test"], params)
@@ -69,16 +78,17 @@ def make(
     files.write_json(root / "metrics/data.json", data)
     shutil.rmtree(root / "models")
     shutil.rmtree(root / "outputs")
-    (root / "README.md").write_text(PAGE)
+    page = PAGE if "resnet50" in backbones else PAGE.replace("models=best,resnet50", "models=best")
+    (root / "README.md").write_text(page)
     tables.write(root / "README.md", root)
     return root
 
 
 def _models(root: Path, params: dict[str, Any], logits: dict[str, dict[str, pd.DataFrame]]) -> dict[str, Any]:
-    """Calibrate backbones, ensemble and baseline, and select the best; model.json of each. Adds the ensemble's test
+    """Calibrate backbones, ensemble and baseline, and select the best; model.json of each. Adds the ensembles' test
     logits to `logits`.
     """
-    for name in BACKBONES:
+    for name in params["model"]:
         about = {"name": name, "kind": "backbone", "weights": "none", "labels": ["n", "p"]}
         about |= {"input_size": params["model"][name]["input_size"], "parameters": 1000 + len(name), "flops": 5}
         about |= {"sha256": {"weights": name, "manifest": ""}}
@@ -87,17 +97,18 @@ def _models(root: Path, params: dict[str, Any], logits: dict[str, dict[str, pd.D
         stress.write(under_stress(logits[name]["val"]), root / f"outputs/stress/{name}.csv")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        for name in BACKBONES:
+        for name in params["model"]:
             calibrate.main(name)
-        ensemble_stage.main("ensemble")
+        for name in params["ensembles"]:
+            ensemble_stage.main(name)
         select_best.main()
-    model_jsons = {name: bundle.model_json(root / "models/trained" / name) for name in BACKBONES}
-    model_jsons["ensemble"] = bundle.model_json(root / "models/ensembles/ensemble")
-    members = model_jsons["ensemble"]["members"]
-    mean = scores.mean_logit(
-        {name: logits[name]["test"] for name in members}, {name: model_jsons[name]["temperature"] for name in members}
-    )
-    logits["ensemble"] = {"test": mean}
+    model_jsons = {name: bundle.model_json(root / "models/trained" / name) for name in params["model"]}
+    for name in params["ensembles"]:
+        model_jsons[name] = bundle.model_json(root / "models/ensembles" / name)
+        members = model_jsons[name]["members"]
+        temperatures = {member: model_jsons[member]["temperature"] for member in members}
+        mean = scores.mean_logit({member: logits[member]["test"] for member in members}, temperatures)
+        logits[name] = {"test": mean}
     plain = Threshold(**params["threshold"] | {"scores": "plain"})
     val_scores, model_jsons["shortcut"] = decision.decide(logits["shortcut"]["val"], None, plain)
     scores.write(val_scores, root / "scores/shortcut/val.csv")

@@ -42,7 +42,7 @@ def permissions(name: str) -> list[dict]:
 
 
 def test_there_are_workflows():
-    assert set(WORKFLOWS) == {"test", "review", "comment"}
+    assert set(WORKFLOWS) == {"test", "review", "comment", "reproduce"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -89,7 +89,9 @@ def test_only_the_comment_may_write_and_only_comments():
     writing = {
         (name, key) for name in WORKFLOWS for granted in permissions(name) for key in granted if granted[key] == "write"
     }
-    assert writing == {("comment", "pull-requests")}
+    assert writing == {("comment", "pull-requests"), ("reproduce", "pull-requests")}
+    granted = {name: job.get("permissions", {}) for name, job in WORKFLOWS["reproduce"]["jobs"].items()}
+    assert [name for name in granted if "write" in granted[name].values()] == ["comment"]
 
 
 def test_secrets_are_named_nowhere():
@@ -102,6 +104,53 @@ def test_the_workflow_that_may_write_touches_nothing_of_the_pull_request():
     # Without a ref this is the default branch.
     assert used == [("actions/checkout", {"sparse-checkout": ".github", "persist-credentials": False})]
     assert not re.search(r"\b(make|source|eval|pneumo) ", re.sub("#.*|'.*?'", "", SCRIPT.read_text()))
+
+
+def job(name: str) -> dict:
+    return WORKFLOWS["reproduce"]["jobs"][name]
+
+
+def test_a_reproduction_is_started_by_hand_on_the_default_branch_alone():
+    assert list(WORKFLOWS["reproduce"][True]) == ["workflow_dispatch"]
+    assert WORKFLOWS["reproduce"]["permissions"] == {}
+    first, *others = WORKFLOWS["reproduce"]["jobs"].values()
+    assert "github.ref_name == github.event.repository.default_branch" in first["if"]
+    assert all("pull" in job["needs"] and "if" not in job for job in others), (
+        "a job that is left out stops what follows"
+    )
+
+
+def test_the_code_of_the_pull_request_runs_where_there_is_nothing_to_steal():
+    """In a job that may read, without a token or any other variable of GitHub, and nothing later is on its machine."""
+    assert job("run")["permissions"] == {"contents": "read"}
+    assert {key for step in job("run")["steps"] for key in step.get("env", {})} == {"BASE_REF"}
+    assert [step["run"] for step in job("run")["steps"] if "run" in step] == [
+        'base=$(git rev-parse --verify "origin/$BASE_REF^{commit}")\nmake reproduce BASE="$base"\n'
+    ]
+    of_the_pull_request = [
+        (name, step["with"].get("path"))
+        for name in WORKFLOWS["reproduce"]["jobs"]
+        for step in job(name)["steps"]
+        if "needs.pull" in str(step.get("with", {}).get("ref"))
+    ]
+    assert of_the_pull_request == [("run", None), ("compare", "pull")]
+
+
+def test_what_is_compared_is_read_by_the_code_of_the_default_branch():
+    first, second = (step["with"] for step in job("compare")["steps"] if "checkout" in step.get("uses", ""))
+    assert first == {"fetch-depth": 0, "persist-credentials": False}, "without a ref this is the default branch"
+    assert second["path"] == "pull"
+    for command in (step["run"] for step in job("compare")["steps"] if "run" in step):
+        assert not re.search(r"\bcd\b|(pull|reproduced)/|-C", command)
+
+
+def test_the_comment_on_a_reproduction_is_what_the_comparison_wrote():
+    """`run` could upload a `review` of its own; then the comparison cannot, fails, and nothing is posted."""
+    assert job("comment")["needs"] == ["pull", "compare"]
+    (upload,) = (step["with"] for step in job("compare")["steps"] if "upload" in step.get("uses", ""))
+    assert upload == {"name": "review", "path": "review.md", "if-no-files-found": "error"}
+    posting = [step["run"] for step in job("comment")["steps"] if "run" in step]
+    assert posting == [".github/post-review.sh", 'exit "$STATUS"']
 
 
 def test_the_workflow_that_may_write_follows_the_review_of_a_pull_request_alone():
@@ -130,6 +179,28 @@ def test_the_review_is_of_the_commit_of_the_pull_request_and_stays_red():
     assert [given["ref"] for given in checkouts] == ["${{ github.event.pull_request.head.sha }}"] * 2
     assert not [step for step in steps("review") if step.get("continue-on-error")]
     assert not re.search(r"\|\||; *true|set \+e", "\n".join(commands("review")))
+
+
+GITLAB = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs/gitlab.md").read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_jobs_for_gitlab_follow_its_schema(tmp_path):
+    assert len(GITLAB) == 2
+    for place, text in enumerate(GITLAB):
+        (tmp_path / f"{place}.yml").write_text(text)
+        check("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", tmp_path / f"{place}.yml")
+    for name, gitlab_job in (pair for text in GITLAB for pair in yaml.safe_load(text).items()):
+        for command in (*gitlab_job["script"], *gitlab_job.get("after_script", [])):
+            check("shellcheck", "--shell=bash", "-", given=f"set -e\n{command}")
+        assert set(re.findall(r"\bmake ([a-z]+)", str(gitlab_job["script"]))) <= {"review", "gate", "reproduce"}, name
+
+
+def test_on_gitlab_the_pipeline_is_run_again_by_hand_from_the_default_branch_and_without_a_token_of_ours():
+    for text in GITLAB[1:]:
+        for gitlab_job in yaml.safe_load(text).values():
+            ((condition,),) = (rule.values() for rule in gitlab_job["rules"])
+            assert '$CI_PIPELINE_SOURCE == "web" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH' in condition
+            assert "TOKEN" not in str(gitlab_job)
 
 
 # The script. gh itself is replaced: what it would ask GitHub is answered from a file, through the real jq.
@@ -225,6 +296,22 @@ def test_the_next_review_updates_the_comment_also_when_it_is_on_a_later_page(git
     github.comments = [others, [comment(42), comment(43)]]
     assert github.post().startswith("updated https://")
     assert [call[:2] for call in github.written] == [("PATCH", "repos/team/pneumo/issues/comments/42")]
+
+
+def test_a_reproduction_is_a_comment_of_its_own_that_says_who_compared(github):
+    github.comments = [[comment(41), comment(42, body="<!-- pneumo reproduced -->\nolder")]]
+    github.post(KIND="reproduced")
+    ((_, route, body),) = github.written
+    assert route == "repos/team/pneumo/issues/comments/42"
+    assert body.startswith("<!-- pneumo reproduced -->\nReview of ")
+    assert "compared by the code of the default branch in [this run]" in body.split("\n\n")[0]
+
+
+def test_a_review_that_claims_a_reproduction_stands_below_a_line_that_does_not(github):
+    (github.folder / "artifact/review.md").write_text(f"<!-- pneumo reproduced -->\nReview of {SHA}, run again\n")
+    github.post()
+    ((_, _, body),) = github.written
+    assert body.startswith(f"{MARKER}\nReview of {SHA}, computed by the pull request's own code in")
 
 
 @pytest.mark.parametrize(

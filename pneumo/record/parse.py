@@ -12,10 +12,39 @@ from pneumo.errors import ManifestError, RecordError
 from pneumo.record.tree import Tree
 from pneumo.scoring import scores, stress
 
+MOST_VALUES = 1_000_000  # of a YAML file whose aliases are written out
+
 
 def read_yaml(tree: Tree, path: str) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises RecordError where it is missing, broken or something else."""
-    return _mapping(tree, path, "YAML", lambda text: yaml.load(text, yaml.CSafeLoader))  # in pure Python it takes 2 s
+    """The mapping in a YAML file. Raises RecordError where it is missing, broken, something else, or small only because
+    its aliases stand for very much.
+    """
+    return _mapping(tree, path, "YAML", _load)
+
+
+def _load(text: str) -> Any:
+    loader = yaml.CSafeLoader(text)  # in pure Python it takes 2 s
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _size(node, {}) > MOST_VALUES:
+            raise ValueError(f"its aliases expand it to more than {MOST_VALUES:,} values")
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
+    """How many values `node` has when aliases are written out. `sizes`: of nodes already met, so that each is counted
+    once; infinite inside of itself.
+    """
+    if id(node) not in sizes:
+        sizes[id(node)] = MOST_VALUES + 1  # an alias inside of its own anchor has no end
+        inside = node.value if isinstance(node, yaml.CollectionNode) else []
+        parts = [part for item in inside for part in (item if isinstance(item, tuple) else (item,))]
+        sizes[id(node)] = 1 + sum(_size(part, sizes) for part in parts)
+    return sizes[id(node)]
 
 
 def read_json(tree: Tree, path: str) -> dict[str, Any]:

@@ -2,17 +2,19 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import pandas as pd
 
 from pneumo.errors import RecordError
 from pneumo.record.parse import read_json, read_scores, read_stress, read_yaml
-from pneumo.record.tree import Tree
+from pneumo.record.tree import FOLDERS, Tree
 
 BASELINE = "shortcut"  # a logistic regression on the frame of the image: no candidate; scores/shortcut/ is its own
 Kind = Literal["metrics", "val", "test", "stress"]
 KINDS: tuple[Kind, ...] = ("metrics", "val", "test", "stress")
+OTHER_METRICS = ("metrics/best.json", "metrics/data.json")
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,17 @@ class Record:
     def candidates(self) -> list[str]:
         """Names of the backbones, then of the ensembles. Files of other models may lie about and count for nothing."""
         return [*self.section("model"), *self.section("ensembles")]
+
+    @property
+    def left_over(self) -> list[str]:
+        """Files in metrics/ and scores/ that belong to no candidate and not to the baseline, so that nothing verifies
+        them: those of a backbone that was dropped, as a rule.
+        """
+        names = [*self.candidates, BASELINE]
+        expected = {*OTHER_METRICS, *(self.model(name).path(kind) for name in names for kind in KINDS)}
+        paths = [PurePosixPath(path) for path in self.tree.paths()]
+        results = [path for path in paths if path.parts[0] in FOLDERS and not path.name.startswith(".")]
+        return [str(path) for path in results if str(path) not in expected]
 
     def model(self, name: str) -> Model:
         return Model(self.tree, name)

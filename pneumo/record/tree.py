@@ -3,11 +3,11 @@
 import shlex
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pneumo.errors import RecordError
 
-FILES = ("params.yaml", "dvc.lock", "requirements.lock")
+FILES = ("params.yaml", "dvc.yaml", "dvc.lock", "requirements.lock")
 FOLDERS = ("metrics", "scores")
 
 
@@ -54,12 +54,20 @@ class Folder(Tree):
     def paths(self) -> list[str]:
         files = [self.root / name for name in FILES]
         files += [path for folder in FOLDERS for path in (self.root / folder).rglob("*")]
-        return sorted(path.relative_to(self.root).as_posix() for path in files if path.is_file())
+        present = [path for path in files if path.is_file() or path.is_symlink()]
+        return sorted(path.relative_to(self.root).as_posix() for path in present)
 
     def has(self, path: str) -> bool:
-        return (self.root / path).is_file()
+        return (self.root / path).is_file() or (self.root / path).is_symlink()
 
     def content(self, path: str) -> bytes:
+        """Raises RecordError where a file that git keeps is a symbolic link or in one: it would show what lies
+        elsewhere. Outputs that DVC keeps may be links to its cache.
+        """
+        if PurePosixPath(path).parts[0] in (*FILES, *FOLDERS):
+            for place in (PurePosixPath(path), *PurePosixPath(path).parents[:-1]):
+                if (self.root / place).is_symlink():
+                    raise RecordError(f"{self.where(str(place))} is a symbolic link: put the file itself there")
         return (self.root / path).read_bytes()
 
     def where(self, path: str) -> str:

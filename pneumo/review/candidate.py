@@ -37,6 +37,8 @@ def selected(record: Record) -> str:
     if not isinstance(name, str):
         raise RecordError(f"{where} names no model")
     own = record.model(name).metrics
+    if record.candidates and name not in record.candidates:
+        raise RecordError(f"{where} names {name}, which is no model of {record.tree.where('params.yaml')}")
     differ = [key for key in {**figures, **own} if figures.get(key) != own.get(key)]
     if differ:
         raise RecordError(f"{where} names {name}, but {differ[0]} differs from metrics/{name}.json")
@@ -47,10 +49,7 @@ def read_candidate(record: Record, name: str) -> Candidate:
     """Raises RecordError where a file is missing or broken, or the metrics are not those of the scores."""
     model = record.model(name)
     val_scores, test_scores = (
-        read_scores(record.tree, model.path(split), COLUMNS)
-        .sort_values("image")
-        .reset_index(drop=True)
-        .astype({"subtype": str})
+        _scores(record, model.path(split)).sort_values("image").reset_index(drop=True).astype({"subtype": str})
         for split in ("val", "test")
     )
     where, remedy = model.where("metrics"), record.tree.remedy(model.path("metrics"))
@@ -66,6 +65,12 @@ def read_candidate(record: Record, name: str) -> Candidate:
                 f"{where}: {key} is {committed[key]}, but {model.path('test')} gives {recomputed}: {remedy}"
             )
     return Candidate(name, committed, threshold, val_scores, test_scores)
+
+
+def _scores(record: Record, path: str) -> pd.DataFrame:
+    """COLUMNS. Logits are read where there are any, so that they are checked, too."""
+    header = record.tree.text(path).partition("\n")[0].split(",")
+    return read_scores(record.tree, path, [*COLUMNS, *({"logit"} & set(header))])[list(COLUMNS)]
 
 
 def measured(test_scores: pd.DataFrame, threshold: float) -> dict[str, float | None]:

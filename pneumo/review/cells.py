@@ -1,12 +1,20 @@
-"""Numbers and names as a review shows them, in cells of a table, in code and in sentences: they start no HTML."""
+"""Numbers and names as a review shows them, in cells of a table, in code and in sentences.
+
+Names and values come from a pull request, so they must start no HTML and no Markdown, notify nobody, load nothing, and
+neither colour a terminal nor turn the direction of writing. As code, text does none of this.
+"""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pneumo.review.comparison import Row
 
 WIDTH = 120  # characters of a cell
+SENTENCES = 1000  # characters of a reason or note
+HARMLESS = re.compile(r"(?!.*www\.)[\w .,/()+→-]*")  # in a cell
+MARKUP = re.compile(r"\S*(?:[@<>*#|~&\\]|!\[|\]\(|://|www\.)\S*")  # in a sentence
 NAMED = 3  # items of a list
 
 
@@ -27,23 +35,40 @@ def p_value(value: float | None) -> str:
 
 
 def code(text: str) -> str:
-    return f"`{_short(text).replace('`', '').replace('|', chr(92) + '|')}`"
+    """`text` as code in a cell of a table."""
+    return f"`{_short(text, WIDTH).replace('`', '').replace('|', chr(92) + '|')}`"
 
 
 def cell(text: str) -> str:
-    """`text` so that it stays in its cell and starts no HTML."""
-    return _short(text).replace("|", "\\|").replace("<", "&lt;")
+    """`text` in a cell of a table; as code where it might mean something to Markdown."""
+    short = _short(text, WIDTH)
+    return short if HARMLESS.fullmatch(short) else code(short)
 
 
 def prose(text: str) -> str:
-    """A sentence that may hold names in `code`; with names from the data it still starts no HTML and no new line."""
-    pieces = " ".join(text.split()).split("`")
-    return "`".join(piece if place % 2 else piece.replace("<", "&lt;") for place, piece in enumerate(pieces))
+    """A sentence that may hold names in `code`. Whatever else might mean something to Markdown becomes code, too."""
+    short = _short(text, SENTENCES)
+    if short.count("`") % 2:  # a name with a backtick, or one that was cut
+        short = short.replace("`", "")
+    pieces = short.split("`")
+    return "`".join(piece if place % 2 else MARKUP.sub(r"`\g<0>`", piece) for place, piece in enumerate(pieces))
 
 
-def _short(text: str) -> str:
-    one_line = " ".join(str(text).split())
-    return one_line if len(one_line) <= WIDTH else f"{one_line[: WIDTH - 1]}…"
+def fenced(lines: Sequence[str]) -> list[str]:
+    """Output of a program as a block of code, which nothing in it can close."""
+    shown = [printable(line) for line in lines]
+    fence = "`" * max(3, 1 + max((len(run) for line in shown for run in re.findall("`+", line)), default=0))
+    return [f"{fence}text", *shown, fence]
+
+
+def printable(text: str) -> str:
+    """`text` with � for control characters, as of terminals, and for those that turn the direction of writing."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
+def _short(text: str, width: int) -> str:
+    one_line = printable(" ".join(str(text).split()))
+    return one_line if len(one_line) <= width else f"{one_line[: width - 1]}…"
 
 
 def value_of(value: Any) -> str:

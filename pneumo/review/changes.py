@@ -1,9 +1,9 @@
-"""What differs between two commits besides the results: parameters, data, code, libraries."""
+"""What differs between two commits besides the results: parameters, data, pipeline, code, libraries."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from pneumo.record.locks import library_versions, stage_code
+from pneumo.record.locks import commands, library_versions, pipeline, stage_code, unexplained
 from pneumo.record.record import Record
 from pneumo.review.snapshot import Snapshot
 from pneumo.verification.compare import Row, differences
@@ -25,12 +25,17 @@ DATA = (
 
 @dataclass(frozen=True)
 class Changes:
-    """Rows of key, base, head. `code` has path, what became of it, and the stages that depend on it."""
+    """Rows of key, base, head. `code` has path, what became of it, and the stages that depend on it. `commands`: those
+    of `pipeline`, by stage. `unexplained`: stages whose outputs differ although all that they read is the same.
+    """
 
     params: list[Row]
     data: list[Row]
+    pipeline: list[Row]
+    commands: list[Row]
     code: list[Row]
     libraries: list[Row]
+    unexplained: list[str]
 
 
 def changes(base: Snapshot, head: Snapshot) -> Changes:
@@ -38,8 +43,11 @@ def changes(base: Snapshot, head: Snapshot) -> Changes:
     return Changes(
         differences(base.record.params, head.record.params),
         differences(_data(base.record), _data(head.record)),
+        differences(pipeline(base.record), pipeline(head.record)),
+        differences(commands(base.record), commands(head.record)),
         _code(base, head),
         differences(library_versions(base.record), library_versions(head.record)),
+        unexplained(base.record, head.record),
     )
 
 

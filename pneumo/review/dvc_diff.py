@@ -41,7 +41,7 @@ def start(top: Path, base: Snapshot, head: Snapshot, form: str) -> list[Running]
         Running(
             " ".join(["dvc", *words, *commits]),
             subprocess.Popen(
-                [sys.executable, "-m", "dvc", *words, *commits],
+                [sys.executable, "-P", "-m", "dvc", *words, *commits],  # -P: no dvc.py of the project is run
                 cwd=top,
                 text=True,
                 stdin=subprocess.DEVNULL,

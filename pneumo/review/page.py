@@ -8,42 +8,54 @@ from typing import Any
 
 from pneumo.evaluation.metrics import WORDS
 from pneumo.review import sections
-from pneumo.review.cells import cell, interval, number, p_value, prose, signed
+from pneumo.review.cells import cell, fenced, interval, number, p_value, prose, signed
 from pneumo.review.comparison import Comparison
-from pneumo.review.result import EXIT, Result
+from pneumo.review.result import Result
 from pneumo.review.sections import folded, named
 
 LIMIT = 64_000  # characters; a comment on GitHub holds 65,536
 SHOWN = 12  # models with all metrics
+LISTED = (200, 60, 20, 5)  # rows of a list, fewer where the whole would not fit a comment; --format json has all
 
 
 def markdown(result: Result, dvc: Mapping[str, str]) -> str:
     """`dvc`: command -> its output, which comes last and is cut where the whole would not fit a comment."""
+    for listed in LISTED:
+        text = _markdown(result, dvc, listed)
+        if len(text) <= LIMIT:
+            break
+    return text
+
+
+def _markdown(result: Result, dvc: Mapping[str, str], listed: int) -> str:
     selected = result.selected
     lines = [f"## pneumo review: {result.verdict}", "", *_headline(result), "", _rules(result), ""]
+    lines += sections.reproduction(result, listed)
     lines += [*(f"- {prose(note)}" for note in result.notes), *([""] if result.notes else [])]
-    lines += sections.models(result)
+    lines += sections.models(result, listed)
     if selected.rows:
         lines += [f"### {named(selected)}, all metrics", "", *sections.metrics(selected, result), ""]
-        lines += [sections.footnote(result), "", *sections.flips(selected)]
-    lines += ["### What changed", "", *sections.changes(result)]
+        lines += [sections.footnote(result), "", *sections.flips(selected, listed)]
+    lines += ["### What changed", "", *sections.changes(result, listed)]
     changed = [other for other in result.others if other.rows and not other.unchanged]
-    for other in changed[:SHOWN]:
+    shown = min(SHOWN, listed)
+    for other in changed[:shown]:
         content = [*sections.metrics(other, result), "", sections.flip_counts(other)]
         lines += folded(f"{named(other)}, all metrics", content)
-    if len(changed) > SHOWN:
-        lines += [f"All metrics of {len(changed) - SHOWN} more models: `--format json` has them.", ""]
+    if len(changed) > shown:
+        lines += [f"All metrics of {len(changed) - shown} more models: `--format json` has them.", ""]
     for command, output in dvc.items():
-        shown = _cut(output.splitlines() or ["No difference."], LIMIT - _length(lines), command)
-        lines += folded(f"<code>{cell(command)}</code>", shown)
+        printed = _cut(output.splitlines() or ["No difference."], LIMIT - _length(lines), command)
+        lines += folded(f"<code>{cell(command)}</code>", fenced(printed))
     return "\n".join(lines).strip() + "\n"
 
 
 def as_json(result: Result, dvc: Mapping[str, str]) -> str:
     """Everything that the Markdown says, and every flipped case of every model."""
+    again = result.reproduction
     content: dict[str, Any] = {
         "verdict": result.verdict,
-        "exit_code": EXIT[result.verdict],
+        "exit_code": result.exit_code,
         "base": {"name": result.base.name, "commit": result.base.commit},
         "head": {"name": result.head.name, "commit": result.head.commit},
         "rules": result.rules.model_dump(),
@@ -54,6 +66,7 @@ def as_json(result: Result, dvc: Mapping[str, str]) -> str:
         "only_head": result.only_head,
         "notes": result.notes,
         "changes": asdict(result.changes),
+        "reproduced": None if again is None else {"equal": again.equal, **asdict(again)},
         "dvc": {command: _parsed(output) for command, output in dvc.items()},
     }
     return json.dumps(_plain(content), indent=2, default=str, allow_nan=False) + "\n"
@@ -112,7 +125,7 @@ def _cut(lines: Sequence[str], room: int, command: str) -> list[str]:
     for place, line in enumerate(lines):
         used += len(line) + 1
         if used > room:
-            return [*lines[:place], "", f"{len(lines) - place} more lines: `{command}`"]
+            return [*lines[:place], "", f"{len(lines) - place} more lines: {command}"]
     return list(lines)
 
 

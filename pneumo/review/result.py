@@ -11,12 +11,15 @@ from pydantic import ValidationError
 from pneumo.errors import RecordError, ReviewError
 from pneumo.evaluation.holm import holm
 from pneumo.params import Bootstrap, Review
-from pneumo.review import candidate
+from pneumo.review import candidate, reproduced
 from pneumo.review.changes import Changes, changes
 from pneumo.review.comparison import Comparison, Verdict, compare, judge
+from pneumo.review.notes import notes_of
+from pneumo.review.reproduced import Reproduction
 from pneumo.review.snapshot import Snapshot
 
 EXIT = {"better": 0, "within noise": 0, "worse": 1, "not comparable": 3}
+NOT_REPRODUCED = 4
 DEFAULTS = {"review": Review(metric="roc_auc", margin=0.0, alpha=0.05), "bootstrap": Bootstrap(resamples=2000, seed=0)}
 
 
@@ -25,6 +28,7 @@ class Result:
     """`selected`: of the models that metrics/best.json names; `others`: every other candidate that both commits have.
     `p_corrected`: of `others`, by name in head, the p of the metric of the rules, corrected for their number.
     `only_base`, `only_head`: candidates that the other commit lacks. `notes`: what to know besides the verdict.
+    `reproduction`: what the pipeline of head gave when it was run again, where it was.
     """
 
     base: Snapshot
@@ -38,10 +42,15 @@ class Result:
     only_head: list[str]
     notes: list[str]
     changes: Changes
+    reproduction: Reproduction | None = None
 
     @property
     def verdict(self) -> Verdict:
         return self.selected.verdict
+
+    @property
+    def exit_code(self) -> int:
+        return NOT_REPRODUCED if self.reproduction and not self.reproduction.equal else EXIT[self.verdict]
 
 
 Names = tuple[str, str]  # of a model in base and in head
@@ -57,6 +66,7 @@ def review(base: Snapshot, head: Snapshot) -> Result:
     pairs, only_base, only_head = _pairs(base, head)
     others = [compared(names) for names in pairs if names != (selected.base, selected.head)]
     corrected = _corrected(others, rules)
+    changed = changes(base, head)
     return Result(
         base,
         head,
@@ -67,9 +77,18 @@ def review(base: Snapshot, head: Snapshot) -> Result:
         corrected,
         only_base,
         only_head,
-        notes + data_notes,
-        changes(base, head),
+        [*notes, *notes_of(changed, head), *data_notes],
+        changed,
     )
+
+
+def with_reproduction(result: Result, made: Snapshot) -> Result:
+    """`made`: what the pipeline of head gave when it was run again. Raises like `review`."""
+    rows = reproduced.compare(result.head.record, made.record)
+    again = review(result.base, made)
+    row = again.selected.row(result.rules.metric)
+    difference = row.difference if row else None
+    return replace(result, reproduction=Reproduction(rows, again.verdict, difference))
 
 
 def _selected(base: Snapshot, head: Snapshot, compared: Callable[[Names], Comparison]) -> Comparison:

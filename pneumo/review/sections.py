@@ -1,6 +1,6 @@
 """The parts of a review in Markdown: models, metrics, flipped decisions, changes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pneumo.evaluation.metrics import WORDS
 from pneumo.report import markdown as md
@@ -10,10 +10,39 @@ from pneumo.review.result import Result
 from pneumo.verification.compare import Row as Change
 
 FOLDED = 12  # rows of changes or flips from which on they are folded
-LISTED = 200  # rows of a list; --format json has all
 
 
-def models(result: Result) -> list[str]:
+def reproduction(result: Result, listed: int) -> list[str]:
+    """Whether the pipeline, run again, gives what is committed, and the verdict by what it gave."""
+    again = result.reproduction
+    if again is None:
+        return []
+    scores, figures = (sum(row.values for row in again.rows if row.path.startswith(of)) for of in ("scores", "metrics"))
+    if again.equal:
+        compared = f"{scores:,} scores and logits and {figures:,} figures of {len(again.rows)} files"
+        return [f"**Reproduced here**: {compared} are what the pipeline gave, to six digits.", ""]
+    differ = [row for row in again.rows if not row.equal]
+    moved = "" if again.difference is None else f" ({WORDS[result.rules.metric]} {signed(again.difference)})"
+    lines = [
+        f"**Not reproduced here**: {len(differ)} of {len(again.rows)} files differ from what the pipeline gave, and "
+        f"what it gave is {again.verdict}{moved}. A processor of another make trains other last digits, and so another "
+        "network; if the same make ran it before, the committed files did not come from this commit.",
+        "",
+    ]
+    rows = [
+        [
+            code(row.path),
+            f"{row.differ:,} of {row.values:,}" if row.values else "",
+            f"{row.largest:.6g}" if row.values else "",
+            cell(row.problem or ""),
+        ]
+        for row in differ
+    ]
+    header = ["file", "scores that differ", "largest difference", "reason"]
+    return [*lines, *md.table(header, rows[:listed]), *rest(rows, listed), ""]
+
+
+def models(result: Result, listed: int) -> list[str]:
     """A line for each model that both commits have, the selected one first."""
     metric = WORDS[result.rules.metric]
     rows = []
@@ -24,15 +53,17 @@ def models(result: Result) -> list[str]:
         name = f"**{named(comparison)}** (selected)" if is_selected else named(comparison)
         cells = [number(row.base), number(row.head), signed(row.difference), interval(row)] if row else [""] * 4
         rows.append([name, _verdict(comparison), *cells, p_value(p)])
-    lines = md.table(["model", "verdict", f"base {metric}", "head", "difference", _level(result), "p (Holm)"], rows)
+    header = ["model", "verdict", f"base {metric}", "head", "difference", _level(result), "p (Holm)"]
+    lines = [*md.table(header, rows[:listed]), *rest(rows, listed)]
     reasons = [f"- {named(other)}: {prose(reason)}" for other in result.others for reason in other.reasons]
     if all(other.reasons == result.selected.reasons for other in result.others if other.reasons):
         reasons = []
     on_one_side = [
-        f"Only in {side}: {cell(', '.join(names))}."
+        f"Only in {side}: {prose(', '.join(names))}."
         for side, names in (("base", result.only_base), ("head", result.only_head))
         if names
     ]
+    reasons = [*reasons[:listed], *rest(reasons, listed)]
     return [*lines, "", *reasons, *([""] if reasons else []), *on_one_side, *([""] if on_one_side else [])]
 
 
@@ -70,7 +101,7 @@ def footnote(result: Result) -> str:
     )
 
 
-def flips(comparison: Comparison) -> list[str]:
+def flips(comparison: Comparison, listed: int) -> list[str]:
     lines = [f"### Flipped decisions: {flip_counts(comparison)}", ""]
     if not comparison.flips:
         return lines
@@ -86,11 +117,13 @@ def flips(comparison: Comparison) -> list[str]:
         for flip in comparison.flips
     ]
     header = ["image", "patient", "truth", "base score", "head score", "head is"]
-    first, more = rows[:FOLDED], rows[FOLDED:LISTED]
+    first, more = rows[:FOLDED], rows[FOLDED:listed]
     lines += [*md.table(header, first), ""]
     if more:
         title = f"{len(rows) - FOLDED} more flipped decisions"
-        lines += folded(title, [*md.table(header, more), "", *_rest(rows)])
+        lines += folded(title, [*md.table(header, more), "", *rest(rows, listed)])
+    elif len(rows) > FOLDED:
+        lines += [*rest(rows, FOLDED), ""]
     return lines
 
 
@@ -99,10 +132,11 @@ def flip_counts(comparison: Comparison) -> str:
     return f"{wrong} right to wrong, {len(comparison.flips) - wrong} wrong to right, of {comparison.n} images"
 
 
-def changes(result: Result) -> list[str]:
+def changes(result: Result, listed: int) -> list[str]:
     kinds: dict[str, tuple[list[str], list[list[str]]]] = {
         "Parameters": (["parameter", "base", "head"], [_change(row) for row in result.changes.params]),
         "Data": (["metrics/data.json", "base", "head"], [_change(row) for row in result.changes.data]),
+        "Pipeline": (["dvc.yaml", "base", "head"], [_change(row) for row in result.changes.pipeline]),
         "Code": (["file", "change", "stages that depend on it"], [_file(row) for row in result.changes.code]),
         "Libraries": (["requirements.lock", "base", "head"], [_change(row) for row in result.changes.libraries]),
     }
@@ -110,7 +144,7 @@ def changes(result: Result) -> list[str]:
     lines = [f"Unchanged: {', '.join(unchanged)}.", ""] if unchanged else []
     for kind, (header, rows) in kinds.items():
         if rows:
-            shown = [*md.table(header, rows[:LISTED]), *_rest(rows)]
+            shown = [*md.table(header, rows[:listed]), *rest(rows, listed)]
             lines += [*shown, ""] if len(rows) <= FOLDED else folded(f"{kind}: {len(rows)} differences", shown)
     return lines
 
@@ -138,8 +172,9 @@ def named(comparison: Comparison) -> str:
     return cell(comparison.head if comparison.base == comparison.head else f"{comparison.base} → {comparison.head}")
 
 
-def _rest(rows: list[list[str]]) -> list[str]:
-    return [f"{len(rows) - LISTED} more: `--format json` has all."] if len(rows) > LISTED else []
+def rest(rows: Sequence[object], listed: int) -> list[str]:
+    """A line that says how many of `rows` were left out after `listed` of them."""
+    return ["", f"{len(rows) - listed} more: `--format json` has all."] if len(rows) > listed else []
 
 
 def _level(result: Result) -> str:

@@ -4,21 +4,23 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pneumo.errors import ReviewError
-from pneumo.record.locks import CODE
 from pneumo.record.record import Record
 from pneumo.record.tree import FILES, FOLDERS, Folder, Tree
 
 LINK = "120000"  # mode of a symbolic link
+RECORD = (*FILES, *FOLDERS)
+# What cannot change a result or, as conf/, shows elsewhere. All else can: Python takes a timm.py at the top for timm.
+NOT_CODE = (*RECORD, "conf", "docs", "reports", "results", "tests")
 FULL_CLONE = "this clone is shallow: `git fetch --unshallow`, or `fetch-depth: 0` in actions/checkout"
 
 
 @dataclass(frozen=True)
 class Snapshot(Tree):
     """`name`: what the user calls it; `commit`: its full hash, None for the working tree; `files`: path -> content of
-    the record; `code`: path -> git's hash of each file in CODE.
+    the record; `code`: path -> git's hash of each file that may be code.
     """
 
     name: str
@@ -60,18 +62,24 @@ class Snapshot(Tree):
 def commit(top: Path, revision: str) -> Snapshot:
     """The commit that `revision` names. Raises ReviewError where there is none, or `top` is in no repository."""
     full_hash = resolve(top, revision)
-    listed = _git(top, "ls-tree", "-r", "-z", full_hash, "--", *FILES, *FOLDERS, *CODE).split(b"\0")
+    listed = _git(top, "ls-tree", "-r", "-z", full_hash).split(b"\0")
     blobs, code = {}, {}
     for about, name in (line.split(b"\t", 1) for line in listed if line):
         mode, kind, blob = about.decode().split()
         path = name.decode("utf-8", "replace")
-        if path.startswith(CODE):
+        if _is_code(path):
             code[path] = blob
+        elif PurePosixPath(path).parts[0] not in RECORD:
+            continue
         elif mode == LINK:
             raise ReviewError(f"{revision}: {path} is a symbolic link; commit the file itself")
         elif kind == "blob":
             blobs[path] = blob
     return Snapshot(revision, full_hash, _contents(top, revision, blobs), code)
+
+
+def _is_code(path: str) -> bool:
+    return PurePosixPath(path).parts[0] not in NOT_CODE and not path.endswith(".md")
 
 
 def _contents(top: Path, revision: str, blobs: Mapping[str, str]) -> dict[str, bytes]:
@@ -88,6 +96,13 @@ def _contents(top: Path, revision: str, blobs: Mapping[str, str]) -> dict[str, b
     return files
 
 
+def reproduced(folder: Path, head: Snapshot) -> Snapshot:
+    """What the code of `head` gave when it was run in `folder`."""
+    tree = Folder(folder)
+    files = {path: tree.content(path) for path in tree.paths()}
+    return Snapshot(f"reproduced in {folder}", None, files, head.code)
+
+
 def working_tree(top: Path) -> Snapshot:
     """What lies in `top` now, committed or not."""
     folder = Folder(top)
@@ -98,17 +113,14 @@ def working_tree(top: Path) -> Snapshot:
         raise ReviewError(
             f"a merge is not finished ({unmerged[0]}): finish it (docs/pull-requests.md, Merging), then review"
         )
-    links = [top / path for path in folder.paths() if (top / path).is_symlink()]
-    if links:
-        raise ReviewError(f"{links[0]} is a symbolic link; put the file itself there")
     return Snapshot("working tree", None, {path: folder.content(path) for path in folder.paths()}, _code(top))
 
 
 def _code(top: Path) -> dict[str, str]:
-    """Path -> the hash that git gives the content of each file of CODE, committed or not, but not ignored."""
-    listed = _git(top, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *CODE).split(b"\0")
+    """Path -> the hash that git gives the content of each file that may be code, committed or not, but not ignored."""
+    listed = _git(top, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split(b"\0")
     paths = sorted({name.decode("utf-8", "replace") for name in listed if name})
-    files = [path for path in paths if (top / path).is_file()]
+    files = [path for path in paths if _is_code(path) and (top / path).is_file()]
     # Git would take relative paths from the top of the repository, in which `top` may be a folder.
     absolute = "".join(f"{(top / path).resolve()}\n" for path in files)
     hashes = _git(top, "hash-object", "--stdin-paths", given=absolute)

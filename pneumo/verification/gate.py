@@ -13,11 +13,12 @@ from typing import Any
 import yaml
 
 from pneumo.errors import GateError
-from pneumo.record.locks import CODE, stage_code
+from pneumo.record.locks import CODE, locked_files, stage_code
 from pneumo.record.parse import read_yaml
 from pneumo.record.record import Record
 from pneumo.record.tree import Folder
 from pneumo.verification.compare import ABSENT, differences
+from pneumo.verification.left_over import removal
 from pneumo.verification.verify import Tally, verify_record
 
 COMMITTED = ("dvc.lock", "params.yaml", "metrics", "scores", "reports/plots", "dvc.yaml", "conf", "pneumo", "stages")
@@ -27,7 +28,8 @@ NAMED = 5
 def gate(top: Path) -> list[str]:
     """What was checked, a line each. Raises GateError, VerifyError or RecordError with the first fault and a remedy."""
     record = Record(Folder(top))
-    return [_composed(top, record), _whole(record), _locked(top), _verified(record), _committed(top)]
+    checks = [_composed(top, record), _nothing_left_over(top, record)]  # before the lock, which has hashes of folders
+    return [*checks, _whole(record), _locked(top), _verified(record), _committed(top)]
 
 
 def compose(top: Path, *overrides: str) -> dict[str, Any]:
@@ -82,7 +84,18 @@ def _whole(record: Record) -> str:
                 raise GateError(
                     f"{stage} depends on {min(differ)} in dvc.yaml or in dvc.lock, but not in both: run `dvc repro`"
                 )
+    _chained(record)
     return f"dvc.yaml and dvc.lock list the same code: {len(declared)} stages, none frozen"
+
+
+def _chained(record: Record) -> None:
+    """What a stage read is what another wrote. Of files that are not on this machine DVC does not compare the two."""
+    stages = locked_files(record)
+    written = {path: (stage, md5) for stage, (_, outs) in stages.items() for path, md5 in outs.items()}
+    for stage, (deps, _) in stages.items():
+        for path, md5 in deps.items():
+            if path in written and written[path][1] != md5:
+                raise GateError(f"dvc.lock: {stage} read another {path} than {written[path][0]} wrote: run `dvc repro`")
 
 
 def _locked(top: Path) -> str:
@@ -127,6 +140,17 @@ def _verified(record: Record) -> str:
     tally = Tally()
     verify_record(record.tree, tally)
     return f"metrics/ follow from scores/: {tally.recomputed['figures']:,} figures recomputed"
+
+
+def _nothing_left_over(top: Path, record: Record) -> str:
+    """Results of a model that was dropped look like results of this commit to whoever browses it."""
+    if record.left_over:
+        lines = [f"{path} is left over: params.yaml does not name its model" for path in record.left_over]
+        raise GateError(
+            f"{_first(lines)}\nRemove what is left over, run what depends on the folders, and commit:\n"
+            f"{removal(top, record.left_over)} && dvc repro"
+        )
+    return "metrics/ and scores/ have the files of the models in params.yaml and no others"
 
 
 def _committed(top: Path) -> str:

@@ -1,25 +1,23 @@
-"""A record as it is verified: complete, without files that nobody would verify, and with typed parameters."""
+"""A record as it is verified: the models that params.yaml names, complete, and with typed parameters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 import pandas as pd
 
 from pneumo.errors import VerifyError
 from pneumo.record.record import BASELINE, KINDS, Kind, Model, Record
-from pneumo.record.tree import FOLDERS, Tree
+from pneumo.record.tree import Tree
 from pneumo.verification.basis import Basis, read_basis
 from pneumo.verification.compare import history
 
-OTHER_METRICS = ("metrics/best.json", "metrics/data.json")
 REQUIRED: tuple[Kind, ...] = ("metrics", "val", "test")
 
 
 @dataclass(frozen=True)
 class Run:
-    """`models`: the candidates of params.yaml, then whatever else has metrics or scores."""
+    """`models`: the candidates of params.yaml, then the baseline where there is one."""
 
     record: Record
     basis: Basis
@@ -45,28 +43,15 @@ class Run:
 
 
 def read_run(tree: Tree) -> Run:
-    """Raises RecordError or VerifyError where a file is missing, broken, or there without the others of its model."""
+    """Raises RecordError or VerifyError where a file is missing or broken."""
     record = Record(tree)
     basis = read_basis(record)
-    names = list(dict.fromkeys([*record.candidates, *_names(record)]))
-    return Run(record, basis, {name: _complete(record, name) for name in names})
-
-
-def _names(record: Record) -> list[str]:
-    """The models that have a file. A file that belongs to no model is refused: nothing would verify it."""
-    names: dict[str, None] = {}
-    for path in record.tree.paths():
-        file = PurePosixPath(path)
-        if file.parts[0] not in FOLDERS or file.name.startswith(".") or path in OTHER_METRICS:
-            continue
-        name = BASELINE if file.parent.name == BASELINE else file.stem
-        if path not in [record.model(name).path(kind) for kind in KINDS]:
-            where = record.tree.where(path)
-            raise VerifyError(f"{where} is not a metrics or scores file that can be verified: delete it")
-        names[name] = None
+    names = record.candidates
+    if any(tree.has(record.model(BASELINE).path(kind)) for kind in KINDS):
+        names = [*names, BASELINE]
     if not names:
-        raise VerifyError(f"{record.tree.where('')} has neither metrics nor scores: there is nothing to verify")
-    return list(names)
+        raise VerifyError(f"{tree.where('params.yaml')} names no model: there is nothing to verify")
+    return Run(record, basis, {name: _complete(record, name) for name in names})
 
 
 def _complete(record: Record, name: str) -> Model:
@@ -76,7 +61,6 @@ def _complete(record: Record, name: str) -> Model:
         present = [model.where(kind) for kind in REQUIRED if kind not in missing]
         reason = f"{present[0]} exists" if present else f"{record.tree.where('params.yaml')} names {name}"
         raise VerifyError(
-            f"{model.where(missing[0])} is missing, but {reason}: {record.tree.remedy(model.path(missing[0]))}; if "
-            "the model is no longer wanted, delete its files: metrics, and scores on val, test and stress"
+            f"{model.where(missing[0])} is missing, but {reason}: {record.tree.remedy(model.path(missing[0]))}"
         )
     return model

@@ -28,11 +28,14 @@ NOT_FROM_SCORES = ("weights", "parameters", "flops", "input_size", "members")
 
 @dataclass
 class Tally:
-    """What was recomputed, by kind, and what could not be, by what it is."""
+    """What was recomputed, by kind, and what could not be, by what it is. `left_over`: files of no model that
+    params.yaml names, which count for nothing.
+    """
 
     files: int = 0
     recomputed: Counter[str] = field(default_factory=Counter)
     unverified: Counter[str] = field(default_factory=Counter)
+    left_over: list[str] = field(default_factory=list)
 
 
 def verify(folders: Sequence[Path], pages: Sequence[Path], top: Path, *, others: bool = False) -> Tally:
@@ -69,6 +72,7 @@ def verify_record(tree: Tree, tally: Tally) -> None:
     _verify_data(run, tally)
     under_stress = [model for model in run.models.values() if model.stress_logits is not None]
     tally.files += 3 * len(run.models) + len(under_stress) + 2
+    tally.left_over += [tree.where(path) for path in run.record.left_over]
 
 
 def _verify_scores(run: Run, name: str, tally: Tally) -> None:

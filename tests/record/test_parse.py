@@ -46,3 +46,24 @@ def test_a_broken_file_is_named_with_what_is_wrong_and_a_remedy(read_tree, proje
     assert message in error
     assert error.endswith(tree.remedy(path))
     assert "\n" not in error
+
+
+def test_aliases_are_fine_as_long_as_they_stand_for_little(read_tree, project):
+    (project.root / "dvc.yaml").write_text("a: &a {x: 1, y: [1, 2]}\nb: *a\nc: {<<: *a, x: 2}\n")
+    assert read_yaml(read_tree(), "dvc.yaml")["c"] == {"x": 2, "y": [1, 2]}
+
+
+@pytest.mark.parametrize("item", ["[{}]", "{{<<: [{}]}}", "[[{}]]"])
+def test_aliases_that_stand_for_very_much_are_named_before_they_are_written_out(read_tree, project, item):
+    lines = ["a: &a {k: 1}"]
+    for before, after in zip("abcdefgh", "bcdefghi", strict=True):
+        lines.append(f"{after}: &{after} {item.format(', '.join([f'*{before}'] * 9))}")
+    (project.root / "params.yaml").write_text("\n".join(lines))
+    with pytest.raises(RecordError, match=r"its aliases expand it to more than 1,000,000 values"):
+        read_yaml(read_tree(), "params.yaml")
+
+
+def test_an_alias_inside_of_what_it_stands_for_is_named(read_tree, project):
+    (project.root / "params.yaml").write_text("a: &a {b: [*a]}")
+    with pytest.raises(RecordError, match="aliases expand it"):
+        read_yaml(read_tree(), "params.yaml")

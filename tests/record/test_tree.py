@@ -38,3 +38,19 @@ def test_a_missing_file_is_named_with_its_commit_and_the_remedy(project):
         folder.text("metrics/x.json")
     assert folder.remedy("params.yaml").startswith("run from the project's top folder, or restore it")
     assert "`git checkout -- 'my run/metrics/x.json'`" in Folder(Path("my run")).remedy("metrics/x.json")
+
+
+@pytest.mark.parametrize("path", ["params.yaml", "dvc.lock", "scores/test/cnn.csv", "scores/test", "metrics"])
+def test_a_link_in_place_of_what_git_keeps_is_named(project, tmp_path, path):
+    (project.root / path).rename(tmp_path / "elsewhere")
+    (project.root / path).symlink_to(tmp_path / "elsewhere")
+    file = {"scores/test": "scores/test/cnn.csv", "metrics": "metrics/cnn.json"}.get(path, path)
+    with pytest.raises(RecordError, match=rf"{project.root}/{path} is a symbolic link: put the file itself there"):
+        Folder(project.root).text(file)
+
+
+def test_a_link_to_the_cache_in_place_of_what_dvc_keeps_is_read(project, tmp_path):
+    (tmp_path / "elsewhere.csv").write_text("a\n")
+    (project.root / "data").mkdir()
+    (project.root / "data/manifest.csv").symlink_to(tmp_path / "elsewhere.csv")
+    assert Folder(project.root).text("data/manifest.csv") == "a\n"

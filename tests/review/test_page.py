@@ -1,11 +1,10 @@
 """The Markdown as GitHub renders it, and the JSON for machines."""
 
 import json
-from html.parser import HTMLParser
 
 import pytest
-from markdown_it import MarkdownIt
 from project import Project, table
+from rendered import rendered
 
 from pneumo.evaluation.metrics import WORDS
 from pneumo.review import page, result, sections, snapshot
@@ -28,38 +27,6 @@ def changed(project: Project) -> Project:
     return project
 
 
-class Cells(HTMLParser):
-    """Tables as lists of rows of text, and how deep the open tags are at the end."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tables: list[list[list[str]]] = []
-        self.open: list[str] = []
-        self.seen: set[str] = set()
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        self.open.append(tag)
-        self.seen.add(tag)
-        if tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if {"td", "th"} & set(self.open):
-            self.tables[-1][-1][-1] += data
-
-
-def rendered(text: str) -> Cells:
-    return Cells(MarkdownIt("commonmark", {"html": True}).enable("table").render(text))
-
-
 def test_every_table_is_one_in_html_too_and_every_fold_is_closed(changed):
     outcome = reviewed(changed)
     text = page.markdown(outcome, DVC)
@@ -68,7 +35,8 @@ def test_every_table_is_one_in_html_too_and_every_fold_is_closed(changed):
     tables = {
         title: [rows for rows in html.tables if rows[0][0] == title] for title in [rows[0][0] for rows in html.tables]
     }
-    assert list(tables) == ["model", "metric", "image", "parameter", "Path"]
+    assert list(tables) == ["model", "metric", "image", "parameter"]
+    assert "```text\n| Path | Metric |" in text, "what DVC prints holds names and values as they are, so it is code"
     assert len(tables["metric"]) == 2, "of the selected model, and folded of the other one"
     for rows in html.tables:
         assert len({len(row) for row in rows}) == 1, rows
@@ -86,7 +54,9 @@ def test_the_verdict_comes_first_and_names_both_commits(changed):
     assert first == f"## pneumo review: {outcome.verdict}"
     assert second.startswith("**cnn**: ROC AUC 0.")
     assert second.endswith("phantom test images of 120 patients.")
-    assert third.startswith(f"Base is main~1 ({outcome.base.commit[:10]}), head is main ({outcome.head.commit[:10]}).")
+    assert third.startswith(
+        f"Base is `main~1 ({outcome.base.commit[:10]})`, head is main ({outcome.head.commit[:10]})."
+    )
 
 
 def test_reasons_stand_below_a_verdict_of_not_comparable(project):
@@ -103,6 +73,7 @@ def test_reasons_stand_below_a_verdict_of_not_comparable(project):
 def test_names_from_the_data_start_no_html_and_leave_their_cells(project):
     test = table(1.0)
     name = "test/NORMAL/<img src=x>|`--`.jpeg"
+    project.params["model"]["c|n <i>"] = {}
     for noise in (1.0, 2.0):
         renamed = table(noise, seed=3).assign(image=[name, *test["image"][1:]], subtype="<i>|a")
         renamed["patient"] = [f"<details>|{patient}" for patient in renamed["patient"]]
@@ -124,7 +95,7 @@ def test_it_fits_into_a_comment_however_long_dvc_is(changed):
     long = "\n".join(f"| metrics/{place}.json | accuracy | 0.1 | 0.2 |" for place in range(5000))
     text = page.markdown(reviewed(changed), {"dvc metrics diff --md x": long, "dvc params diff --md x": long})
     assert len(text) < 65_536
-    assert "more lines: `dvc metrics diff --md x`" in text
+    assert "more lines: dvc metrics diff --md x" in text
     assert rendered(text).open == []
 
 

@@ -23,7 +23,7 @@ def test_identical_commits_are_within_noise_with_no_difference(project):
         assert {row.difference for row in comparison.rows} == {0}
         assert {row.interval for row in comparison.rows} == {(0, 0)}
         assert {row.p for row in comparison.rows if row.test} == {1}
-    assert outcome.changes == type(outcome.changes)([], [], [], [])
+    assert outcome.changes == type(outcome.changes)([], [], [], [], [], [], [])
 
 
 @pytest.mark.parametrize(

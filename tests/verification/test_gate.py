@@ -35,8 +35,8 @@ def edit(path: Path, before: str, after: str) -> None:
 
 def test_the_committed_results_are_those_of_the_committed_code(clone):
     lines = gate.gate(clone)
-    assert len(lines) == 5
-    assert "stages unchanged" in lines[2]
+    assert len(lines) == 6
+    assert "stages unchanged" in lines[3]
     assert not (clone / "data").exists(), "no data are needed"
 
 
@@ -104,7 +104,7 @@ def test_a_clone_with_crlf_switched_on_is_the_same(clone, tmp_path):
     run(clone, "git", "clone", "-q", "-c", "core.autocrlf=true", str(clone), str(crlf))
     for name in ("metrics/cnn.json", "scores/test/cnn.csv", ".ci/run", "docs/report.png", "dvc.lock"):
         assert (crlf / name).read_bytes() == (clone / name).read_bytes(), name
-    assert "stages unchanged" in gate.gate(crlf)[2]
+    assert "stages unchanged" in gate.gate(crlf)[3]
 
 
 def test_what_is_not_committed_is_named(spoilt):
@@ -117,10 +117,24 @@ def test_what_is_not_committed_is_named(spoilt):
         gate.gate(spoilt)
 
 
+def test_files_of_a_dropped_backbone_are_a_finding_and_the_command_removes_them(spoilt):
+    for path in ("metrics/old.json", "scores/val/old.csv"):
+        (spoilt / path).write_text("of another line-up\n")
+    run(spoilt, "git", "add", "-A")
+    run(spoilt, "git", "commit", "-qm", "left over")
+    with pytest.raises(GateError, match=r"metrics/old.json is left over: .*\n.*\nRemove what is left over") as raised:
+        gate.gate(spoilt)
+    removal, repro = str(raised.value).splitlines()[-1].split(" && ")
+    assert repro == "dvc repro"
+    run(spoilt, "sh", "-c", removal)
+    run(spoilt, "git", "commit", "-qm", "removed")
+    assert len(gate.gate(spoilt)) == 6
+
+
 def test_the_command_prints_what_it_checked(clone):
     done = subprocess.run([sys.executable, "-m", "pneumo.cli", "gate"], cwd=clone, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 5
+    assert len(done.stdout.splitlines()) == 6
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from project import git
 from records import (
     cell,
     drop,
@@ -24,6 +26,7 @@ from pneumo.errors import PneumoError, VerifyError
 from pneumo.models.perturbations import NAMES
 from pneumo.record.tree import Folder
 from pneumo.verification import recompute, verify
+from pneumo.verification.left_over import removal
 from pneumo.verification.run import read_run
 
 pytestmark = pytest.mark.slow
@@ -187,19 +190,6 @@ SPOILT = {
     "no metrics": (lambda root: (root / "metrics/vgg16.json").unlink(), ["metrics/vgg16.json is missing", "git"]),
     "no val scores": (lambda root: (root / "scores/val/vgg16.csv").unlink(), ["scores/val/vgg16.csv is missing"]),
     "no test scores": (lambda root: (root / "scores/shortcut/test.csv").unlink(), ["shortcut/test.csv is missing"]),
-    "scores alone": (
-        lambda root: shutil.copy(root / "scores/val/cnn.csv", root / "scores/val/mine.csv"),
-        ["metrics/mine.json is missing", "scores/val/mine.csv exists", "delete its files"],
-    ),
-    "metrics alone": (
-        lambda root: shutil.copy(root / "metrics/cnn.json", root / "metrics/mine.json"),
-        ["scores/val/mine.csv is missing", "metrics/mine.json exists"],
-    ),
-    "another file": (lambda root: (root / "metrics/more.yaml").write_text("accuracy: 1"), ["metrics/more.yaml is not"]),
-    "another place": (
-        lambda root: shutil.copytree(root / "scores/val", root / "scores/more"),
-        ["scores/more/cnn.csv is not", "delete it"],
-    ),
     "no metrics of the baseline": (
         lambda root: (root / "metrics/shortcut.json").unlink(),
         ["metrics/shortcut.json is missing", "scores/shortcut/val.csv exists"],
@@ -224,6 +214,52 @@ def test_whatever_is_spoilt_is_found_and_named(copy: Path, what: str) -> None:
     with pytest.raises(PneumoError) as caught:
         run(copy)
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+LEFT_OVER = {
+    "scores alone": "scores/val/mine.csv",
+    "metrics alone": "metrics/mine.json",
+    "another kind of file": "metrics/more.yaml",
+    "another folder": "scores/more/cnn.csv",
+    "a name for a shell": "metrics/a b; touch 'made'.json",
+}
+
+
+@pytest.mark.parametrize("path", LEFT_OVER.values(), ids=LEFT_OVER)
+@pytest.mark.parametrize("tracked", [True, False])
+def test_a_file_of_no_model_counts_for_nothing_and_the_command_removes_it(copy: Path, path: str, tracked: bool) -> None:
+    (copy / path).parent.mkdir(exist_ok=True)
+    (copy / path).write_text("accuracy: 1")
+    git(copy, "init", "-q")
+    if tracked:
+        git(copy, "add", "-A")
+    tally = run(copy)
+    assert tally.left_over == [str(copy / path)]
+    assert tally.recomputed["tables"] == 2
+    command = removal(copy, [path])
+    assert command.startswith("git rm" if tracked else "rm")
+    subprocess.run(command, shell=True, cwd=copy, check=True)
+    assert run(copy).left_over == []
+    assert not (copy / "made'.json").exists()
+    assert (copy / "scores/val/cnn.csv").exists()
+
+
+def test_files_of_dropped_backbones_with_other_images_are_left_over(made: Path, tmp_path: Path) -> None:
+    """The line-up is one network with another split, and the files of the old line-up are still there."""
+    root = make(tmp_path / "dropped", backbones={"cnn": 0.8}, ensembles={}, n_val=50)
+    for kind in ("metrics", "scores"):
+        shutil.copytree(made / kind, root / kind, dirs_exist_ok=True, copy_function=copy_if_absent)
+    tally = run(root)
+    dropped = ("vgg16", "resnet50", "ensemble")
+    expected = {f"metrics/{name}.json" for name in dropped}
+    expected |= {f"scores/{kind}/{name}.csv" for name in dropped for kind in ("val", "test", "stress")}
+    assert {str(Path(path).relative_to(root)) for path in tally.left_over} == expected
+    assert tally.files == 2 * 3 + 1 + 2 + 1
+
+
+def copy_if_absent(source: str, target: str) -> None:
+    if not Path(target).exists():
+        shutil.copy(source, target)
 
 
 def leaves(content: Any, *place: str | int) -> Iterator[tuple[str | int, ...]]:
