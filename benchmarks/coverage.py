@@ -1,6 +1,6 @@
 """How often 95 % intervals hold the truth, and how wide they are, beside the percentile bootstrap over patients.
 
-    python -m benchmarks.coverage
+    python -m benchmarks.coverage          # 16 minutes of one core
 
 1. Shares, such as recall: 1,000 simulated samples of 30 to 5,000 patients for each true value from 0.5 to 0.995. One
    image a patient; one to six, independent; and one to six whose chances share what is particular to the patient.

@@ -190,8 +190,8 @@ def test_the_jobs_for_gitlab_follow_its_schema(tmp_path):
         (tmp_path / f"{place}.yml").write_text(text)
         check("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", tmp_path / f"{place}.yml")
     for name, gitlab_job in (pair for text in GITLAB for pair in yaml.safe_load(text).items()):
-        for command in (*gitlab_job["script"], *gitlab_job.get("after_script", [])):
-            check("shellcheck", "--shell=bash", "-", given=f"set -e\n{command}")
+        for key in ("script", "after_script"):
+            check("shellcheck", "--shell=bash", "-", given="\n".join(["set -e", *gitlab_job.get(key, [])]))
         assert set(re.findall(r"\bmake ([a-z]+)", str(gitlab_job["script"]))) <= {"review", "gate", "reproduce"}, name
 
 

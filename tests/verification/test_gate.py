@@ -1,16 +1,24 @@
 """The gate on this very project, and on clones of it in which one thing contradicts the others."""
 
+import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from clones import clone_to, run
 
 from pneumo.errors import GateError, PneumoError
-from pneumo.verification import gate
+from pneumo.evaluation import decision
+from pneumo.record.tree import Folder
+from pneumo.review import snapshot
+from pneumo.review.result import review
+from pneumo.scoring import scores
+from pneumo.verification import gate, recompute
+from pneumo.verification.run import read_run
 
 pytestmark = pytest.mark.slow
 
@@ -79,6 +87,59 @@ def test_a_lock_mended_by_hand_is_caught_by_the_scores(spoilt):
     (spoilt / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
     with pytest.raises(PneumoError, match=r"metrics/ensemble.json: members"):
         gate.gate(spoilt)
+
+
+def test_a_lock_whose_stages_read_other_files_than_were_written_is_named(spoilt):
+    """The hash of what evaluate@cnn read, typed in: DVC has no such file here, and does not compare."""
+    lock = yaml.safe_load((spoilt / "dvc.lock").read_text())
+    (dep,) = (dep for dep in lock["stages"]["evaluate@cnn"]["deps"] if dep["path"] == "outputs/test/cnn.csv")
+    dep["md5"] = "9" * 32
+    (spoilt / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+    with pytest.raises(GateError, match=r"evaluate@cnn read another outputs/test/cnn.csv than predict@cnn wrote"):
+        gate.gate(spoilt)
+
+
+def test_scores_typed_in_pass_once_metrics_and_lock_fit_and_the_review_shows_the_seam(spoilt):
+    """What hashes cannot show (docs/threat-model.md): the gate passes, as it must."""
+    test = scores.read_scores(spoilt / "scores/test/cnn.csv")
+    better = scores.six_digits(test["logit"] + 0.5 * (2 * test["label"] - 1))
+    type_in(spoilt, "cnn", test.assign(logit=better))
+    run_ = read_run(Folder(spoilt))
+    for name in run_.basis.ensembles:
+        type_in(spoilt, name, recompute.mean_logit(run_, name, "test"))
+    best = json.loads((spoilt / "metrics/best.json").read_text())["model"]
+    chosen = json.loads((spoilt / f"metrics/{best}.json").read_text())
+    (spoilt / "metrics/best.json").write_text(json.dumps({"model": best, **chosen}, indent=2) + "\n")
+    lock = yaml.safe_load((spoilt / "dvc.lock").read_text())
+    for stage in lock["stages"].values():
+        for entry in (*stage.get("deps", []), *stage.get("outs", [])):
+            if entry["path"].startswith(("scores", "metrics")) and (spoilt / entry["path"]).exists():
+                entry["md5"] = hash_of(spoilt / entry["path"])
+    (spoilt / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+    run(spoilt, "git", "commit", "-qam", "typed in")
+    assert len(gate.gate(spoilt)) == 6
+    outcome = review(snapshot.commit(spoilt, "HEAD~1"), snapshot.commit(spoilt, "HEAD"))
+    assert outcome.changes.unexplained[0] == "evaluate@cnn"
+    assert any(note.startswith("Same inputs, other outputs: `evaluate@cnn`") for note in outcome.notes)
+    run(spoilt, "git", "reset", "-q", "--hard", "HEAD~1")
+
+
+def type_in(root: Path, name: str, logits: pd.DataFrame) -> None:
+    """Test scores and metrics that follow from `logits`."""
+    path = root / f"metrics/{name}.json"
+    old = json.loads(path.read_text())
+    scores.write(decision.calibrated(logits, old["temperature"]), root / f"scores/test/{name}.csv")
+    new = recompute.metrics(read_run(Folder(root)), name)
+    path.write_text(json.dumps({key: new.get(key, value) for key, value in old.items()}, indent=2) + "\n")
+
+
+def hash_of(path: Path) -> str:
+    """As DVC computes it for a file, and for a folder from the hashes of its files."""
+    if path.is_file():
+        return hashlib.md5(path.read_bytes()).hexdigest()
+    files = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+    listed = json.dumps([{"md5": hash_of(path / file), "relpath": file} for file in files])
+    return f"{hashlib.md5(listed.encode()).hexdigest()}.dir"
 
 
 TRAIN = "    do:\n      desc: ${key} -> weights"
