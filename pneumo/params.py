@@ -20,6 +20,7 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -45,7 +46,20 @@ SOURCES = {  # data.source, a module of pneumo/sources -> the keys of `data` tha
     "phantom": ("phantom",),
     "archive": ("path",),
     "kaggle": ("dataset", "version"),
+    "table": ("path", "delimiter", "columns", "labels", "duplicates"),
 }
+Part = Literal["train", "val", "test"]
+Value = str | int | float | bool  # of a table's cell
+
+
+def _rule(rule: Any) -> Any:
+    lists = rule.values() if isinstance(rule, dict) else [rule]
+    if not all(isinstance(values, list) and all(isinstance(value, Value) for value in values) for values in lists):
+        raise ValueError("expected a list of values of data.columns.label, or {column: [values]}")
+    return rule
+
+
+Rule = Annotated[list[Value] | dict[str, list[Value]], BeforeValidator(_rule)]
 
 
 def _known_source(source: str) -> str:
@@ -94,6 +108,45 @@ class Inputs(Section):
     """Files of this machine that DVC watches for a source: paths, relative to the project or absolute."""
 
     images: str
+    table: str
+
+
+class Columns(Section):
+    """What a table calls its columns. `keep`: further ones for the manifest, as a list or as {new name: name}."""
+
+    image: str
+    label: str | None
+    patient: str | None
+    split: str | None
+    subtype: str | None
+    view: str | None
+    keep: list[str] | dict[str, str] | None
+
+
+class Labels(Section):
+    """Which values mean what; every other row is left out. `separator` stands between the values of one cell."""
+
+    pneumonia: Rule | None
+    normal: Rule | None
+    separator: Annotated[str, Field(min_length=1)] | None
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression: {error}") from None
+    return text
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+
+
+class Patterns(Section):
+    """What to take of a cell: the first group of a regular expression, or all that matches one without a group."""
+
+    image: Pattern | None
+    patient: Pattern | None
 
 
 class Source(Section):
@@ -106,6 +159,15 @@ class Source(Section):
     version: Positive | None
     expected: Mapping[Folder, Count] | None
     phantom: Phantom | None
+    tables: Mapping[Part, str] | None
+    delimiter: Literal[",", ";", "|", "tab"] | None
+    columns: Columns | None
+    labels: Labels | None
+    splits: Mapping[Part, list[Value]] | None
+    lists: Mapping[Part, str] | None
+    suffix: str | None
+    patterns: Patterns | None
+    duplicates: Literal["reject", "majority"] | None
 
 
 class Subset(Section):
@@ -119,9 +181,10 @@ class Origin(Subset):
 
 
 class Data(Source, Origin):
-    """The section `data`: also `path`, as the user gave it, from which conf/data/ makes `inputs`."""
+    """The section `data`: also `path` and `table`, as the user gave them, from which conf/data/ makes `inputs`."""
 
     path: str | None
+    table: str | None
 
     @model_validator(mode="after")
     def _source_has_its_keys(self) -> "Data":
@@ -130,20 +193,57 @@ class Data(Source, Origin):
                 raise ValueError(f"data.{key} is null; data.source={self.source} needs it: -S data.{key}=VALUE")
         return self
 
+    @model_validator(mode="after")
+    def _table_is_described_once(self) -> "Data":
+        if self.columns is None or self.labels is None:
+            return self
+        if (self.table is None) == (self.tables is None):
+            raise ValueError(
+                f"data.table is {self.table!r} and data.tables {self.tables}; expected one of them: "
+                "-S data.table=FILE -S data.tables=null"
+            )
+        ways = {"data.columns.split": self.columns.split, "data.lists": self.lists, "data.tables": self.tables}
+        given = [key for key, value in ways.items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} both say which part an image is in; set all but one to null")
+        if self.splits is not None and self.columns.split is None:
+            raise ValueError("data.splits needs the column whose values it lists: -S data.columns.split=…")
+        for name in ("pneumonia", "normal"):
+            rule = getattr(self.labels, name)
+            if not rule:
+                raise ValueError(f"data.labels.{name} is {rule}; name its values: -S 'data.labels.{name}=[…]'")
+            if isinstance(rule, list) and self.columns.label is None:
+                raise ValueError(
+                    f"data.labels.{name} is a list of values of data.columns.label, which is null: "
+                    "-S data.columns.label=…"
+                )
+        return self
+
 
 class Preprocess(Section):
     image_size: Annotated[int, Field(strict=True, ge=32, le=1024)]
     max_rejected: Fraction
 
 
+def _column_and_value(text: str) -> str:
+    column, _, value = text.partition(":")
+    if not column or not value:
+        raise ValueError("expected COLUMN:VALUE, such as site:nih")
+    return text
+
+
 class Split(Section):
-    """How patients are kept apart. The test part is drawn, with a seed of its own, only where none is official."""
+    """How patients are kept apart. The test part is drawn, with a seed of its own, only where none is official.
+
+    `leave_out`: COLUMN:VALUE of a column that the source keeps; these images alone are the test part.
+    """
 
     seed: Count
     val_fraction: Share
     test_fraction: Share
     test_seed: Count
     max_unknown_patients: Fraction
+    leave_out: Annotated[str, AfterValidator(_column_and_value)] | None
 
 
 class Augment(Section):

@@ -22,6 +22,7 @@ COLUMNS = ("image", "label", "subtype", "patient", "source_split", "rejected")
 LEFT_OUT_COLUMNS = ("name", "reason")
 LABELS = ("NORMAL", "PNEUMONIA")
 UNKNOWN = "unknown-"  # begins the patient of an image of which the source says nothing about its patient
+ALONE = "image:"  # begins that of an image of a source that knows no patients at all: each image is taken for one
 
 
 @dataclass(frozen=True)

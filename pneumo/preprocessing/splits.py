@@ -6,7 +6,7 @@ the data set never moves a patient from one split to another. Every class is dra
 """
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,10 @@ def position(patient: str, seed: int) -> float:
 
 
 def in_test(image: Listed, split: "Split") -> bool:
-    """Officially, or drawn where the source has no official parts."""
+    """By split.leave_out, or officially, or drawn where the source has no official parts."""
+    if split.leave_out is not None:
+        column, _, value = split.leave_out.partition(":")
+        return image.details.get(column) == value
     if image.source_split:
         return image.source_split == "test"
     return position(f"test:{image.patient}", split.test_seed) < split.test_fraction
@@ -58,7 +61,7 @@ def assign(images: Sequence[Listed], split: "Split") -> list[str]:
 
 
 def refuse_unknown_patients(images: Sequence[Listed], max_unknown: float) -> None:
-    """Raise SplitError if more than the share `max_unknown` of the names gives no patient: images of one child would
+    """Raise SplitError if more than the share `max_unknown` of the images has no patient: images of one child would
     be in train and in val, and all intervals would be over images.
     """
     unknown = [image.image for image in images if image.patient.startswith(UNKNOWN)]
@@ -72,9 +75,12 @@ def refuse_unknown_patients(images: Sequence[Listed], max_unknown: float) -> Non
 
 
 def refuse_leak(images: Sequence[Listed], split: "Split") -> None:
-    """Raise SplitError if a patient of the test set also has images outside it."""
+    """Raise SplitError if a patient of the test set also has images outside it, or if split.leave_out names none."""
+    _refuse_unknown_site(images, split.leave_out)
     sides: dict[str, dict[bool, str]] = defaultdict(dict)
     for image in images:
+        if image.rejected:
+            continue
         sides[image.patient].setdefault(in_test(image, split), image.image)
     leaks = sorted(patient for patient, of_patient in sides.items() if len(of_patient) > 1)
     if leaks:
@@ -83,6 +89,22 @@ def refuse_leak(images: Sequence[Listed], split: "Split") -> None:
             f"{len(leaks)} patients are in the test set and outside it, first {leaks[0]}: {example[True]} and "
             f"{example[False]}. Move or remove the images of one side, or, if these are two patients, name them apart."
         )
+
+
+def _refuse_unknown_site(images: Sequence[Listed], leave_out: str | None) -> None:
+    if leave_out is None:
+        return
+    column, _, value = leave_out.partition(":")
+    columns = sorted({key for image in images for key in image.details})
+    if column not in columns:
+        raise SplitError(
+            f"split.leave_out is {leave_out!r}; the source keeps no column {column!r}, but "
+            f"{', '.join(map(repr, columns)) or 'none'}. Keep one of the table: -S 'data.columns.keep=[{column}]'"
+        )
+    counts = Counter(image.details.get(column, "") for image in images)
+    if value not in counts:
+        sites = ", ".join(f"{site!r} ({count} images)" for site, count in counts.most_common())
+        raise SplitError(f"split.leave_out is {leave_out!r}; no image has this {column}, but they have {sites}")
 
 
 def sample(images: Sequence[Listed], size: int, split: "Split") -> set[str]:

@@ -65,7 +65,7 @@ def unpack(
     """
     if not path.exists():
         raise SourceError(f"{path}: expected a zip file or a folder, found nothing; correct data.path")
-    _refuse_overlap(path, raw)
+    local.refuse_overlap(path, raw)
     try:
         if sha256 is not None:
             _check_sha256(path, sha256)
@@ -81,14 +81,6 @@ def unpack(
     except OSError as error:
         raise SourceError(f"{path}: {error}; check its permissions and the disk of {raw}") from error
     return counts
-
-
-def _refuse_overlap(path: Path, raw: Path) -> None:
-    source, target = path.resolve(), raw.resolve()
-    if source.is_relative_to(target) or target.is_relative_to(source):
-        raise SourceError(
-            f"{path}: overlaps {raw}, which is about to be replaced; move the images elsewhere and set data.path"
-        )
 
 
 def _check_sha256(path: Path, sha256: str) -> None:

@@ -11,14 +11,16 @@ from pathlib import Path
 from pneumo.errors import SourceError
 
 
-def path(given: str | None, key: str, *, project: Path) -> str:
+def path(given: str | None, key: str, otherwise: str | None = None, *, project: Path) -> str:
     """`given`, the value of the parameter `key`: relative to `project` if git or DVC carries it, else absolute.
 
+    otherwise: what is watched where none is given.
     `~` is the home folder, and a relative path counts from `project`. DVC carries out a queued run in a copy of what
     git and DVC track, where only an absolute path leads to other files. Where nothing is there, that is said on stderr:
     the images may have come from elsewhere. Raises SourceError for no path, and for a folder with links or devices in
     it, which DVC would follow or wait for.
     """
+    given = given if given is not None else otherwise
     if given is None:
         raise SourceError(f"{key} is null: name a file or folder with -S {key}=VALUE")
     try:
@@ -62,6 +64,15 @@ def regular_files(folder: Path) -> Iterator[Path]:
                 yield entry
             elif not stat.S_ISDIR(mode):
                 raise SourceError(f"{entry}: found neither a file nor a folder; remove it")
+
+
+def refuse_overlap(path: Path, raw: Path) -> None:
+    """Raise SourceError where replacing `raw` would take away what is at `path`."""
+    source, target = path.resolve(), raw.resolve()
+    if source.is_relative_to(target) or target.is_relative_to(source):
+        raise SourceError(
+            f"{path}: overlaps {raw}, which is about to be replaced; move the images elsewhere and set data.path"
+        )
 
 
 def _unlistable(error: OSError) -> None:

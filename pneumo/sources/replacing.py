@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,13 +10,14 @@ from pneumo.sources import FOLDERS
 
 
 @contextmanager
-def replacing(raw: Path) -> Iterator[Path]:
-    """A new folder with FOLDERS in it, which replaces `raw` if the body succeeds and vanishes if it fails."""
+def replacing(raw: Path, folders: Sequence[str] = FOLDERS) -> Iterator[Path]:
+    """A new folder with `folders` in it, which replaces `raw` if the body succeeds and vanishes if it fails."""
     staging = raw.with_name(f".{raw.name}.part")
     shutil.rmtree(staging, ignore_errors=True)  # a killed run may have left one
     fresh, old = staging / "new", staging / "old"
     try:
-        for folder in FOLDERS:
+        fresh.mkdir(parents=True)
+        for folder in folders:
             (fresh / folder).mkdir(parents=True)
         yield fresh
         if os.path.lexists(raw):
