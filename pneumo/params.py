@@ -220,6 +220,10 @@ class Data(Source, Origin):
         return self
 
 
+class External(Data):
+    """One of the section `external`: another hospital's data, with the keys of `data`."""
+
+
 class Preprocess(Section):
     image_size: Annotated[int, Field(strict=True, ge=32, le=1024)]
     max_rejected: Fraction
@@ -408,6 +412,7 @@ class Runtime(Section):
 
 _RENAME: dict[str | None, str] = {
     "model": "Rename its file in conf/model/, and the name where it stands in that file",
+    "external": "Rename its file in conf/external/, and the name where it stands in that file",
     "ensembles": "Rename it below `ensembles` of its file in conf/model/, or in -S +ensembles.NAME.top=all",
 }
 
@@ -423,6 +428,7 @@ def _not_a_name(name: str) -> str | None:
 
 class Params(Section):
     data: Data
+    external: dict[str, External]
     preprocess: Preprocess
     split: Split
     augment: Augment
@@ -439,7 +445,7 @@ class Params(Section):
     audit: Audit
     runtime: Runtime
 
-    @field_validator("model", "ensembles")
+    @field_validator("model", "ensembles", "external")
     @classmethod
     def _names_are_paths(cls, named: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         for name in named:
@@ -547,6 +553,8 @@ def _line(problem: Any, raw: Any) -> str:
     if problem["type"] == "extra_forbidden":
         known = ", ".join(_siblings(place))
         return f"{key} is not a parameter; expected one of {known}" if known else f"{key} is not a parameter"
+    if place[:1] == ["external"]:
+        message = message.replace("data.", f"{key}.")  # the same section, under another name
     if message.startswith(key):
         return message
     return f"{key} is {problem['input']!r}; {message}" if key else message
@@ -558,5 +566,7 @@ def _siblings(place: list[Any]) -> list[str]:
         field = section.model_fields.get(part) if hasattr(section, "model_fields") else None
         if field is None:
             continue
-        section = {"model": BackboneFile, "phantom": Phantom, "ensembles": Ensemble}.get(part, field.annotation)
+        section = {"model": BackboneFile, "phantom": Phantom, "ensembles": Ensemble, "external": External}.get(
+            part, field.annotation
+        )
     return sorted(section.model_fields) if hasattr(section, "model_fields") else []

@@ -24,7 +24,7 @@ def measure(manifest: pd.DataFrame, pixels: NDArray[np.uint8], raw: Path) -> pd.
     in grey values 0..255 of the packed pixels, contrast being a standard deviation.
     """
     sizes = [(raw / image).stat().st_size for image in manifest["image"]]
-    blocks = [_grey_values(pixels[start : start + BLOCK]) for start in range(0, len(pixels), BLOCK)]
+    blocks = [grey_values(pixels[start : start + BLOCK]) for start in range(0, len(pixels), BLOCK)]
     return pd.DataFrame(
         {
             "image": manifest["image"].to_numpy(),
@@ -42,7 +42,7 @@ def grey_levels(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
     return np.array([np.count_nonzero(np.bincount(image.ravel(), minlength=256)) for image in pixels])
 
 
-def _grey_values(pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
+def grey_values(pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
     x = pixels.astype(float)
     side = x.shape[-1]
     wide = max(1, round(BORDER * side))

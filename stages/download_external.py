@@ -1,0 +1,22 @@
+"""data/external/NAME/raw from the source that `external.NAME` describes."""
+
+from pathlib import Path
+
+from pneumo import params, sources
+from pneumo.params import External, Section
+from stages import run
+from stages.download import DOWNLOADS
+
+
+class Params(Section):
+    external: External
+
+
+def main(name: str) -> None:
+    data = params.load(Params, name).external
+    for part, count in sources.obtain(data, Path("data/external", name, "raw"), DOWNLOADS).items():
+        print(f"{part:<16} {count:>6}")
+
+
+if __name__ == "__main__":
+    run(main)
