@@ -38,7 +38,8 @@ MAY_IMPORT = {
     "explain": {"data", "models", "scoring"},
     "record": {"scoring"},
     "report": {"data", "models", "scoring", "evaluation", "record"},
-    "verification": {"params", "preprocessing", "models", "scoring", "evaluation", "record", "report"},
+    "external": {"data", "models", "scoring", "evaluation", "audit"},
+    "verification": {"params", "preprocessing", "models", "scoring", "evaluation", "external", "record", "report"},
     "review": {"params", "scoring", "evaluation", "record", "report", "verification"},
     "cli": {"verification", "review"},
 }

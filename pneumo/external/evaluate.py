@@ -28,14 +28,15 @@ def evaluate(
     model's scores on the internal test set. `prevalence`: of pneumonia, for ppv and npv.
     """
     model_json = bundle.model_json(best)
-    path = scores_folder / "external" / f"{name}.csv"
-    scores.write(decision.calibrated(scores.read_logits(outputs / f"{name}.csv"), model_json["temperature"]), path)
-    table = scores.read_scores(path)
     internal = scores.read_scores(scores_folder / "test" / f"{model_json['name']}.csv")
     here = packed.read_split(data / "external" / name / "processed", "test")
     there = packed.read_split(data / "processed", "test")
     columns = [column for column in here.rows.columns if column not in manifest.COLUMNS]
-    described = table.merge(here.rows[["image", *columns]], on="image", validate="one_to_one")
+    path = scores_folder / "external" / f"{name}.csv"
+    scored = decision.calibrated(scores.read_logits(outputs / f"{name}.csv"), model_json["temperature"])
+    details = here.rows[["image", *columns]]
+    scores.write(scored.merge(details, on="image", validate="one_to_one"), path, details=columns)
+    table = scores.read_scores(path)  # with the digits that are in git
     values = {
         "model": model_json["name"],
         **measure(
@@ -45,7 +46,7 @@ def evaluate(
             temperature=model_json["temperature"],
             prevalence=prevalence,
         ),
-        "subgroups": subgroups(described, columns, threshold=model_json["threshold"]),
+        "subgroups": subgroups(table.merge(details, on="image"), columns, threshold=model_json["threshold"]),
         "image_shift": image_shift(here, there),
         "manifest_sha256": manifest.digest(data / "external" / name / "processed" / "manifest.csv"),
     }

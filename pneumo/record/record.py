@@ -84,10 +84,10 @@ class Record:
         return read_json(self.tree, "metrics/best.json")
 
     def section(self, name: str) -> dict[str, Any]:
-        """A section of params.yaml that has an entry for each model; empty where it is missing or null."""
+        """A section of params.yaml that has an entry for each name; empty where it is missing or null."""
         named = self.params.get(name) or {}
         if not isinstance(named, dict) or not all(isinstance(key, str) for key in named):
-            raise RecordError(f"{self.tree.where('params.yaml')}: expected names of models in {name}, not {named!r}")
+            raise RecordError(f"{self.tree.where('params.yaml')}: expected names in {name}, not {named!r}")
         return named
 
     @property
@@ -102,9 +102,20 @@ class Record:
         """
         names = [*self.candidates, BASELINE]
         expected = {*OTHER_METRICS, *(self.model(name).path(kind) for name in names for kind in KINDS)}
+        expected |= {path for name in self.external for path in self.external_paths(name)}
         paths = [PurePosixPath(path) for path in self.tree.paths()]
         results = [path for path in paths if path.parts[0] in FOLDERS and not path.name.startswith(".")]
         return [str(path) for path in results if str(path) not in expected]
+
+    @property
+    def external(self) -> list[str]:
+        """Names of the other hospitals' data sets on which the selected model was scored."""
+        return list(self.section("external"))
+
+    @staticmethod
+    def external_paths(name: str) -> tuple[str, str]:
+        """The metrics and the scores of such a data set."""
+        return f"metrics/external/{name}.json", f"scores/external/{name}.csv"
 
     def model(self, name: str) -> Model:
         return Model(self.tree, name)

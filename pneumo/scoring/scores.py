@@ -29,11 +29,11 @@ def six_digits(values: ArrayLike) -> NDArray[np.float64]:
     return np.array([float(f"{value:.6g}") for value in np.asarray(values, dtype=float)])
 
 
-def write(scored: pd.DataFrame, path: Path) -> None:
-    """Write image, patient, label, subtype, score (calibrated probability of pneumonia, where there is one) and logit
-    (the model's output before calibration): sorted by image, six significant digits.
+def write(scored: pd.DataFrame, path: Path, *, details: Sequence[str] = ()) -> None:
+    """Write image, patient, label, subtype, score (calibrated probability of pneumonia, where there is one), logit (the
+    model's output before calibration) and the columns `details`: sorted by image, six significant digits.
     """
-    columns = [column for column in COLUMNS if column in scored.columns]
+    columns = [*(column for column in COLUMNS if column in scored.columns), *details]
     ordered = scored.sort_values("image").loc[:, columns]
     ordered.to_csv(files.fresh(path), index=False, float_format="%.6g", lineterminator="\n")
 
@@ -41,6 +41,12 @@ def write(scored: pd.DataFrame, path: Path) -> None:
 def read_scores(path: Path) -> pd.DataFrame:
     """The scores at `path`, COLUMNS. Raises ManifestError where they are missing or break the contract."""
     return _read(path, COLUMNS)
+
+
+def details(text: TextIO) -> pd.DataFrame:
+    """`image` and what else a scores table has besides COLUMNS, such as view and age, as text."""
+    table = pd.read_csv(text, dtype=str, keep_default_na=False)
+    return table[["image", *(column for column in table.columns if column not in COLUMNS)]]
 
 
 def read_logits(path: Path) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """What is committed against what was recomputed: the first difference, and where to look for its cause.
 
 Figures must agree to the last digit, except those computed by iteration or from the spread of patients: temperature,
-calibration slope and intercept, and ends of intervals may differ by one unit in the sixth digit, as they can between
-processors and builds of numpy and scipy. Paths are as errors name them.
+calibration slope and intercept, p values and ends of intervals may differ by one unit in the sixth digit, as they can
+between processors and builds of numpy and scipy. Paths are as errors name them.
 """
 
 import tempfile
@@ -15,7 +15,7 @@ import pandas as pd
 from pneumo.errors import VerifyError
 from pneumo.scoring import scores
 
-ITERATED = ("temperature", "calibration_slope", "calibration_intercept", "ci95")
+ITERATED = ("temperature", "calibration_slope", "calibration_intercept", "ci95", "p", "p_holm")
 UNIT = 1.5e-6  # one unit in the sixth decimal place, and the error of subtracting two floats
 ABSENT = "(absent)"
 Row = tuple[str, Any, Any]  # dotted key, base, head

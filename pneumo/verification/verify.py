@@ -19,6 +19,7 @@ from pneumo.scoring import stress
 from pneumo.verification import recompute, tables
 from pneumo.verification.compare import ABSENT, history, numbers, same, same_table
 from pneumo.verification.consistency import consistent
+from pneumo.verification.external import verify_external
 from pneumo.verification.run import Run, read_run
 
 # Of a network, not of its scores. Of candidates, weights and input_size are those of params.yaml; of an ensemble, all
@@ -69,9 +70,13 @@ def verify_record(tree: Tree, tally: Tally) -> None:
         tally.recomputed["figures"] += numbers(expected)
         tally.unverified += Counter({f"{key} of a network": 1 for key in taken})
     _verify_best(run, tally)
+    for name in run.record.external:
+        figures, scored, unknown = verify_external(run, name)
+        tally.recomputed += Counter({"figures": numbers(figures), "scores": scored})
+        tally.unverified += Counter({f"{key} of an external data set": 1 for key in unknown})
     _verify_data(run, tally)
     under_stress = [model for model in run.models.values() if model.stress_logits is not None]
-    tally.files += 3 * len(run.models) + len(under_stress) + 2
+    tally.files += 3 * len(run.models) + len(under_stress) + 2 * len(run.record.external) + 2
     tally.left_over += [tree.where(path) for path in run.record.left_over]
 
 

@@ -18,7 +18,7 @@ def test_candidates_are_backbones_and_then_ensembles(read_tree, project):
 def test_a_section_without_names_of_models_is_an_error(read_tree, project, section):
     project.params["model"] = section
     project.write_params()
-    with pytest.raises(RecordError, match=r"params.yaml: expected names of models in model, not"):
+    with pytest.raises(RecordError, match=r"params.yaml: expected names in model, not"):
         _ = Record(read_tree()).candidates
 
 
