@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 # What writes a dependency that cannot be listed: metrics/NAME.json, and models/ensembles, which may not be there.
 WRITERS = {
-    "report": {"stages/evaluate.py", "stages/evaluate_ensemble.py"},
+    "report": {"stages/evaluate.py", "stages/evaluate_ensemble.py", "stages/evaluate_external.py"},
     "select_best": {"stages/ensemble.py"},
 }
 # Exception names and a version cannot change a result. Parameters are tracked by their values.

@@ -69,6 +69,23 @@ def errors_beside_training(results: Results, splits: Splits) -> list[Sheet]:
     return sheets
 
 
+def errors_elsewhere(results: Results) -> dict[str, dict[str, list[Picture]]]:
+    """For each other data set and each class the most confident errors of the selected model, under a heading."""
+    sheets: dict[str, dict[str, list[Picture]]] = {}
+    for name, table in results.elsewhere.items():
+        split, called = results.elsewhere_split(name), table["score"] >= results.external[name]["threshold"]
+        sheets[name] = {}
+        for label, word in enumerate(CLASSES):
+            wrong = table[(table["label"] == label) & (called != (label == 1))]
+            worst = wrong.sort_values(["logit", "image"], ascending=[label == 1, True]).head(ERRORS)
+            heading = f"{word}, called {CLASSES[1 - label]} ({len(worst)} of {len(wrong)}, most confident first)"
+            sheets[name][heading.capitalize()] = [
+                _picture(split, image, f"score {score:.3f}")
+                for image, score in zip(worst["image"], worst["score"], strict=True)
+            ]
+    return sheets
+
+
 def near_duplicates(results: Results, splits: Splits) -> list[tuple[Picture, Picture]]:
     """Pairs that look alike though they are not the same file; those across splits first."""
     pairs = results.audit["near_duplicates"]

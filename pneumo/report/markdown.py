@@ -13,6 +13,10 @@ def number(value: float | None, digits: int = 3) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
+def signed(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:+.{digits}f}"
+
+
 def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.0f} %"
 

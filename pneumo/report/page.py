@@ -39,6 +39,7 @@ def render(results: Results, figures: Path) -> str:
         calibration=CALIBRATION,
         findings=results.data["audit"]["findings"],
         figure=lambda stem, words: _svg(figures / f"{stem}.svg", words),
+        elsewhere=gallery.errors_elsewhere(results),
         sheets=gallery.errors_beside_training(results, splits),
         pairs=gallery.near_duplicates(results, splits),
         suspects=gallery.suspected_labels(results, splits),

@@ -14,7 +14,7 @@ from pneumo.errors import RecordError
 from pneumo.evaluation.metrics import METRICS, WORDS
 from pneumo.models import bundle
 from pneumo.models.curves import CURVES
-from pneumo.record.parse import read_json
+from pneumo.record.parse import read_json, read_scores
 from pneumo.record.record import BASELINE, Model, Record
 from pneumo.record.tree import Folder, Tree
 from pneumo.scoring import scores
@@ -28,6 +28,18 @@ NESTED = ("at_half", "oracle", "uncalibrated")
 CHOICE = ("model", "metric", "scores", "reason", "resamples", "n", "patients", "candidates")
 CANDIDATE = ("model", "kind", "parameters", "p_best", "difference", "difference_ci95", "within_noise")
 EXPLAINED = ("model", "cases", "layers", "mean_correlation", "defined_correlations")
+EXTERNAL = (
+    "n",
+    "patients",
+    "threshold",
+    "ci95",
+    "drop",
+    "at_specificity",
+    "needed",
+    "oracle",
+    "subgroups",
+    "image_shift",
+)
 AUDIT = ("features", "near_duplicates", "shift", "shortcut_coefficients", "suspected_labels")
 CHOICE_PATH, DATA_PATH = "models/best/choice.json", "metrics/data.json"
 EXPLAIN_PATH = "reports/explain/explain.json"
@@ -56,6 +68,8 @@ class Outputs(Folder):
         if not stage and folder in STAGES_OF_MODELS:
             is_ensemble = name in Record(self).section("ensembles")
             stage = f"{STAGES_OF_MODELS[folder][is_ensemble]}@{name}"
+        if folder in ("metrics/external", "scores/external"):
+            stage = f"evaluate_external@{name}"
         if path.startswith("dvclive/"):
             stage = f"train@{PurePosixPath(path).parts[1]}"
         return f"run `{f'dvc repro {stage}'.strip()}`"
@@ -64,14 +78,17 @@ class Outputs(Folder):
 @dataclass(frozen=True)
 class Results:
     """`metrics`, `test` and `validation` by name of the model, in the order of the choice; those of the shortcut
-    baseline apart. `choice`, `data`, `explained`, `model_json`: choice.json, data.json, explain.json and model.json.
-    `history`: model, epoch and the columns of CURVES. `audit`: the tables of data/audit by their names.
+    baseline apart. `external`, `elsewhere`: metrics and scores of the selected model by name of the other data set.
+    `choice`, `data`, `explained`, `model_json`: choice.json, data.json, explain.json and model.json. `history`: model,
+    epoch and the columns of CURVES. `audit`: the tables of data/audit by their names.
     """
 
     choice: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, Any]]
     test: Mapping[str, pd.DataFrame]
     validation: Mapping[str, pd.DataFrame]
+    external: Mapping[str, Mapping[str, Any]]
+    elsewhere: Mapping[str, pd.DataFrame]
     baseline: Mapping[str, Any]
     baseline_test: pd.DataFrame
     data: Mapping[str, Any]
@@ -107,6 +124,10 @@ class Results:
         rows = manifest.read_manifest(self.root / "data/processed/manifest.csv")[["image", "split", "label"]]
         return rows.merge(self.audit["features"], on="image", validate="one_to_one")
 
+    def elsewhere_split(self, name: str) -> packed.Split:
+        """Pixels and manifest rows of another hospital's data set."""
+        return packed.read_split(self.root / "data/external" / name / "processed", "test")
+
     def split(self, split: str) -> packed.Split:
         """Pixels and manifest rows of one split."""
         return packed.read_split(self.root / "data/processed", split)
@@ -136,6 +157,8 @@ def read_results(root: Path, names: Sequence[str]) -> Results:
         metrics={name: _metrics(model, *NESTED, "stress") for name, model in ranked.items()},
         test=_tables(ranked, "test"),
         validation=_tables(ranked, "val"),
+        external={name: _external(record, name, choice["model"]) for name in record.external},
+        elsewhere={name: read_scores(record.tree, record.external_paths(name)[1]) for name in record.external},
         baseline=_metrics(baseline, *NESTED),
         baseline_test=baseline.test_scores,
         data=record.data,
@@ -175,6 +198,17 @@ def _choice(tree: Tree, names: Sequence[str]) -> dict[str, Any]:
 def _metrics(model: Model, *keys: str) -> dict[str, Any]:
     _require(model.tree, model.path("metrics"), model.metrics, (*METRICS_KEYS, *keys))
     return model.metrics
+
+
+def _external(record: Record, name: str, selected: str) -> dict[str, Any]:
+    path, _ = record.external_paths(name)
+    metrics = read_json(record.tree, path)
+    _require(record.tree, path, metrics, ("model", *WORDS, *CALIBRATION, *EXTERNAL))
+    if metrics["model"] != selected:
+        raise RecordError(
+            f"{record.tree.where(path)} is of {metrics['model']}, not {selected}: {record.tree.remedy(path)}"
+        )
+    return metrics
 
 
 def _tables(models: Mapping[str, Model], split: Literal["val", "test"]) -> dict[str, pd.DataFrame]:

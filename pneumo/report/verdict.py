@@ -26,9 +26,20 @@ def sentences(results: Results) -> list[str]:
     return [
         f"Selected on validation alone: {results.choice['reason']}",
         *line_to_beat(results),
+        *(elsewhere(name, metrics) for name, metrics in results.external.items()),
         shortcut(results),
         audit(results),
     ]
+
+
+def elsewhere(name: str, metrics: Mapping[str, Any]) -> str:
+    """What the selected model does at another hospital."""
+    drop = metrics["drop"]["roc_auc"]
+    return (
+        f"At another hospital ({name}, {metrics['n']} images of {metrics['patients']} patients) it has ROC AUC "
+        f"{_value(metrics, 'roc_auc')}, recall {_value(metrics, 'recall')} and specificity "
+        f"{_value(metrics, 'specificity')}; ROC AUC on the internal test set is {number(drop['internal'])}."
+    )
 
 
 def line_to_beat(results: Results) -> list[str]:
