@@ -18,8 +18,6 @@ AUDITED = {
     "subset": None,
     "threshold": Threshold(scores="plain", policy="youden", value=None),
     "prevalence": 0.1,
-    "resamples": 500,
-    "seed": 0,
 }
 
 
