@@ -44,9 +44,7 @@ def obtain(data: Source, raw: Path, downloads: Path) -> dict[str, int]:
         folder = Folder(path)
         images, left_out = _sorted_out(data, folder)
         with replacing(raw, folders=()) as fresh:
-            for image in images:
-                if not image.rejected:
-                    link(path / image.image, fresh / image.image)
+            link((image.image for image in images if not image.rejected), path, fresh)
             listing.write(images, left_out, fresh)
     except OSError as error:
         raise SourceError(f"{path}: {error}; check its permissions and the disk of {raw}") from error

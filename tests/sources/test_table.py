@@ -396,8 +396,8 @@ def refused(*_: object, **__: object) -> None:
 def test_reflinks_come_first(tmp_path, monkeypatch):
     (tmp_path / "a").write_text("x")
     monkeypatch.setattr("dvc_objects.fs.system.reflink", lambda source, target: Path(target).write_text("reflink"))
-    folder.link(tmp_path / "a", tmp_path / "new/b")
-    assert (tmp_path / "new/b").read_text() == "reflink"
+    folder.link(["a"], tmp_path, tmp_path / "new")
+    assert (tmp_path / "new/a").read_text() == "reflink"
 
 
 def test_a_folder_that_overlaps_raw_is_refused(hospital):
