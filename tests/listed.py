@@ -17,4 +17,4 @@ def relist(raw: Path) -> list[str]:
 
 def split_params(**changes: Any) -> Split:
     values = {"seed": 0, "val_fraction": 0.3, "test_fraction": 0.2, "test_seed": 0, "max_unknown_patients": 0.5}
-    return Split(**values | changes)
+    return Split(**values | {"leave_out": None} | changes)

@@ -28,6 +28,7 @@ def findings(summary: Mapping[str, Any]) -> list[Finding]:
         *_near_duplicates(audit["near_duplicates"]),
         _patient_rule(audit["patient_rule"]),
         _unknown_patients(summary),
+        _no_patients(summary),
         _left_out(summary["left_out"]),
         _unreadable(summary),
         _few_grey_levels(audit["few_grey_levels"], summary["images"]),
@@ -81,8 +82,23 @@ def _unknown_patients(summary: Mapping[str, Any]) -> Finding:
     return _finding(
         "patients' names",
         summary["unknown_patients"] > 0,
-        f"{summary['unknown_patients']} of {summary['patients']} patients have a file name that no rule can read: each "
-        "such image counts as a patient of its own, whoever it is of.",
+        f"{summary['unknown_patients']} of {summary['patients']} patients are not known from a file name or a table: "
+        "each such image counts as a patient of its own, whoever it is of.",
+    )
+
+
+def _no_patients(summary: Mapping[str, Any]) -> Finding:
+    count = summary["images_without_patients"]
+    return _finding(
+        "patients",
+        count > 0,
+        f"{count} of {summary['images']} images come from a source that knows no patients"
+        + (
+            ", so each counts as a patient of its own: images of one person may be in train and in test, the results "
+            "too good and the intervals too narrow."
+            if count
+            else "."
+        ),
     )
 
 

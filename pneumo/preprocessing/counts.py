@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from pneumo.data.listing import UNKNOWN
+from pneumo.data.listing import ALONE, UNKNOWN
 from pneumo.data.manifest import SPLITS
 
 EXCLUDED = "excluded by audit.exclude"  # the reason in rejected.csv
@@ -26,11 +26,12 @@ def received(manifest: pd.DataFrame, rejected: pd.DataFrame, subset: int | None)
 
 
 def usable(manifest: pd.DataFrame) -> dict[str, Any]:
-    """Images and patients by split, class and subtype, and patients whose file names follow no rule."""
+    """Images and patients by split, class and subtype; patients that are not known, images of sources without any."""
     return {
         "images": len(manifest),
         "patients": int(manifest["patient"].nunique()),
         "unknown_patients": int(manifest["patient"].str.startswith(UNKNOWN).sum()),
+        "images_without_patients": int(manifest["patient"].str.startswith(ALONE).sum()),
         "splits": {split: of_split(manifest[manifest["split"] == split]) for split in SPLITS},
     }
 

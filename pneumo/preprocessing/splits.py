@@ -67,10 +67,10 @@ def refuse_unknown_patients(images: Sequence[Listed], max_unknown: float) -> Non
     unknown = [image.image for image in images if image.patient.startswith(UNKNOWN)]
     if len(unknown) > max_unknown * len(images):
         raise SplitError(
-            f"{len(unknown)} of {len(images)} file names, such as {unknown[0]}, give no patient; "
+            f"{len(unknown)} of {len(images)} images, such as {unknown[0]}, give no patient; "
             f"split.max_unknown_patients allows {max_unknown:.0%}. Images of one patient could be in train and in val. "
-            "Rename the files to CLASS-patient-image, as in BACTERIA-12-1.jpeg (also VIRUS, NORMAL), or, if every "
-            "image is of another patient: -S split.max_unknown_patients=1"
+            "Rename the files to CLASS-patient-image, as in BACTERIA-12-1.jpeg (also VIRUS, NORMAL), complete the "
+            "table, or, if every image is of another patient: -S split.max_unknown_patients=1"
         )
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from pneumo.errors import SourceError
@@ -57,20 +58,25 @@ def outside(name: str) -> bool:
     return name.startswith("/") or ".." in name.split("/") or "\0" in name
 
 
-def link(source: Path, target: Path) -> None:
-    """`target`, with the content of `source`: a reflink, else a hard link, else a copy, as the file system allows."""
+def link(names: Iterable[str], source: Path, target: Path) -> None:
+    """Below `target`, the files `names` of `source`: as reflinks, else hard links, else copies."""
     from dvc_objects.fs.system import reflink  # what DVC itself does with its cache
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        reflink(source, target)
-        return
-    except OSError:
-        target.unlink(missing_ok=True)
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:
-        shutil.copyfile(source, target, follow_symlinks=False)
+    can_reflink = True
+    for name in names:
+        original, film = source / name, target / name
+        film.parent.mkdir(parents=True, exist_ok=True)
+        if can_reflink:
+            try:
+                reflink(original, film)
+                continue
+            except OSError:  # of the file system, not of this file
+                can_reflink = False
+                film.unlink(missing_ok=True)
+        try:
+            os.link(original, film, follow_symlinks=False)
+        except OSError:
+            shutil.copyfile(original, film, follow_symlinks=False)
 
 
 def _composed(name: str) -> str:

@@ -25,7 +25,7 @@ from pneumo.sources.rules import Rules
 if TYPE_CHECKING:
     from pneumo.params import Columns, Source
 
-MISSING, OUTSIDE = "no such file below data.path", "outside data.path"
+MISSING, OUTSIDE, TAKEN = "no such file below data.path", "outside data.path", "named like a table of data/raw"
 NOT_LISTED = "not in the table"
 REASONS = 20  # for which rows are left out, each with its count; rarer ones are counted together
 
@@ -44,9 +44,7 @@ def obtain(data: Source, raw: Path, downloads: Path) -> dict[str, int]:
         folder = Folder(path)
         images, left_out = _sorted_out(data, folder)
         with replacing(raw, folders=()) as fresh:
-            for image in images:
-                if not image.rejected:
-                    link(path / image.image, fresh / image.image)
+            link((image.image for image in images if not image.rejected), path, fresh)
             listing.write(images, left_out, fresh)
     except OSError as error:
         raise SourceError(f"{path}: {error}; check its permissions and the disk of {raw}") from error
@@ -62,7 +60,7 @@ def _sorted_out(data: Source, folder: Folder) -> tuple[list[Listed], list[tuple[
     refuse_unknown_subtypes((entry for group in by_image.values() for entry in group), data.columns.subtype)
     images, left_out = [], []
     for name, entries in by_image.items():
-        rejected = "" if name in folder else OUTSIDE if outside(name) else MISSING
+        rejected = _why_not(name, folder)
         outcome = merged(name, entries, rejected=rejected, majority=data.duplicates == "majority")
         if isinstance(outcome, Listed):
             images.append(outcome)
@@ -74,6 +72,15 @@ def _sorted_out(data: Source, folder: Folder) -> tuple[list[Listed], list[tuple[
     unlisted = _unlisted(folder, by_image, data)
     _say(images, left_out, unlisted, data)
     return images, left_out + [(name, NOT_LISTED) for name in unlisted]
+
+
+def _why_not(name: str, folder: Folder) -> str:
+    """The reason to reject an image of this name, or nothing."""
+    if name in (listing.IMAGES, listing.LEFT_OUT):  # which would be written into the original, through the link
+        return TAKEN
+    if name in folder:
+        return ""
+    return OUTSIDE if outside(name) else MISSING
 
 
 def _entries(data: Source, folder: Folder) -> Iterator[Entry]:

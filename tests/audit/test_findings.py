@@ -13,6 +13,7 @@ QUIET = {
     "images": 1000,
     "patients": 700,
     "unknown_patients": 0,
+    "images_without_patients": 0,
     "exact_duplicates": {"groups": 3, **{f"groups_across_{word}": 0 for word in COUNTS}},
     "audit": {
         "near_duplicates": {"pairs": 2, **{f"pairs_across_{word}": 0 for word in COUNTS}},
@@ -57,6 +58,12 @@ LEFT_OUT = {"files": 26, "reasons": {"in no class folder": 26}, "first": ["COVID
         ((*AUDIT, "near_duplicates", "pairs_across_classes"), 1, "near duplicates across classes", "1 of 2 pairs"),
         ((*AUDIT, "patient_rule", "as used", "patients_in_test_and_outside"), 1, "patient rule", "1 of 9 patients"),
         (("unknown_patients",), 3, "patients' names", "3 of 700 patients"),
+        (
+            ("images_without_patients",),
+            800,
+            "patients",
+            "800 of 1000 images come from a source that knows no patients, so",
+        ),
         (("left_out",), LEFT_OUT, "files left out", "26 in no class folder, such as COVID19/a"),
         ((*AUDIT, "few_grey_levels"), {"images": 2, "first": ["x"]}, "grey levels", "2 of 1000 images"),
         (("rejected",), 4, "unreadable files", "4 of 1004 files"),

@@ -96,7 +96,7 @@ def test_names_without_patients_stop_the_run_unless_a_parameter_allows_them(raw,
         path.rename(path.with_name(path.name.replace("person", "scan")))
     with pytest.raises(SplitError) as caught:
         preprocess(raw, tmp_path / "out", **(SETTINGS | {"split": split_params(max_unknown_patients=0.3)}))
-    assert "12 of 30 file names, such as train/PNEUMONIA/scan0_virus_1.png, give no patient" in str(caught.value)
+    assert "12 of 30 images, such as train/PNEUMONIA/scan0_virus_1.png, give no patient" in str(caught.value)
     assert "split.max_unknown_patients=1" in str(caught.value)
     assert (
         preprocess(raw, tmp_path / "out", **(SETTINGS | {"split": split_params(max_unknown_patients=0.4)}))[

@@ -1,10 +1,12 @@
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from listed import split_params
 
+from pneumo.data.listing import Listed
 from pneumo.errors import SplitError
 from pneumo.preprocessing import splits
 from pneumo.sources.kermany import identify
@@ -129,3 +131,47 @@ def test_a_sample_is_split_like_the_whole():
 def test_a_sample_larger_than_the_dataset_is_the_dataset():
     everything = dataset(20)
     assert splits.sample(everything, 10_000, split_params()) == {identity.image for identity in everything}
+
+
+def of_sites():
+    """Two hospitals, each with all four kinds of images, officially split."""
+    return [
+        Listed(f"{site}{number}", number % 2, "normal", f"{site}{number // 2}", part, details={"site": site})
+        for site in ("guangzhou", "nih: 2")
+        for part in ("train", "test")
+        for number in range(40 if part == "train" else 4, 80 if part == "train" else 8)
+    ]
+
+
+def test_a_site_that_is_left_out_is_the_test_part_and_all_else_is_not():
+    images = of_sites()
+    assigned = splits.assign(images, split_params(leave_out="site:nih: 2"))
+    assert {(image.details["site"], side == "test") for image, side in zip(images, assigned, strict=True)} == {
+        ("guangzhou", False),
+        ("nih: 2", True),
+    }
+    assert set(assigned) == {"train", "val", "test"}
+
+
+@pytest.mark.parametrize(
+    ("leave_out", "says"),
+    [
+        ("hospital:nih", r"keeps no column 'hospital', but 'site'\. Keep one of the table: -S 'data\.columns\.keep"),
+        ("site:NIH", r"no image has this site, but they have 'guangzhou' \(44 images\), 'nih: 2' \(44 images\)"),
+    ],
+)
+def test_a_site_that_is_not_there_is_an_error_that_lists_the_known_ones(leave_out, says):
+    with pytest.raises(SplitError, match=says):
+        splits.assign(of_sites(), split_params(leave_out=leave_out))
+
+
+def test_a_patient_of_two_sites_is_a_leak():
+    images = [*of_sites(), Listed("x", 1, "viral", "guangzhou20", "train", details={"site": "nih: 2"})]
+    with pytest.raises(SplitError, match="1 patients are in the test set and outside it, first guangzhou20"):
+        splits.assign(images, split_params(leave_out="site:nih: 2"))
+
+
+def test_a_rejected_image_is_no_leak():
+    names = ["train/PNEUMONIA/person3_virus_1.jpeg", "test/PNEUMONIA/person3_virus_2.jpeg"]
+    kept, rejected = map(identify, names)
+    splits.refuse_leak([kept, replace(rejected, rejected="listed twice")], split_params())

@@ -66,11 +66,24 @@ def test_what_dvc_would_wait_for_or_follow_is_refused_by_name(project, kind):
 
 def test_conf_composes_the_path_that_dvc_watches(root):
     data = gate.compose(root, "data=archive", "data.path='/films (1)=é, b/x.zip'")["data"]
-    assert data["inputs"] == {"images": "/films (1)=é, b/x.zip"}
+    assert data["inputs"] == {"images": "/films (1)=é, b/x.zip", "table": "stages/download.py"}
     with pytest.raises(PneumoError, match=r"data\.path is null: name a file or folder with -S data\.path=VALUE"):
         gate.compose(root, "data=archive")
 
 
+def test_table_and_folder_are_both_watched_and_the_folder_alone_where_the_tables_are_in_it(root):
+    images, table = "/films (1)=é, b", "/tables/a b.csv"
+    overrides = (f"data.path='{images}'", "data.labels.pneumonia=[1]", "data.labels.normal=[0]")
+    inputs = gate.compose(root, "data=table", f"data.table='{table}'", *overrides)["data"]["inputs"]
+    assert inputs == {"images": images, "table": table}
+    assert gate.compose(root, "data=chexpert", f"data.path='{images}'")["data"]["inputs"]["table"] == images
+    assert gate.compose(root, "data=nih", f"data.path='{images}'")["data"]["inputs"] == {
+        "images": images,
+        "table": f"{images}/Data_Entry_2017_v2020.csv",
+    }
+
+
 def test_a_source_without_files_of_the_user_names_code(root):
     for source in ("phantom", "kaggle"):
-        assert Path(root, gate.compose(root, f"data={source}")["data"]["inputs"]["images"]).is_file()
+        inputs = gate.compose(root, f"data={source}")["data"]["inputs"]
+        assert [Path(root, inputs[key]).is_file() for key in ("images", "table")] == [True, True]

@@ -11,7 +11,9 @@ from pneumo import params, sources
 from pneumo.errors import SourceError
 from pneumo.params import Data, Inputs, Source
 
-NOTHING = dict.fromkeys(set(Source.model_fields) - {"source"}) | {"inputs": Inputs(images="stages/download.py")}
+NOTHING = dict.fromkeys(set(Source.model_fields) - {"source"}) | {
+    "inputs": Inputs(images="stages/download.py", table="stages/download.py")
+}
 
 
 @pytest.mark.parametrize("name", params.SOURCES)
@@ -26,7 +28,9 @@ def test_the_source_that_data_names_is_asked(tmp_path):
     phantom = {"seed": 0, "size": 64, "images": {"test": {"normal": 2}}}
     drawn = sources.obtain(Source(**NOTHING | {"source": "phantom", "phantom": phantom}), tmp_path / "raw", tmp_path)
     assert drawn["test/NORMAL"] == len(list((tmp_path / "raw/test/NORMAL").iterdir())) == 2
-    archive = Source(**NOTHING | {"source": "archive", "inputs": Inputs(images="nothing.zip")})
+    archive = Source(
+        **NOTHING | {"source": "archive", "inputs": Inputs(images="nothing.zip", table="stages/download.py")}
+    )
     with pytest.raises(SourceError, match=r"nothing\.zip: expected a zip file or a folder"):
         sources.obtain(archive, tmp_path / "raw", tmp_path)
 

@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from pneumo import sources
 from pneumo.data import listing
-from pneumo.errors import SourceError
+from pneumo.errors import ParamsError, SourceError
 from pneumo.params import Inputs, Source
 from pneumo.sources import folder
 
@@ -199,6 +199,14 @@ def test_what_is_not_below_the_folder_is_rejected_and_never_read(hospital, name,
     assert not [path for path in hospital.raw.rglob("*.png") if "secret" in path.read_text()]
 
 
+@pytest.mark.parametrize("name", ["images.csv", "left_out.csv"])
+def test_an_image_with_the_name_of_a_table_is_rejected_and_not_written_into(hospital, name):
+    hospital.film(name)
+    hospital.rows(*ROWS, f"{name},Pneumonia,3")
+    assert hospital.obtain()[name].rejected == "named like a table of data/raw"
+    assert (hospital.images / name).read_text() == f"film {name}"
+
+
 @pytest.mark.parametrize("kind", ["link", "pipe"])
 def test_a_link_or_device_among_the_images_stops_the_run(hospital, kind):
     data = hospital.source()
@@ -366,6 +374,29 @@ def test_an_error_names_what_is_wrong_and_the_parameter(hospital, rows, override
 
 
 @pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (("data.labels.normal=null",), "data.labels.normal is None; name its values: -S 'data.labels.normal=[…]'"),
+        (("data.labels.normal=Normal",), "data.labels.normal is 'Normal'; expected a list of values"),
+        (("data.columns.label=null",), "which is null: -S data.columns.label=…"),
+        (("data.table=null",), "data.table is None and data.tables None; expected one of them"),
+        (("data.tables={train: a.csv}",), "expected one of them: -S data.table=FILE -S data.tables=null"),
+        (("data.splits={train: [a]}",), "data.splits needs the column whose values it lists: -S data.columns.split=…"),
+        (("data.columns.split=x", "data.lists={test: a}"), "data.columns.split and data.lists both say which part"),
+        (("data.lists={tset: a}",), "data.lists.tset is 'tset'; expected 'train', 'val' or 'test'"),
+        (("data.delimiter=:",), "data.delimiter is ':'; expected ',', ';', '|' or 'tab'"),
+        (("data.duplicates=first",), "data.duplicates is 'first'; expected 'reject' or 'majority'"),
+        (('data.patterns.image="(a"',), "data.patterns.image is '(a'; expected a regular expression"),
+        (("split.leave_out=nih",), "split.leave_out is 'nih'; expected COLUMN:VALUE, such as site:nih"),
+    ],
+)
+def test_a_parameter_that_cannot_be_meant_is_refused_before_anything_is_read(hospital, overrides, says):
+    with pytest.raises(ParamsError) as caught:
+        hospital.source(*overrides)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("encoding", "says"), [("latin-1", "found the byte 0xe9"), ("utf-16", "iconv -f UTF-16 -t UTF-8")]
 )
 def test_another_encoding_is_refused_with_the_command_that_mends_it(hospital, encoding, says):
@@ -396,8 +427,8 @@ def refused(*_: object, **__: object) -> None:
 def test_reflinks_come_first(tmp_path, monkeypatch):
     (tmp_path / "a").write_text("x")
     monkeypatch.setattr("dvc_objects.fs.system.reflink", lambda source, target: Path(target).write_text("reflink"))
-    folder.link(tmp_path / "a", tmp_path / "new/b")
-    assert (tmp_path / "new/b").read_text() == "reflink"
+    folder.link(["a"], tmp_path, tmp_path / "new")
+    assert (tmp_path / "new/a").read_text() == "reflink"
 
 
 def test_a_folder_that_overlaps_raw_is_refused(hospital):
