@@ -14,6 +14,7 @@ from dicoms import dataset, film, item
 from listed import relist, split_params
 from pydicom.uid import JPEG2000Lossless
 
+from pneumo import params
 from pneumo.data import listing, manifest
 from pneumo.errors import PatientKeyError, TooManyRejected
 from pneumo.preprocessing import headers, patients
@@ -316,3 +317,13 @@ def stage(root: Path, project: Path, name: str) -> subprocess.CompletedProcess[s
         [sys.executable, "-W", "always", "-m", f"stages.{name}"],
         cwd=project, env=environment, capture_output=True, text=True,
     )  # fmt: skip
+
+
+def test_dvc_watches_the_key(root):
+    """So that another key is a change, and a missing one an error, before anything is split anew."""
+    preprocess_stage = yaml.safe_load((root / "dvc.yaml").read_text())["stages"]["preprocess"]
+    assert "${preprocess.patient_key}" in preprocess_stage["deps"]
+    assert gate.compose(root)["preprocess"]["patient_key"] == params.NO_KEY
+    assert (root / params.NO_KEY).is_file()
+    ignored = subprocess.run(["git", "check-ignore", ".patient.key"], cwd=root, capture_output=True, text=True)
+    assert ignored.stdout.strip() == ".patient.key"
