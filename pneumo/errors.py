@@ -83,3 +83,11 @@ class ReviewError(PneumoError):
 
 class GateError(PneumoError):
     """The committed results are not those of the committed code and parameters."""
+
+
+class MissingExtra(PneumoError):
+    """An optional part of the installation is needed and not there."""
+
+
+class PatientKeyError(PneumoError):
+    """The key by which patients of DICOM files are known is missing, or is no secret."""

@@ -42,6 +42,8 @@ Rate = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 RESERVED = ("best", "data", "shortcut")  # metrics/ has files of these names
 Folder = Annotated[str, Field(pattern="^(train|val|test)/(NORMAL|PNEUMONIA)$")]
+View = Literal["PA", "AP", "FRONTAL", "LATERAL", "OBLIQUE", "DECUBITUS", "LORDOTIC"]
+NO_KEY = "stages/preprocess.py"  # DVC needs a file to watch
 SOURCES = {  # data.source, a module of pneumo/sources -> the keys of `data` that it cannot do without
     "phantom": ("phantom",),
     "archive": ("path",),
@@ -225,8 +227,14 @@ class External(Data):
 
 
 class Preprocess(Section):
+    """How films become pixels. `views`: which to take; null takes all. `patient_key`: a file that DVC watches, by
+    which patients of DICOM are known; NO_KEY where none is needed."""
+
     image_size: Annotated[int, Field(strict=True, ge=32, le=1024)]
+    fit: Literal["stretch", "pad"]
+    views: Annotated[list[View], Field(min_length=1)] | None
     max_rejected: Fraction
+    patient_key: str
 
 
 def _column_and_value(text: str) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pneumo import params
-from pneumo.params import Audit, Preprocess, Section, Split, Subset
+from pneumo.params import NO_KEY, Audit, Preprocess, Section, Split, Subset
 from pneumo.preprocessing.preprocess import preprocess
 from stages import run
 
@@ -17,12 +17,16 @@ class Params(Section):
 
 def main() -> None:
     config = params.load(Params)
+    patient_key = config.preprocess.patient_key
     summary = preprocess(
         Path("data/raw"),
         Path("data/processed"),
         subset=config.data.subset,
         image_size=config.preprocess.image_size,
+        fit=config.preprocess.fit,
+        views=config.preprocess.views,
         max_rejected=config.preprocess.max_rejected,
+        patient_key=None if patient_key == NO_KEY else Path(patient_key),
         split=config.split,
         allow=config.audit.allow,
         exclude=config.audit.exclude,
@@ -31,6 +35,8 @@ def main() -> None:
         line = f"{split:<6} {counts['images']:>5} images of {counts['patients']:>5} patients"
         print(f"{line}, {counts['pneumonia']} pneumonia")
     print(f"{summary['rejected']} rejected" + (": data/processed/rejected.csv" if summary["rejected"] else ""))
+    for reason, count in summary["set_aside"]["reasons"].items():
+        print(f"{count} set aside: {reason}")
     if summary["excluded"]:
         print(f"{summary['excluded']} excluded by audit.exclude")
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pneumo.preprocessing.views import UNKNOWN
+
 # ROC AUC on test that a classifier without the lungs must not exceed with confidence. At 0.7 it picks the image with
 # pneumonia, of a pair of each class, seven times out of ten.
 SHORTCUT_AUC = 0.7
@@ -31,6 +33,9 @@ def findings(summary: Mapping[str, Any]) -> list[Finding]:
         _no_patients(summary),
         _left_out(summary["left_out"]),
         _unreadable(summary),
+        _set_aside(summary["set_aside"]),
+        _views(summary["views"]),
+        _body_parts(summary["other_body_parts"]),
         _few_grey_levels(audit["few_grey_levels"], summary["images"]),
         _shortcut(audit["shortcut"]),
         *(_shift(name, roc_auc) for name, roc_auc in audit["shift"]["separability"].items()),
@@ -111,11 +116,35 @@ def _unreadable(summary: Mapping[str, Any]) -> Finding:
     )
 
 
+def _set_aside(counts: Mapping[str, Any]) -> Finding:
+    """By what was asked for, so that it is said and not flagged."""
+    return _finding("set aside", False, f"{counts['images']} set aside{_by_reason(counts['reasons'])}.")
+
+
+def _views(views: Mapping[str, int]) -> Finding:
+    unknown, known = views.get(UNKNOWN, 0), ", ".join(f"{n} {view}" for view, n in views.items() if view != UNKNOWN)
+    text = f"{unknown} of {sum(views.values())} films do not say their view and were taken as frontal" if views else ""
+    return _finding("views", unknown > 0, f"{text}; {known or 'none'} do." if views else "The data say no views.")
+
+
+def _body_parts(parts: Mapping[str, int]) -> Finding:
+    total, which = sum(parts.values()), ", ".join(f"{n} {part}" for part, n in parts.items())
+    return _finding(
+        "body parts",
+        total > 0,
+        f"{total} films say that they are of another body part than the chest{f' ({which})' if which else ''}; they "
+        "were used: audit.exclude leaves them out.",
+    )
+
+
+def _by_reason(reasons: Mapping[str, int]) -> str:
+    return f": {'; '.join(f'{count} {reason}' for reason, count in reasons.items())}" if reasons else ""
+
+
 def _left_out(files: Mapping[str, Any]) -> Finding:
     example = f", such as {files['first'][0]}" if files["first"] else ""
-    reasons = "; ".join(f"{count} {reason}" for reason, count in files["reasons"].items())
     return _finding(
-        "files left out", files["files"] > 0, f"{files['files']} left out{f': {reasons}' if reasons else ''}{example}."
+        "files left out", files["files"] > 0, f"{files['files']} left out{_by_reason(files['reasons'])}{example}."
     )
 
 

@@ -21,6 +21,7 @@ IMAGES, LEFT_OUT = "images.csv", "left_out.csv"
 COLUMNS = ("image", "label", "subtype", "patient", "source_split", "rejected")
 LEFT_OUT_COLUMNS = ("name", "reason")
 LABELS = ("NORMAL", "PNEUMONIA")
+ASIDE = "set aside: "  # begins the reason of an image that could be used and is not what was asked for
 UNKNOWN = "unknown-"  # begins the patient of an image of which the source says nothing about its patient
 ALONE = "image:"  # begins that of an image of a source that knows no patients at all: each image is taken for one
 

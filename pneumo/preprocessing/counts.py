@@ -4,9 +4,11 @@ from typing import Any
 
 import pandas as pd
 
-from pneumo.data.listing import ALONE, UNKNOWN
+from pneumo.data.listing import ALONE, ASIDE, UNKNOWN
 from pneumo.data.manifest import SPLITS
+from pneumo.preprocessing.views import view_of
 
+CHEST = ("CHEST", "THORAX", "LUNG", "RIB", "STERNUM")  # body parts of which a chest film may be
 EXCLUDED = "excluded by audit.exclude"  # the reason in rejected.csv
 UNSAMPLED = "not in the sample of data.subset="
 
@@ -15,25 +17,39 @@ def received(manifest: pd.DataFrame, rejected: pd.DataFrame, subset: int | None)
     """What became of the files received. rejected: the table in rejected.csv; subset: the value of data.subset."""
     excluded = rejected["reason"] == EXCLUDED
     unsampled = rejected["reason"].str.startswith(UNSAMPLED)
-    unreadable = int((~excluded & ~unsampled).sum())
+    aside = rejected["reason"].str.startswith(ASIDE)
+    unreadable = int((~excluded & ~unsampled & ~aside).sum())
     asked = len(manifest) + unreadable
     return {
         "subset": {"asked": subset, "images": asked, "of": asked + int(unsampled.sum())} if subset else None,
         "received": len(manifest) + len(rejected),
         "excluded": int(excluded.sum()),
         "rejected": unreadable,
+        "set_aside": {
+            "images": int(aside.sum()),
+            "reasons": _counted(rejected.loc[aside, "reason"].str.removeprefix(ASIDE)),
+        },
     }
 
 
 def usable(manifest: pd.DataFrame) -> dict[str, Any]:
-    """Images and patients by split, class and subtype; patients that are not known, images of sources without any."""
+    """Images and patients by split, class and subtype; patients that are not known, images of sources without any;
+    views and body parts as far as the source or the DICOM headers say them.
+    """
+    parts = manifest["body_part"].str.upper() if "body_part" in manifest else pd.Series(dtype=str)
     return {
         "images": len(manifest),
         "patients": int(manifest["patient"].nunique()),
         "unknown_patients": int(manifest["patient"].str.startswith(UNKNOWN).sum()),
         "images_without_patients": int(manifest["patient"].str.startswith(ALONE).sum()),
         "splits": {split: of_split(manifest[manifest["split"] == split]) for split in SPLITS},
+        "views": _counted(manifest["view"].map(view_of)) if "view" in manifest else {},
+        "other_body_parts": _counted(parts[(parts != "") & ~parts.isin(CHEST)]),
     }
+
+
+def _counted(values: "pd.Series[str]") -> dict[str, int]:
+    return {str(value): int(count) for value, count in values.value_counts().sort_index().items()}
 
 
 def of_split(table: pd.DataFrame) -> dict[str, int]:

@@ -1,17 +1,17 @@
 """One image file: bytes -> checked, decoded, resized greyscale pixels.
 
-JPEG and PNG, recognised by content and never by suffix. What cannot be used is refused with a reason of one line.
+JPEG, PNG and DICOM, recognised by content and never by suffix. What cannot be used is refused with a reason of one
+line.
 Full-size JPEGs are shrunk inside the decoder, which skips most of the work: see `benchmarks/preprocess.py`.
 """
 
 import hashlib
 import io
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import simplejpeg
@@ -21,6 +21,10 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from pneumo.errors import ImageRejected
+from pneumo.preprocessing import dicom
+from pneumo.preprocessing.silence import silenced
+
+Fit = Literal["stretch", "pad"]
 
 MIN_SIDE = 32  # pixels
 MAX_PIXELS = 200_000_000  # the largest radiographs have about 60 million
@@ -35,14 +39,14 @@ _OTHER_FORMATS = [  # name, offset, bytes there
     ("TIFF", 0, b"II*\0"),
     ("TIFF", 0, b"MM\0*"),
     ("WebP", 8, b"WEBP"),
-    ("DICOM", 128, b"DICM"),
+    ("DICOM without the prefix of Part 10 in a", 0, b"\x08\0\0\0"),
+    ("DICOM without the prefix of Part 10 in a", 0, b"\x08\0\x05\0"),
+    ("DICOM without the prefix of Part 10 in a", 0, b"\x08\0\x08\0"),
     ("JPEG 2000", 4, b"jP  "),
     ("Git LFS pointer in place of the", 0, b"version https://git-lfs.github.com/spec/"),
 ]
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # the last chunk, which is the same in every file
 _JPEG_END = b"\xff\xd9"
-# warnings.catch_warnings swaps a list that all threads share: two at once could leave it swapped for good.
-_WARNINGS = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -56,40 +60,65 @@ class Radiograph:
     sha256: str
 
 
-def read_image(path: Path, size: int, *, max_pixels: int = MAX_PIXELS) -> Radiograph:
-    """Read one JPEG or PNG file as a greyscale square of `size` pixels a side; see `decode`.
+def read_image(path: Path, size: int, *, fit: Fit = "stretch", max_pixels: int = MAX_PIXELS) -> Radiograph:
+    """Read one JPEG, PNG or DICOM file as a greyscale square of `size` pixels a side; see `decode`.
 
-    Raises ImageRejected if the content cannot be used, OSError if the file cannot be read at all.
+    Raises ImageRejected if the content cannot be used, OSError if the file cannot be read at all, and MissingExtra for
+    DICOM without the libraries that read it.
     """
     if (length := path.stat().st_size) > MAX_BYTES:
         raise ImageRejected(f"file of {length} bytes; expected at most {MAX_BYTES}")
-    return decode(path.read_bytes(), size, max_pixels=max_pixels)
+    return decode(path.read_bytes(), size, fit=fit, max_pixels=max_pixels)
 
 
-def decode(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Radiograph:
-    """Stretch the image in `data` to a greyscale square, uint8 [size, size], with an antialiasing filter.
+def decode(data: bytes, size: int, *, fit: Fit = "stretch", max_pixels: int = MAX_PIXELS) -> Radiograph:
+    """The image in `data` as a greyscale square, uint8 [size, size], through an antialiasing filter.
 
-    Upright as its EXIF orientation says. Transparency shows black. 16 bits are scaled from the range of the smallest of
-    DEPTHS that holds the highest value, so that films of 12 bits in files of 16 stay as bright as they are. CMYK is
-    read as Adobe writes it, inverted. Animated PNG is refused.
+    fit: `stretch` it to the square, or keep the ratio of its sides and `pad` with black, which is what lies beyond
+    the edge of a film that is not exposed there, and what transparency and DICOM's padding become too.
+
+    Upright as its EXIF orientation says. Transparency shows black. PNGs of 16 bits are scaled from the range of the
+    smallest of DEPTHS that holds the highest value, so that films of 12 bits in files of 16 stay as bright as they are.
+    CMYK is read as Adobe writes it, inverted. Animated PNG is refused. DICOM is shown as its header says (`greyscale`),
+    and refused where it is not a single radiograph.
     Raises ImageRejected with the reason.
     """
-    kind, image = _opened(data)
-    width, height = image.size
-    if min(width, height) < MIN_SIDE:
-        raise ImageRejected(f"{width} x {height} pixels; expected at least {MIN_SIDE} a side")
-    if width * height > max_pixels:
-        raise ImageRejected(f"{width} x {height} pixels; expected at most {max_pixels} in all")
-    if kind == "JPEG":
-        _refuse_damaged_jpeg(data, image.mode)
-    with _refusing(kind):
-        square = _square(image, size)
-        with _silenced():
-            pixels = np.asarray(ImageOps.exif_transpose(square))
+    if dicom.is_dicom(data):
+        pixels, width, height = _decoded_dicom(data, size, fit, max_pixels)
+    else:
+        pixels, width, height = _decoded(data, size, fit, max_pixels)
     lowest, highest = int(pixels.min()), int(pixels.max())
     if lowest == highest:
         raise ImageRejected(f"blank: every pixel is {lowest}")
     return Radiograph(pixels, width, height, hashlib.sha256(data).hexdigest())
+
+
+def _decoded(data: bytes, size: int, fit: Fit, max_pixels: int) -> tuple[np.ndarray, int, int]:
+    kind, image = _opened(data)
+    width, height = image.size
+    _refuse_size(width, height, max_pixels)
+    if kind == "JPEG":
+        _refuse_damaged_jpeg(data, image.mode)
+    with _refusing(kind):
+        square = _square(image, size, fit)
+        with silenced():
+            return np.asarray(ImageOps.exif_transpose(square)), width, height
+
+
+def _decoded_dicom(data: bytes, size: int, fit: Fit, max_pixels: int) -> tuple[np.ndarray, int, int]:
+    from pneumo.preprocessing import film  # with pydicom, which only DICOM needs
+
+    opened = film.opened(data)
+    _refuse_size(opened.width, opened.height, max_pixels)
+    square = _fitted(opened.grey(), size, fit, aspect=opened.aspect)
+    return np.asarray(square), opened.width, opened.height
+
+
+def _refuse_size(width: int, height: int, max_pixels: int) -> None:
+    if min(width, height) < MIN_SIDE:
+        raise ImageRejected(f"{width} x {height} pixels; expected at least {MIN_SIDE} a side")
+    if width * height > max_pixels:
+        raise ImageRejected(f"{width} x {height} pixels; expected at most {max_pixels} in all")
 
 
 def _opened(data: bytes) -> tuple[str, ImageFile]:
@@ -101,13 +130,13 @@ def _opened(data: bytes) -> tuple[str, ImageFile]:
         return "PNG", _opened_png(data)
     if data.startswith(_JPEG):
         return "JPEG", _opened_jpeg(data)
-    raise ImageRejected(f"{_name(data)}; expected JPEG or PNG")
+    raise ImageRejected(f"{_name(data)}; expected JPEG, PNG or DICOM")
 
 
 def _opened_png(data: bytes) -> PngImageFile:
     if data.rfind(_PNG_END) < 0:  # Pillow is content with the name of the last chunk
         raise ImageRejected("PNG is truncated: it has no IEND chunk")
-    with _refusing("PNG"), _silenced():
+    with _refusing("PNG"), silenced():
         image, verified = PngImageFile(io.BytesIO(data)), PngImageFile(io.BytesIO(data))  # verifying uses one up
     if image.is_animated:
         raise ImageRejected("animated PNG; expected a single image")
@@ -120,7 +149,7 @@ def _opened_png(data: bytes) -> PngImageFile:
 
 def _opened_jpeg(data: bytes) -> JpegImageFile:
     file = io.BytesIO(data)
-    with _refusing("JPEG"), _silenced():
+    with _refusing("JPEG"), silenced():
         image = JpegImageFile(file)
     # file stands behind the header. Pillow does not miss the end marker: the rest may be zeros, which decode to grey.
     if data.find(_JPEG_END, file.tell()) < 0:
@@ -136,7 +165,7 @@ def _refuse_damaged_jpeg(data: bytes, mode: str) -> None:
 
 
 def _name(data: bytes) -> str:
-    """What the bytes are, if they are neither JPEG nor PNG."""
+    """What the bytes are, if they are none of the formats that are read."""
     if not data:
         return "empty file of 0 bytes"
     for name, offset, magic in _OTHER_FORMATS:
@@ -147,28 +176,59 @@ def _name(data: bytes) -> str:
     return f"unknown format beginning with bytes {data[:4].hex(' ')}"
 
 
-def _square(image: ImageFile, size: int) -> Image.Image:
-    """Decode, make grey, composite on black and stretch; mode L."""
+def _square(image: ImageFile, size: int, fit: Fit) -> Image.Image:
+    """Decode, make grey, composite on black and fit; mode L."""
     # A JPEG decoder can give 1/2, 1/4 or 1/8 of each side at little cost: the smallest that still needs no
     # enlarging. `box` is where the picture lies on that coarser grid, to a fraction of a pixel.
-    drafted = image.draft("L", (size, size)) if image.format == "JPEG" else None
+    sides = _sides(image.width, image.height, size, fit)
+    drafted = image.draft("L", sides) if image.format == "JPEG" else None
     box = drafted[1] if drafted else None
     transparent = image.info.get("transparency")
     if image.mode == "I;16":  # Pillow resizes 16 bits inexactly, and `convert` to L clips them
         grey = image.convert("F")
         if transparent is not None:
             grey.paste(0, mask=Image.fromarray(np.asarray(image) == transparent))
-        square = grey.resize((size, size), Image.Resampling.LANCZOS)
         highest = image.getextrema()[1]
         white = next(2**depth - 1 for depth in DEPTHS if highest < 2**depth)
-        return square.point(lambda value: value * (255 / white) + 0.5).convert("L")
+        return _fitted(grey, size, fit, white=white)
     if image.has_transparency_data:
         rgba = image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
         grey = Image.composite(rgba.convert("L"), Image.new("L", rgba.size), rgba.getchannel("A"))
         grey.info = image.info
     else:
         grey = image.convert("L")
-    return grey.resize((size, size), Image.Resampling.LANCZOS, box=box)
+    return _fitted(grey, size, fit, sides=sides, box=box)
+
+
+def _sides(width: int, height: int, size: int, fit: Fit, aspect: float = 1.0) -> tuple[int, int]:
+    """What the picture takes of the square, in pixels. aspect: height of one of its pixels in its widths."""
+    if fit == "stretch":
+        return size, size
+    scale = size / max(width, height * aspect)
+    return max(1, round(width * scale)), max(1, round(height * aspect * scale))
+
+
+def _fitted(
+    grey: Image.Image,
+    size: int,
+    fit: Fit,
+    *,
+    sides: tuple[int, int] | None = None,
+    box: tuple[float, float, float, float] | None = None,
+    aspect: float = 1.0,
+    white: int = 255,
+) -> Image.Image:
+    """Mode L, size x size, from mode L, or from mode F with `white` becoming 255: rounded once, at the end."""
+    sides = sides or _sides(grey.width, grey.height, size, fit, aspect)
+    fitted = grey.resize(sides, Image.Resampling.LANCZOS, box=box)
+    if fitted.mode == "F":
+        fitted = fitted.point(lambda value: value * (255 / white) + 0.5).convert("L")
+    if sides == (size, size):
+        return fitted
+    square = Image.new("L", (size, size))
+    square.paste(fitted, ((size - sides[0]) // 2, (size - sides[1]) // 2))
+    square.info = grey.info  # the orientation
+    return square
 
 
 @contextmanager
@@ -179,11 +239,3 @@ def _refusing(kind: str) -> Iterator[None]:
     except Exception as error:  # SyntaxError, struct.error, AssertionError, ...: there is no common base
         reason = " ".join(str(error).split())[:150] or type(error).__name__
         raise ImageRejected(f"{kind} cannot be decoded: {reason}") from error
-
-
-@contextmanager
-def _silenced() -> Iterator[None]:
-    """Keep Pillow's warnings about odd metadata off the terminal."""
-    with _WARNINGS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -13,7 +13,8 @@ import pandas as pd
 from pneumo.data import listing, manifest, packed
 from pneumo.data.listing import Listed
 from pneumo.errors import ImageRejected, TooManyRejected
-from pneumo.preprocessing import copies, counts, images, splits
+from pneumo.preprocessing import copies, counts, headers, images, splits
+from pneumo.preprocessing import views as film_views
 
 if TYPE_CHECKING:
     from pneumo.params import Split
@@ -28,6 +29,9 @@ def preprocess(
     image_size: int,
     max_rejected: float,
     split: "Split",
+    fit: images.Fit = "stretch",
+    views: Collection[str] | None = None,
+    patient_key: Path | None = None,
     subset: int | None = None,
     allow: Sequence[str] = (),
     exclude: Sequence[str] = (),
@@ -35,17 +39,24 @@ def preprocess(
 ) -> dict[str, Any]:
     """Fill `out` with images.npy, rejected.csv and, once all else has succeeded, manifest.csv; return the counts.
 
-    Every image of raw/images.csv is in the manifest or in rejected.csv. exclude: names of images to leave out; allow:
-    images whose copies may be in another split; threads: None chooses. Raises TooManyRejected if more than the share
-    `max_rejected` of the images cannot be used; SplitError if more than the share split.max_unknown_patients of the
-    names gives no patient, if a patient would be in two splits or a split would lack a class; and AuditError if an
-    image would be in two splits or if `allow` or `exclude` names a file that is not there.
+    Every image of raw/images.csv is in the manifest or in rejected.csv. fit: how a film becomes a square; views: of
+    which films are taken, besides those that do not say, None takes all; patient_key: the file of the key for patients
+    of DICOM; exclude: names of images to leave out; allow: images whose copies may be in another split; threads: None
+    chooses. Raises TooManyRejected if more than the share `max_rejected` of the images cannot be used; SplitError if
+    more than the share split.max_unknown_patients of the names gives no patient, if a patient would be in two splits
+    or a split would lack a class; AuditError if an image would be in two splits or if `allow` or `exclude` names a file
+    that is not there; PatientKeyError and MissingExtra for DICOM without what it needs.
     """
     listed = listing.read(raw)
     names = [image.image for image in listed]
     copies.refuse_unknown(allow, names, "audit.allow")
     copies.refuse_unknown(exclude, names, "audit.exclude")
-    wanted = [image for image in listed if image.image not in exclude]
+    described = headers.described(raw, [image for image in listed if image.image not in exclude], patient_key)
+    described = film_views.set_aside(described, views)
+    aside = [(image.image, image.rejected) for image in described if image.rejected.startswith(listing.ASIDE)]
+    wanted = [image for image in described if not image.rejected.startswith(listing.ASIDE)]
+    if not wanted and aside:
+        raise TooManyRejected(f"all {len(aside)} images are set aside. The first:\n{_lines(aside)}")
     splits.refuse_unknown_patients(wanted, split.max_unknown_patients)
     splits.refuse_leak(wanted, split)
     sampled = splits.sample(wanted, subset, split) if subset else {image.image for image in wanted}
@@ -54,14 +65,14 @@ def preprocess(
     out.mkdir(parents=True, exist_ok=True)
     for name in ("images.npy", "rejected.csv", "manifest.csv"):
         (out / name).unlink(missing_ok=True)  # a failure must not leave an old manifest beside new pixels
-    rows, unreadable = _pack(raw, todo, out / "images.npy", image_size, threads)
+    rows, unreadable = _pack(raw, todo, out / "images.npy", image_size, fit, threads)
     _refuse_many(unreadable, len(todo), max_rejected)
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).fillna("")  # of a detail that only some images have
     usable = set(table["image"])
     table["split"] = splits.assign([image for image in todo if image.image in usable], split)
     copies.refuse_across_splits(copies.find(table, np.load(out / "images.npy", mmap_mode="r")), allow, exclude)
     unsampled = [(image.image, f"{counts.UNSAMPLED}{subset}") for image in wanted if image.image not in sampled]
-    left_out = [*unreadable, *unsampled, *((image, counts.EXCLUDED) for image in set(exclude))]
+    left_out = [*unreadable, *aside, *unsampled, *((image, counts.EXCLUDED) for image in set(exclude))]
     rejected = pd.DataFrame(sorted(left_out), columns=list(manifest.REJECTED_COLUMNS))
     rejected.to_csv(out / "rejected.csv", index=False, lineterminator="\n")
     manifest.write(table, out / "manifest.csv")
@@ -69,12 +80,12 @@ def preprocess(
 
 
 def _pack(
-    raw: Path, todo: Sequence[Listed], path: Path, size: int, threads: int | None
+    raw: Path, todo: Sequence[Listed], path: Path, size: int, fit: images.Fit, threads: int | None
 ) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     rows: list[dict[str, Any]] = []
     unreadable: list[tuple[str, str]] = []
     with packed.Writer(path, size) as writer:
-        for image, result in zip(todo, _decode(raw, todo, size, threads), strict=True):
+        for image, result in zip(todo, _decode(raw, todo, size, fit, threads), strict=True):
             if isinstance(result, str):
                 unreadable.append((image.image, result))
                 continue
@@ -89,12 +100,14 @@ def _row(image: Listed, radiograph: images.Radiograph) -> dict[str, Any]:
     return says | found | dict(image.details)
 
 
-def _decode(raw: Path, todo: Sequence[Listed], size: int, threads: int | None) -> Iterator[images.Radiograph | str]:
+def _decode(
+    raw: Path, todo: Sequence[Listed], size: int, fit: images.Fit, threads: int | None
+) -> Iterator[images.Radiograph | str]:
     """Decode in order, a few images ahead. Threads will do: Pillow decodes and resizes without Python's global lock."""
     with ThreadPoolExecutor(threads) as pool:
         decoding: deque[Future[images.Radiograph | str]] = deque()
         for image in _with_bar(todo):
-            decoding.append(pool.submit(_read, raw, image, size))
+            decoding.append(pool.submit(_read, raw, image, size, fit))
             if len(decoding) == AHEAD:
                 yield decoding.popleft().result()
         while decoding:
@@ -110,9 +123,9 @@ def _with_bar(todo: Sequence[Listed]) -> Iterable[Listed]:
     return track(todo, "images", console=Console(stderr=True))
 
 
-def _read(raw: Path, image: Listed, size: int) -> images.Radiograph | str:
+def _read(raw: Path, image: Listed, size: int, fit: images.Fit) -> images.Radiograph | str:
     try:
-        return image.rejected or images.read_image(raw / image.image, size)
+        return image.rejected or images.read_image(raw / image.image, size, fit=fit)
     except ImageRejected as error:
         return str(error)
 
@@ -120,8 +133,11 @@ def _read(raw: Path, image: Listed, size: int) -> images.Radiograph | str:
 def _refuse_many(unreadable: list[tuple[str, str]], total: int, max_rejected: float) -> None:
     if len(unreadable) <= max_rejected * total and len(unreadable) < total:
         return
-    first = "\n".join(f"  {image}: {reason}" for image, reason in unreadable[:5])
     raise TooManyRejected(
         f"{len(unreadable)} of {total} images cannot be read; preprocess.max_rejected allows {max_rejected:.2%}. "
-        f"The first:\n{first}\nRepair or remove them, or raise preprocess.max_rejected."
+        f"The first:\n{_lines(unreadable)}\nRepair or remove them, or raise preprocess.max_rejected."
     )
+
+
+def _lines(rejected: list[tuple[str, str]]) -> str:
+    return "\n".join(f"  {image}: {reason}" for image, reason in rejected[:5])

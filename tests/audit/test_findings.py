@@ -14,6 +14,9 @@ QUIET = {
     "patients": 700,
     "unknown_patients": 0,
     "images_without_patients": 0,
+    "set_aside": {"images": 2, "reasons": {"30 frames; expected one": 2}},
+    "views": {"PA": 900, "AP": 100},
+    "other_body_parts": {},
     "exact_duplicates": {"groups": 3, **{f"groups_across_{word}": 0 for word in COUNTS}},
     "audit": {
         "near_duplicates": {"pairs": 2, **{f"pairs_across_{word}": 0 for word in COUNTS}},
@@ -66,6 +69,8 @@ LEFT_OUT = {"files": 26, "reasons": {"in no class folder": 26}, "first": ["COVID
         ),
         (("left_out",), LEFT_OUT, "files left out", "26 in no class folder, such as COVID19/a"),
         ((*AUDIT, "few_grey_levels"), {"images": 2, "first": ["x"]}, "grey levels", "2 of 1000 images"),
+        (("views",), {"PA": 3, "unknown": 997}, "views", "997 of 1000 films do not say their view and were taken as"),
+        (("other_body_parts",), {"HIP": 2, "OTHER": 1}, "body parts", "3 films say that they are of another body part"),
         (("rejected",), 4, "unreadable files", "4 of 1004 files"),
         ((*AUDIT, "shortcut", "roc_auc_ci95"), [0.71, 0.8], "shortcut", "0.710 to 0.800"),
         ((*AUDIT, "shortcut", "roc_auc_ci95"), [None, None], "shortcut", "no interval"),
@@ -77,6 +82,19 @@ def test_each_check_is_flagged_by_its_own_number(place, value, check, text):
     (flagged,) = (finding for finding in findings(changed(place, value)) if finding["flag"])
     assert flagged["check"] == check
     assert text in flagged["finding"]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "check", "text"),
+    [
+        (("received",), 1000, "set aside", "2 set aside: 2 30 frames; expected one."),
+        (("views",), {}, "views", "The data say no views."),
+        (("views",), {"PA": 7}, "views", "0 of 7 films do not say their view and were taken as frontal; 7 PA do."),
+    ],
+)
+def test_what_was_asked_for_is_said_and_not_flagged(place, value, check, text):
+    (finding,) = (finding for finding in findings(changed(place, value)) if finding["check"] == check)
+    assert (finding["flag"], finding["finding"]) == (False, text)
 
 
 def test_a_shift_that_cannot_be_measured_is_not_flagged():

@@ -202,6 +202,39 @@ def test_exif_orientation_is_honoured(name: str, orientation: int) -> None:
     assert (result.width, result.height) == (200, 150)
 
 
+@pytest.mark.parametrize("name", MODES)
+def test_padding_keeps_the_ratio_of_the_sides_in_every_mode(name: str) -> None:
+    """200 x 150 pixels become 64 x 48 with 8 black rows above and below."""
+    data, grey = MODES[name]
+    pixels = images.decode(data, 64, fit="pad").pixels.astype(float)
+    assert not pixels[:8].any()
+    assert not pixels[56:].any()
+    film = Image.fromarray(grey.astype(np.float32)).resize((64, 48), Image.Resampling.LANCZOS)
+    assert np.abs(pixels[8:56] - np.clip(np.asarray(film), 0, 255)).mean() < 1.2
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "left", "top"), [(200, 150, 0, 8), (150, 200, 8, 0), (64, 64, 0, 0), (2000, 1000, 0, 16)]
+)
+@pytest.mark.parametrize("format_", ["PNG", "JPEG"])
+def test_padding_is_centred_and_black(width: int, height: int, left: int, top: int, format_: str) -> None:
+    marked = Image.new("L", (width, height), 200)
+    marked.paste(220, (0, 0, width, height // 2))
+    lit = images.decode(encoded(marked, format_, quality=100), 64, fit="pad").pixels > 100
+    expected = np.zeros((64, 64), dtype=bool)
+    expected[top : 64 - top, left : 64 - left] = True
+    np.testing.assert_array_equal(lit, expected)
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_padding_is_upright(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[Base.Orientation] = orientation
+    pixels = images.decode(encoded(GREY8, "JPEG", quality=95, exif=exif), 64, fit="pad").pixels
+    plain = images.decode(encoded(GREY8, "JPEG", quality=95), 64, fit="pad").pixels
+    np.testing.assert_array_equal(pixels, UPRIGHT[orientation](plain))
+
+
 @pytest.mark.parametrize("size", [224, 299])
 @pytest.mark.parametrize(
     ("width", "height", "mode"),
@@ -263,16 +296,19 @@ NO_IEND = "PNG is truncated: it has no IEND chunk"
 BAD_CHECKSUM = "PNG cannot be decoded: broken PNG file (bad header checksum in "
 TOO_LARGE = "PNG cannot be decoded: Decompressed data too large"
 BAD = {  # name: file, reason
-    "empty": (b"", "empty file of 0 bytes; expected JPEG or PNG"),
-    "text": (b"<html>404 not found</html>\r\n", "text file; expected JPEG or PNG"),
-    "binary": (bytes(300), "unknown format beginning with bytes 00 00 00 00; expected JPEG or PNG"),
-    "gif": (encoded(GREY8, "GIF"), "GIF file; expected JPEG or PNG"),
-    "bmp": (encoded(GREY8, "BMP"), "BMP file; expected JPEG or PNG"),
-    "tiff": (encoded(GREY8, "TIFF"), "TIFF file; expected JPEG or PNG"),
-    "webp": (encoded(GREY8, "WEBP"), "WebP file; expected JPEG or PNG"),
-    "jpeg 2000": (encoded(GREY8, "JPEG2000"), "JPEG 2000 file; expected JPEG or PNG"),
-    "git lfs": (LFS_POINTER, "Git LFS pointer in place of the file; expected JPEG or PNG"),
-    "dicom": (bytes(128) + b"DICM" + bytes(20), "DICOM file; expected JPEG or PNG"),
+    "empty": (b"", "empty file of 0 bytes; expected JPEG, PNG or DICOM"),
+    "text": (b"<html>404 not found</html>\r\n", "text file; expected JPEG, PNG or DICOM"),
+    "binary": (bytes(300), "unknown format beginning with bytes 00 00 00 00; expected JPEG, PNG or DICOM"),
+    "gif": (encoded(GREY8, "GIF"), "GIF file; expected JPEG, PNG or DICOM"),
+    "bmp": (encoded(GREY8, "BMP"), "BMP file; expected JPEG, PNG or DICOM"),
+    "tiff": (encoded(GREY8, "TIFF"), "TIFF file; expected JPEG, PNG or DICOM"),
+    "webp": (encoded(GREY8, "WEBP"), "WebP file; expected JPEG, PNG or DICOM"),
+    "jpeg 2000": (encoded(GREY8, "JPEG2000"), "JPEG 2000 file; expected JPEG, PNG or DICOM"),
+    "git lfs": (LFS_POINTER, "Git LFS pointer in place of the file; expected JPEG, PNG or DICOM"),
+    "dicom without its prefix": (
+        b"\x08\0\x05\0CS\x0a\0ISO_IR 100",
+        "DICOM without the prefix of Part 10 in a file; expected JPEG, PNG or DICOM",
+    ),
     "jpeg, half": (JPEG[: len(JPEG) // 2], NO_END),
     "jpeg, last byte lost": (JPEG[:-1], NO_END),
     "jpeg, rest never downloaded": (FINE[:-9000] + bytes(9000), NO_END),

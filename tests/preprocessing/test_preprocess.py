@@ -219,6 +219,32 @@ def test_what_else_a_source_knows_is_in_the_manifest_as_text(raw, tmp_path):
     assert set(table["age"]) == {"007"}
 
 
+def test_films_of_other_views_are_set_aside_by_what_the_table_says(raw, tmp_path):
+    """As CheXpert says it: Frontal AP, Lateral, or nothing."""
+    relist(raw)
+    said = ["Frontal AP", "Frontal PA", "", "Lateral", "Frontal"]
+    images = [replace(image, details={"view": said[n % 5]}) for n, image in enumerate(listing.read(raw))]
+    listing.write(images, (), raw)
+    settings = SETTINGS | {"max_rejected": 0.0, "split": split_params(val_fraction=0.5)}
+    summary = preprocessed(raw, tmp_path / "out", views=["PA", "AP"], **settings)
+    assert summary["views"] == {"AP": 6, "PA": 6, "unknown": 6}
+    assert summary["set_aside"] == {
+        "images": 12,
+        "reasons": {"view FRONTAL; preprocess.views takes PA, AP": 6, "view LATERAL; preprocess.views takes PA, AP": 6},
+    }
+    assert (summary["received"], summary["rejected"]) == (30, 0)
+    assert preprocessed(raw, tmp_path / "out", views=None, **settings)["images"] == 30
+
+
+def test_the_fit_reaches_the_pixels(raw, tmp_path):
+    """Films of 50 x 40 pixels in a square of 16: two rows or so remain above and below."""
+    preprocess(raw, tmp_path / "out", fit="pad", **SETTINGS)
+    pixels = np.load(tmp_path / "out/images.npy")
+    assert not pixels[:, 0].any()
+    assert not pixels[:, -1].any()
+    assert pixels[:, 2].any(axis=1).all()
+
+
 def test_without_an_official_test_part_one_is_drawn_once(raw, tmp_path):
     relist(raw)
     listing.write([replace(image, source_split="") for image in listing.read(raw)], (), raw)
