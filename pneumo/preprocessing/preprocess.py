@@ -30,7 +30,7 @@ def preprocess(
     max_rejected: float,
     split: "Split",
     fit: images.Fit = "stretch",
-    views: Collection[str] | None = None,
+    views: Sequence[str] | None = None,
     patient_key: Path | None = None,
     subset: int | None = None,
     allow: Sequence[str] = (),
