@@ -60,6 +60,10 @@ OTHER_PAGES = {
     "make gate": "tests/verification/test_gate.py::test_the_committed_results_are_those_of_the_committed_code",
     "make review BASE=main": f"{NOT}it is `pneumo review --merge-base`, written to a file",
     "pneumo review main my-branch": REVIEWED,
+    "make reproduce BASE=main": f"{NOT}it is `dvc repro --no-run-cache` with the lock of base",
+    "pneumo review main BRANCH --reproduced ../that-clone": (
+        "tests/review/test_reproduced.py::test_scores_that_the_pipeline_gives_are_reproduced"
+    ),
     "git merge other-branch": MERGED,
     "git add -A && git commit --no-edit": MERGED,
     "git commit -a --amend --no-edit": MERGED,
@@ -129,7 +133,7 @@ def test_every_command_of_the_other_pages_is_accounted_for():
 
 
 def is_output(line: str) -> bool:
-    return line.startswith(("Base is ", "Intervals: "))
+    return line.startswith(("Base is ", "Intervals: ", "- "))
 
 
 @pytest.mark.parametrize("place", sorted({place for place in (README | OTHER_PAGES).values() if "::" in place}))

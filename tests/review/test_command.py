@@ -100,12 +100,12 @@ def test_bad_usage_is_two(branches, words, message):
 def test_where_dvc_fails_its_words_stand_in_its_place(branches, tmp_path):
     shutil.copytree(branches, tmp_path / "p")
     git(tmp_path / "p", "checkout", "-qf", "better")
-    (tmp_path / "p/dvc.yaml").write_text("{")
+    (tmp_path / "p/dvc.yaml").write_text("stages:\n  x:\n    nonsense: 1\n")  # YAML, and no pipeline
     git(tmp_path / "p", "commit", "-qam", "spoilt")
     done = pneumo(tmp_path / "p", "main", "better")
     assert done.returncode == 0
     assert "failed to load metrics in revision" in done.stdout
-    assert "unable to read: 'dvc.yaml'" in done.stdout
+    assert "validation failed" in done.stdout
 
 
 def test_from_another_folder_the_error_says_so(branches):
