@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "explain": {"data", "models", "scoring"},
     "record": {"scoring"},
     "report": {"data", "models", "scoring", "evaluation", "record"},
-    "external": {"data", "models", "scoring", "evaluation", "audit"},
+    "external": {"data", "models", "preprocessing", "scoring", "evaluation", "audit"},
     "verification": {"params", "preprocessing", "models", "scoring", "evaluation", "external", "record", "report"},
     "review": {"params", "scoring", "evaluation", "record", "report", "verification"},
     "cli": {"verification", "review"},

@@ -58,6 +58,22 @@ def find(manifest: pd.DataFrame, pixels: NDArray[np.uint8]) -> pd.DataFrame:
     return table.sort_values(["correlation", "image_a", "image_b"], ascending=[False, True, True], ignore_index=True)
 
 
+def between(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> tuple[Indices, Indices]:
+    """Rows of `first` and of `second`, uint8 [N, S, S] and [M, S, S], that show one exposure."""
+    hashed, others = hashes(first), hashes(second)
+    close = [np.empty((0, 2), np.intp)]
+    for start in range(0, len(hashed), BLOCK):
+        distance = np.bitwise_count(hashed[start : start + BLOCK, None] ^ others[None])
+        close.append(np.argwhere(distance <= MAX_DISTANCE) + np.array([start, 0]))
+    a, b = np.concatenate(close).T
+    rows, columns = np.unique(a), np.unique(b)
+    pixels = np.concatenate([first[rows], second[columns]])  # of the candidates alone
+    at, to = np.searchsorted(rows, a), len(rows) + np.searchsorted(columns, b)
+    likely = unaligned(pixels, at, to) >= MIN_UNALIGNED
+    near = np.flatnonzero(likely)[aligned(pixels, at[likely], to[likely]) >= MIN_CORRELATION]
+    return a[near], b[near]
+
+
 def summary(pairs: pd.DataFrame) -> dict[str, int]:
     """Pairs, and how many of them reach across splits, classes and patients."""
     across = {"splits": "split", "classes": "label", "patients": "patient"}

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pneumo.data.listing import UNKNOWN, Listed
+from pneumo.data.listing import ALONE, UNKNOWN, Listed
 from pneumo.errors import ImageRejected
 from pneumo.preprocessing import dicom, patients, views
 from pneumo.preprocessing.counts import CHEST
@@ -44,7 +44,7 @@ def described(raw: Path, images: Sequence[Listed], patient_key: Path | None) -> 
             result.append(replace(image, rejected=header))
             continue
         patient, patient_id = image.patient, dicom.word(header, "PatientID")
-        if patient.startswith(UNKNOWN) and patient_id:
+        if patient.startswith((ALONE, UNKNOWN)) and patient_id:
             # The same number in two hospitals would be one patient: kept together, which leaks nothing.
             key = key or patients.read_key(patient_key, image.image)
             patient = patients.pseudonym(patient_id, key)

@@ -4,6 +4,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,19 +36,23 @@ def preprocess(
     subset: int | None = None,
     allow: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    elsewhere: bool = False,
     threads: int | None = None,
 ) -> dict[str, Any]:
     """Fill `out` with images.npy, rejected.csv and, once all else has succeeded, manifest.csv; return the counts.
 
     Every image of raw/images.csv is in the manifest or in rejected.csv. fit: how a film becomes a square; views: of
     which films are taken, besides those that do not say, None takes all; patient_key: the file of the key for patients
-    of DICOM; exclude: names of images to leave out; allow: images whose copies may be in another split; threads: None
-    chooses. Raises TooManyRejected if more than the share `max_rejected` of the images cannot be used; SplitError if
-    more than the share split.max_unknown_patients of the names gives no patient, if a patient would be in two splits
-    or a split would lack a class; AuditError if an image would be in two splits or if `allow` or `exclude` names a file
-    that is not there; PatientKeyError and MissingExtra for DICOM without what it needs.
+    of DICOM; exclude: names of images to leave out; allow: images whose copies may be in another split; elsewhere:
+    whether these are another hospital's images, of which all are test images; threads: None chooses. Raises
+    TooManyRejected if more than the share `max_rejected` of the images cannot be used; SplitError if more than the
+    share split.max_unknown_patients of the names gives no patient, if a patient would be in two splits or a split would
+    lack a class; AuditError if an image would be in two splits or if `allow` or `exclude` names a file that is not
+    there; PatientKeyError and MissingExtra for DICOM without what it needs.
     """
     listed = listing.read(raw)
+    if elsewhere:
+        listed = [replace(image, source_split="test") for image in listed]
     names = [image.image for image in listed]
     copies.refuse_unknown(allow, names, "audit.allow")
     copies.refuse_unknown(exclude, names, "audit.exclude")
@@ -69,7 +74,8 @@ def preprocess(
     _refuse_many(unreadable, len(todo), max_rejected)
     table = pd.DataFrame(rows).fillna("")  # of a detail that only some images have
     usable = set(table["image"])
-    table["split"] = splits.assign([image for image in todo if image.image in usable], split)
+    used = [image for image in todo if image.image in usable]
+    table["split"] = splits.elsewhere(used) if elsewhere else splits.assign(used, split)
     copies.refuse_across_splits(copies.find(table, np.load(out / "images.npy", mmap_mode="r")), allow, exclude)
     unsampled = [(image.image, f"{counts.UNSAMPLED}{subset}") for image in wanted if image.image not in sampled]
     left_out = [*unreadable, *aside, *unsampled, *((image, counts.EXCLUDED) for image in set(exclude))]

@@ -60,6 +60,14 @@ def assign(images: Sequence[Listed], split: "Split") -> list[str]:
     return sides
 
 
+def elsewhere(images: Sequence[Listed]) -> list[str]:
+    """`test` for each image of another hospital. Raises SplitError where one of the two classes is missing."""
+    for label, word in enumerate(("NORMAL", "PNEUMONIA")):
+        if not any(image.label == label for image in images):
+            raise SplitError(f"none of the {len(images)} images is {word}: both classes are needed to measure a model")
+    return ["test"] * len(images)
+
+
 def refuse_unknown_patients(images: Sequence[Listed], max_unknown: float) -> None:
     """Raise SplitError if more than the share `max_unknown` of the images has no patient: images of one child would
     be in train and in val, and all intervals would be over images.
