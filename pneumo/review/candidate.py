@@ -36,9 +36,9 @@ def selected(record: Record) -> str:
     name = figures.pop("model", None)
     if not isinstance(name, str):
         raise RecordError(f"{where} names no model")
-    own = record.model(name).metrics
     if record.candidates and name not in record.candidates:
         raise RecordError(f"{where} names {name}, which is no model of {record.tree.where('params.yaml')}")
+    own = record.model(name).metrics
     differ = [key for key in {**figures, **own} if figures.get(key) != own.get(key)]
     if differ:
         raise RecordError(f"{where} names {name}, but {differ[0]} differs from metrics/{name}.json")
