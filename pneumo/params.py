@@ -166,6 +166,7 @@ class Source(Section):
     columns: Columns | None
     labels: Labels | None
     splits: Mapping[Part, list[Value]] | None
+    where: Mapping[str, list[Value]] | None
     lists: Mapping[Part, str] | None
     suffix: str | None
     patterns: Patterns | None

@@ -7,7 +7,6 @@ from pneumo.params import Section, Source
 from stages import run
 
 RAW = Path("data/raw")
-DOWNLOADS = Path(".downloads")  # outlives the stage, so that an interrupted download can be resumed
 
 
 class Params(Section):
@@ -16,7 +15,7 @@ class Params(Section):
 
 def main() -> None:
     data = params.load(Params).data
-    for folder, count in sources.obtain(data, RAW, DOWNLOADS).items():
+    for folder, count in sources.obtain(data, RAW, sources.DOWNLOADS).items():
         print(f"{folder:<16} {count:>6}")
 
 

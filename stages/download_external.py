@@ -5,7 +5,6 @@ from pathlib import Path
 from pneumo import params, sources
 from pneumo.params import External, Section
 from stages import run
-from stages.download import DOWNLOADS
 
 
 class Params(Section):
@@ -14,7 +13,7 @@ class Params(Section):
 
 def main(name: str) -> None:
     data = params.load(Params, name).external
-    for part, count in sources.obtain(data, Path("data/external", name, "raw"), DOWNLOADS).items():
+    for part, count in sources.obtain(data, Path("data/external", name, "raw"), sources.DOWNLOADS).items():
         print(f"{part:<16} {count:>6}")
 
 

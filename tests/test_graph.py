@@ -124,6 +124,7 @@ def test_packages_import_only_what_the_table_allows():
 
 EDITS = {  # file -> the stages that an edit of it runs, before what follows from their outputs
     "pneumo/sources/archive.py": ["download"],
+    "pneumo/external/measure.py": [],
     "pneumo/preprocessing/images.py": ["audit", "preprocess"],
     "pneumo/training/train.py": ["explain", "train"],
     "pneumo/explain/grad_cam.py": ["explain"],
@@ -217,7 +218,12 @@ def test_what_trains_calibrates_or_chooses_cannot_reach_test_results(name):
 
 def test_only_evaluate_explain_and_report_see_test_results():
     readers = {name for name in STAGES if any(file.startswith(TEST_RESULTS) for file in sources(name))}
-    assert readers == {"evaluate", "evaluate_ensemble", "explain", "report"}
+    assert readers == {"evaluate", "evaluate_ensemble", "evaluate_external", "explain", "report"}
+
+
+def test_nothing_is_trained_calibrated_or_selected_on_another_hospital():
+    external = {name for name in STAGES if name.endswith("_external")}
+    assert {name for name in STAGES if upstream(name) & external} <= {*external, "report"}
 
 
 def test_only_the_report_sees_the_audit():
@@ -227,7 +233,9 @@ def test_only_the_report_sees_the_audit():
 
 def test_data_moves_one_way():
     order = ["download", "preprocess", "audit", "train", "predict", "calibrate", "ensemble"]
-    order += ["evaluate", "evaluate_ensemble", "select_best", "explain", "report"]
+    order += ["evaluate", "evaluate_ensemble", "select_best"]
+    order += [f"{verb}_external" for verb in ("download", "preprocess", "predict", "evaluate")]
+    order += ["explain", "report"]
     assert list(STAGES) == order
     for position, name in enumerate(order):
         assert upstream(name) <= set(order[:position])

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pneumo.params import Source
 
+DOWNLOADS = Path(".downloads")  # outlives the stage, so that an interrupted download can be resumed
 FOLDERS = tuple(f"{split}/{label}" for split in ("train", "val", "test") for label in ("NORMAL", "PNEUMONIA"))
 
 

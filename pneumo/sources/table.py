@@ -20,7 +20,7 @@ from pneumo.sources.folder import Folder, link, outside
 from pneumo.sources.merging import Entry, merged, refuse_unknown_subtypes
 from pneumo.sources.parts import Parts
 from pneumo.sources.replacing import replacing
-from pneumo.sources.rules import Rules
+from pneumo.sources.rules import Rules, plain
 
 if TYPE_CHECKING:
     from pneumo.params import Columns, Source
@@ -95,16 +95,19 @@ def _entries(data: Source, folder: Folder) -> Iterator[Entry]:
     by_patient = data.patterns.patient if data.patterns else None
     patient_of = _Taken(columns.patient, by_patient, "patient") if columns.patient else None
     wanted = rules.columns | parts.columns | dict.fromkeys(kept.values(), "data.columns.keep")
+    wanted |= dict.fromkeys(data.where or {}, "data.where")
+    where = {column: frozenset(map(plain, values)) for column, values in (data.where or {}).items()}
     named = {key: getattr(columns, key) for key in ("image", "patient", "subtype", "view")}
     wanted |= {column: f"data.columns.{key}" for key, column in named.items() if column}
     for part, path in _tables(data, folder):
         for row in rows.read(path, wanted, data.delimiter):
             name = _with_suffix(image_of(row), data.suffix)
             label = rules.label(row)
+            other = next((column for column, values in where.items() if plain(row[column]) not in values), None)
             yield Entry(
                 image=folder.find(name) or name,
-                label=label,
-                said=rules.said(row) if label in ("both", "neither") else "",
+                label="neither" if other else label,
+                said=_said(rules, row, label, other),
                 patient=patient_of(row) if patient_of else None,
                 part=part or parts.of(row, name),
                 subtype=row[columns.subtype].strip() if columns.subtype else "",
@@ -113,6 +116,13 @@ def _entries(data: Source, folder: Folder) -> Iterator[Entry]:
     for check in (image_of, patient_of, parts, rules):
         if check:
             check.refuse_unmet()
+
+
+def _said(rules: Rules, row: Mapping[str, str], label: str, other: str | None) -> str:
+    """The cells for which the row is left out or rejected; `other`: the column by which data.where leaves it out."""
+    if other:
+        return f"{other} is {row[other].strip()!r}"
+    return rules.said(row) if label in ("both", "neither") else ""
 
 
 class _Taken:
