@@ -6,7 +6,7 @@ pair counts less the less its two lungs are alike. A threshold would lose the lu
 shape covers it, and gives away little of the disease by its outline. benchmarks/lungs.py measures how well this works.
 
 Limits: a lung that is white throughout is placed by its neighbour alone; the lung behind heart and diaphragm is not
-covered; and a mirrored film, a lateral view or a child in a strange position is not noticed.
+covered; and a film upside down or a lateral view is not noticed.
 """
 
 from dataclasses import dataclass
