@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "evaluation": {"data", "models", "scoring"},
     "training": {"data", "models"},
     "audit": {"data", "preprocessing", "scoring", "evaluation"},
-    "explain": {"data", "models", "scoring"},
+    "explain": {"data", "models", "scoring", "evaluation"},
     "record": {"scoring"},
     "report": {"data", "models", "scoring", "evaluation", "record"},
     "external": {"data", "models", "preprocessing", "scoring", "evaluation", "audit"},
@@ -127,10 +127,11 @@ EDITS = {  # file -> the stages that an edit of it runs, before what follows fro
     "pneumo/external/measure.py": [],
     "pneumo/preprocessing/images.py": ["audit", "preprocess"],
     "pneumo/training/train.py": ["explain", "train"],
-    "pneumo/explain/grad_cam.py": ["explain"],
+    "pneumo/explain/grad_cam.py": ["ablation", "explain"],
     "pneumo/audit/labels.py": ["audit"],
     "pneumo/report/templates/page.css": ["report"],
     "pneumo/evaluation/metrics.py": [
+        "ablation",
         "audit",
         "calibrate",
         "ensemble",
@@ -140,6 +141,7 @@ EDITS = {  # file -> the stages that an edit of it runs, before what follows fro
         "select_best",
     ],
     "pneumo/scoring/scores.py": [
+        "ablation",
         "audit",
         "calibrate",
         "ensemble",
@@ -216,6 +218,10 @@ def test_what_trains_calibrates_or_chooses_cannot_reach_test_results(name):
     assert not [file for file in sources(name) if file.startswith(TEST_RESULTS)]
 
 
+def test_the_ablation_sees_no_test_results():
+    assert not [file for file in sources("ablation") if file.startswith(TEST_RESULTS)]
+
+
 def test_only_evaluate_explain_and_report_see_test_results():
     readers = {name for name in STAGES if any(file.startswith(TEST_RESULTS) for file in sources(name))}
     assert readers == {"evaluate", "evaluate_ensemble", "evaluate_external", "explain", "report"}
@@ -235,7 +241,7 @@ def test_data_moves_one_way():
     order = ["download", "preprocess", "audit", "train", "predict", "calibrate", "ensemble"]
     order += ["evaluate", "evaluate_ensemble", "select_best"]
     order += [f"{verb}_external" for verb in ("download", "preprocess", "predict", "evaluate")]
-    order += ["explain", "report"]
+    order += ["ablation", "explain", "report"]
     assert list(STAGES) == order
     for position, name in enumerate(order):
         assert upstream(name) <= set(order[:position])

@@ -27,7 +27,7 @@ def ran_once(tmp_path_factory):
 
 
 CHAIN = ["download", "preprocess", "audit", "train@cnn", "predict@cnn", "calibrate@cnn", "evaluate@cnn"]
-LAST = ["select_best", "explain", "report"]
+LAST = ["select_best", "ablation", "explain", "report"]
 
 
 @pytest.mark.slow

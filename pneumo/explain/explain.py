@@ -58,7 +58,7 @@ def write(
     pixels do not belong to the model.
     """
     model_json = bundle.model_json(best)
-    folders = _folders(best, model_json)
+    folders = folders_of(best, model_json)
     for folder in folders.values():
         test = inference.read_split(folder, bundle.model_json(folder), processed, "test")
     table = scores.read_scores(scores_folder / f"{model_json['name']}.csv")
@@ -120,7 +120,8 @@ def _images_of(cases: pd.DataFrame, test: packed.Split) -> packed.Split:
     return packed.Split(rows, test.images, test.where[order])
 
 
-def _folders(best: Path, model_json: Mapping[str, Any]) -> dict[str, Path]:
+def folders_of(best: Path, model_json: Mapping[str, Any]) -> dict[str, Path]:
+    """Name -> folder of each network of the model in `best`: a backbone is one, an ensemble has several."""
     if model_json["kind"] == "ensemble":
         return {name: best / "members" / name for name in model_json["members"]}
     return {model_json["name"]: best}

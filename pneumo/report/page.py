@@ -17,6 +17,16 @@ KINDS = {
     "false_positive": "Normal, called pneumonia",
     "true_negative": "Normal, cleared",
 }
+COVERS = {  # name in ablation.json -> what is covered
+    "nothing": "nothing",
+    "lungs": "the lungs",
+    "lungs_of_another": "the place of another patient’s lungs",
+    "lungs_of_most": "where most films have lungs, the same for all",
+    "all_but_lungs": "all but the lungs",
+    "all_but_lungs_of_another": "all but the place of another patient’s lungs",
+    "all_but_lungs_of_most": "all but where most films have lungs",
+    "border": "the border, an eighth of each side",
+}
 COLUMNS = (*WORDS, "recall_bacterial", "recall_viral")  # of the table of all models
 LARGEST_SHIFTS = 12  # rows of the table
 
@@ -44,6 +54,13 @@ def render(results: Results, figures: Path) -> str:
         pairs=gallery.near_duplicates(results, splits),
         suspects=gallery.suspected_labels(results, splits),
         explained=_explained(results),
+        covers=[
+            (words, results.ablation["covers"][key]) for key, words in COVERS.items() if results.ablation["covers"]
+        ],
+        covered=[
+            case | {"source": pictures.strip(results.root / "reports/ablation" / case["file"])}
+            for case in results.ablation["examples"]
+        ],
         shift=_largest_shifts(results),
         stress=_stress_rows(results),
         samples=pictures.strip(results.root / "reports/explain/samples.png"),

@@ -41,14 +41,16 @@ EXTERNAL = (
     "image_shift",
 )
 AUDIT = ("features", "near_duplicates", "shift", "shortcut_coefficients", "suspected_labels")
+ABLATION = ("model", "n", "patients", "left_out", "covers", "examples")
 CHOICE_PATH, DATA_PATH = "models/best/choice.json", "metrics/data.json"
-EXPLAIN_PATH = "reports/explain/explain.json"
+ABLATION_PATH, EXPLAIN_PATH = "reports/ablation/ablation.json", "reports/explain/explain.json"
 STAGES = {  # file or folder -> the stage that writes it
     DATA_PATH: "audit",
     f"metrics/{BASELINE}.json": "audit",
     f"scores/{BASELINE}": "audit",
     "data/audit": "audit",
     "models/best": "select_best",
+    "reports/ablation": "ablation",
     "reports/explain": "explain",
 }
 STAGES_OF_MODELS = {  # folder -> the stages that write what it has of a backbone, of an ensemble
@@ -79,8 +81,8 @@ class Outputs(Folder):
 class Results:
     """`metrics`, `test` and `validation` by name of the model, in the order of the choice; those of the shortcut
     baseline apart. `external`, `elsewhere`: metrics and scores of the selected model by name of the other data set.
-    `choice`, `data`, `explained`, `model_json`: choice.json, data.json, explain.json and model.json. `history`: model,
-    epoch and the columns of CURVES. `audit`: the tables of data/audit by their names.
+    `choice`, `data`, `explained`, `ablation`, `model_json`: choice.json, data.json and so on. `history`: model, epoch
+    and the columns of CURVES. `audit`: the tables of data/audit by their names.
     """
 
     choice: Mapping[str, Any]
@@ -95,6 +97,7 @@ class Results:
     audit: Mapping[str, pd.DataFrame]
     history: pd.DataFrame
     explained: Mapping[str, Any]
+    ablation: Mapping[str, Any]
     model_json: Mapping[str, Any]
     params: str
     root: Path
@@ -146,8 +149,11 @@ def read_results(root: Path, names: Sequence[str]) -> Results:
     _require(record.tree, DATA_PATH, record.data, ("source", "splits", "audit", "manifest_sha256"))
     explained = read_json(record.tree, EXPLAIN_PATH)
     _require(record.tree, EXPLAIN_PATH, explained, EXPLAINED)
+    ablation = read_json(record.tree, ABLATION_PATH)
+    _require(record.tree, ABLATION_PATH, ablation, ABLATION)
     model_json = bundle.model_json(root / "models/best")
-    for stage, name in {"explain": explained["model"], "select_best": model_json["name"]}.items():
+    ran_for = {"ablation": ablation["model"], "explain": explained["model"], "select_best": model_json["name"]}
+    for stage, name in ran_for.items():
         if name != choice["model"]:
             raise RecordError(
                 f"{choice['model']} was selected, but {stage} last ran for {name}: run `dvc repro {stage}`"
@@ -165,6 +171,7 @@ def read_results(root: Path, names: Sequence[str]) -> Results:
         audit={name: _table(record.tree, f"data/audit/{name}.csv") for name in AUDIT},
         history=pd.concat([_history(root, name) for name in trained]),
         explained=explained,
+        ablation=ablation,
         model_json=model_json,
         params=record.tree.text("params.yaml"),
         root=root,

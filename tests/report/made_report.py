@@ -16,7 +16,7 @@ from pneumo.evaluation.evaluate import measure
 from pneumo.models import bundle
 from pneumo.models.perturbations import NAMES
 from pneumo.params import Threshold
-from pneumo.report import report, results
+from pneumo.report import page, report, results
 from pneumo.scoring import scores, stress
 from pneumo.sources import kermany
 
@@ -61,6 +61,7 @@ def make(root: Path) -> Path:
     files.write_json(root / "models/best/choice.json", selection | {"model": best, "reason": f"{best} it is."})
     files.write_json(root / "models/best/model.json", model_jsons[best])
     _explain(root / "reports/explain", best, tables["test"][best])
+    _ablation(root / "reports/ablation", best, rows[rows["split"] == "val"])
     (root / "params.yaml").write_text("select:\n  metric: roc_auc\n")
     return root
 
@@ -77,7 +78,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and "explain" not in path.parts
+        if path.is_file() and not {"ablation", "explain"} & set(path.parts)
     }
 
 
@@ -176,3 +177,26 @@ def _explain(folder: Path, name: str, table: pd.DataFrame) -> None:
     files.write_json(folder / "explain.json", content | {"mean_correlation": None, "defined_correlations": 0})
     Image.new("RGB", (96, 32), "grey").save(folder / "true_negative-1.png")
     Image.new("L", (64, 64), 90).save(folder / "samples.png")
+
+
+def _ablation(folder: Path, name: str, rows: pd.DataFrame) -> None:
+    interval = {key: [0.4, 0.8125] for key in ("roc_auc", "recall", "specificity")}
+    measured = {
+        "roc_auc": 0.7,
+        "recall": 0.8,
+        "specificity": 0.6,
+        "ci95": interval,
+        "of_picture": 0.25,
+        "of_lungs": 1.0,
+    }
+    content = {
+        "model": name,
+        "n": len(rows) - 1,
+        "patients": len(rows) - 1,
+        "covers": dict.fromkeys(page.COVERS, measured),
+    }
+    first, last = rows.iloc[0], rows.iloc[-1]
+    left_out = {"left_out": [{"image": last["image"], "label": 1}]}
+    example = {"file": "example-1.png", "image": first["image"], "subtype": "normal"}
+    files.write_json(folder / "ablation.json", content | left_out | {"examples": [example]})
+    Image.new("RGB", (96, 32), "grey").save(folder / "example-1.png")

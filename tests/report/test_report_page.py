@@ -10,6 +10,7 @@ import pytest
 from made_report import MODELS
 
 from pneumo.evaluation.metrics import WORDS
+from pneumo.explain import ablation
 from pneumo.report import page, results
 
 
@@ -82,3 +83,22 @@ def test_text_from_a_file_cannot_become_part_of_the_page(reported: Path) -> None
     html = page.render(spoilt, reported / "reports/figures")
     assert "<script>alert" not in html
     assert "&lt;script&gt;alert" in html
+
+
+def test_the_ablation_is_shown_cover_by_cover_with_what_was_left_out(reported: Path, html: str) -> None:
+    text = Page(html).text
+    for words in page.COVERS.values():
+        assert f"{words} 0.700 [0.400, 0.812]" in text
+    left_out = json.loads((reported / "reports/ablation/ablation.json").read_text())["left_out"]
+    assert f"1 of 30 images: {left_out[0]['image']}." in text
+
+
+def test_every_cover_has_words() -> None:
+    assert list(page.COVERS) == list(ablation.COVERS)
+
+
+def test_an_ablation_without_lungs_says_so(reported: Path) -> None:
+    made = results.read_results(reported, MODELS)
+    empty = dataclasses.replace(made, ablation={**made.ablation, "covers": {}, "examples": []})
+    text = Page(page.render(empty, reported / "reports/figures")).text
+    assert "Not measured: lungs were found on too few validation images." in text

@@ -21,6 +21,10 @@ def _drop(key: str, path: Path) -> None:
     path.write_text(json.dumps(content))
 
 
+def _other_model(path: Path) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model": "vgg16"}))
+
+
 def _head(path: Path, rows: int) -> None:
     pd.read_csv(path).head(rows).to_csv(path, index=False)
 
@@ -45,6 +49,9 @@ def _rename(path: Path) -> None:
         (lambda r: (r / "metrics/data.json").unlink(), RecordError, ["data.json", "dvc repro audit"]),
         (lambda r: (r / "data/audit/shift.csv").unlink(), RecordError, ["shift.csv", "dvc repro audit"]),
         (lambda r: (r / "reports/explain/explain.json").unlink(), RecordError, ["explain.json", "dvc repro explain"]),
+        (lambda r: shutil.rmtree(r / "reports/ablation"), RecordError, ["ablation.json", "dvc repro ablation"]),
+        (lambda r: _drop("covers", r / "reports/ablation/ablation.json"), RecordError, ["'covers'", "repro ablation"]),
+        (lambda r: _other_model(r / "reports/ablation/ablation.json"), RecordError, ["ablation last ran for vgg16"]),
         (lambda r: shutil.rmtree(r / "dvclive/cnn"), RecordError, ["train/loss.tsv", "train@cnn"]),
         (
             lambda r: (r / "dvclive/cnn/plots/metrics/val/roc_auc.tsv").write_text("step\tauc\n0\t1\n"),
