@@ -153,7 +153,7 @@ EDITS = {  # file -> the stages that an edit of it runs, before what follows fro
         "select_best",
     ],
     "pneumo/record/parse.py": ["report"],
-    "pneumo/params.py": [],
+    "pneumo/params/loading.py": [],
     "pneumo/verification/gate.py": [],
     "pneumo/review/page.py": [],
     "pneumo/cli.py": [],
@@ -261,7 +261,8 @@ import sys
 import stages.train
 from pneumo.models import bundle
 from pneumo.training import train
-print(" ".join(name for name in sys.modules if name.startswith("pneumo.") and name not in bundle.WITHOUT_EFFECT))
+names = [name for name in sys.modules if name.startswith("pneumo.")]
+print(" ".join(name for name in names if not name.startswith(bundle.WITHOUT_EFFECT)))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     packages = {name.split(".")[1] for name in done.stdout.split()}

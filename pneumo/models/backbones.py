@@ -141,8 +141,7 @@ OWN: dict[str, Any] = {  # name -> (body of an input size and dropout, its featu
 def _own(architecture: str, input_size: int, dropout: float, imagenet: bool) -> Network:
     if imagenet:
         raise WeightsError(
-            f"no ImageNet weights exist for {architecture}: set model.{architecture}.weights to none or to a "
-            ".safetensors file"
+            f"no ImageNet weights exist for {architecture}: set model.NAME.weights to none or to a .safetensors file"
         )
     body, features = OWN[architecture]
     return Network(body(input_size, dropout), features, dropout, Normalisation((0.5,), (0.25,)))

@@ -47,7 +47,7 @@ def code_sha256() -> str:
     """SHA-256 over the library's modules that this process has loaded: the code that a stage ran."""
     digest = hashlib.sha256()
     for name, module in sorted(sys.modules.items()):
-        if name.startswith("pneumo.") and name not in WITHOUT_EFFECT and module.__file__:
+        if name.startswith("pneumo.") and not name.startswith(WITHOUT_EFFECT) and module.__file__:
             digest.update(name.encode() + Path(module.__file__).read_bytes())
     return digest.hexdigest()
 

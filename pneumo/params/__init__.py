@@ -1,0 +1,86 @@
+"""Typed parameters. `read` refuses a params.yaml that it does not understand; `load` gives a stage its share of it.
+
+A stage declares what it reads as a Section of its own, with fields named like the sections of Params:
+
+    class Params(Section):
+        model: Backbone  # model.NAME: of the backbone that the stage is run for
+        runtime: Runtime
+
+Of a section that is typed by a base class it gets, and dvc.yaml lists, the fields of that class alone.
+"""
+
+from pneumo.params.data import (
+    NO_KEY,
+    SOURCES,
+    Audit,
+    Columns,
+    Data,
+    External,
+    Inputs,
+    Labels,
+    Origin,
+    Part,
+    Preprocess,
+    Rule,
+    Source,
+    Split,
+    Subset,
+    Value,
+)
+from pneumo.params.evaluation import (
+    Bootstrap,
+    Ensemble,
+    Evaluate,
+    Explain,
+    Review,
+    Scores,
+    Select,
+    Selection,
+    Threshold,
+    Views,
+)
+from pneumo.params.loading import check, declared, load, read
+from pneumo.params.project import Params
+from pneumo.params.training import Augment, Backbone, BackboneFile, Device, Runtime, Training
+from pneumo.params.values import Section
+
+__all__ = [
+    "NO_KEY",
+    "SOURCES",
+    "Audit",
+    "Augment",
+    "Backbone",
+    "BackboneFile",
+    "Bootstrap",
+    "Columns",
+    "Data",
+    "Device",
+    "Ensemble",
+    "Evaluate",
+    "Explain",
+    "External",
+    "Inputs",
+    "Labels",
+    "Origin",
+    "Params",
+    "Part",
+    "Preprocess",
+    "Review",
+    "Rule",
+    "Runtime",
+    "Scores",
+    "Section",
+    "Select",
+    "Selection",
+    "Source",
+    "Split",
+    "Subset",
+    "Threshold",
+    "Training",
+    "Value",
+    "Views",
+    "check",
+    "declared",
+    "load",
+    "read",
+]
