@@ -126,13 +126,10 @@ def test_another_hospital_is_scored_by_the_chosen_model_alone(ran_once, tmp_path
     external = ("model=cnn", "external=archive", f"external.archive.path='{films}'")
     assert ran(experiment(clone, *external)) == [*ELSEWHERE, "report"]
     measured = json.loads((clone / "metrics/external/archive.json").read_text())
-    assert (measured["model"], measured["n"], measured["drop"]["roc_auc"]["external"]) == (
-        "cnn",
-        24,
-        measured["roc_auc"],
-    )
+    assert (measured["model"], measured["n"]) == ("cnn", 24)
+    assert measured["drop"]["roc_auc"]["external"] == measured["roc_auc"]
     assert '<h2 id="elsewhere">At other hospitals</h2>' in (clone / "reports/index.html").read_text()
-    assert "pneumo: " not in run(clone, sys.executable, "-m", "pneumo.cli", "verify", ".").stderr
+    run(clone, "pneumo", "verify", ".")
     scores = clone / "scores/external/archive.csv"
     scores.write_text(scores.read_text().replace(",1,", ",0,", 1))
     done = run(clone, "pneumo", "verify", ".", check=False)
