@@ -13,6 +13,7 @@ from clones import ROOT, clone_to, experiment, ran, run
 
 from pneumo import params
 from pneumo.errors import PneumoError
+from pneumo.sources import phantom
 from pneumo.verification import gate
 
 
@@ -112,6 +113,35 @@ def test_another_backbone_runs_only_its_own_stages_and_metrics_diff_compares(ran
     back = experiment(clone, "model=cnn")
     assert set(ran(back)) <= set(LAST), "the lock keeps what was trained before"
     assert (clone / "metrics/cnn.json").read_bytes() == before
+
+
+ELSEWHERE = [f"{verb}_external@archive" for verb in ("download", "preprocess", "predict", "evaluate")]
+
+
+@pytest.mark.slow
+def test_another_hospital_is_scored_by_the_chosen_model_alone(ran_once, tmp_path):
+    clone, _ = ran_once
+    films = tmp_path / "other hospital"
+    phantom.draw(films, seed=7, images={part: {"normal": 6, "viral": 6} for part in ("train", "test")}, size=96)
+    external = ("model=cnn", "external=archive", f"external.archive.path='{films}'")
+    assert ran(experiment(clone, *external)) == [*ELSEWHERE, "report"]
+    measured = json.loads((clone / "metrics/external/archive.json").read_text())
+    assert (measured["model"], measured["n"]) == ("cnn", 24)
+    assert measured["drop"]["roc_auc"]["external"] == measured["roc_auc"]
+    assert '<h2 id="elsewhere">At other hospitals</h2>' in (clone / "reports/index.html").read_text()
+    run(clone, "pneumo", "verify", ".")
+    scores = clone / "scores/external/archive.csv"
+    scores.write_text(scores.read_text().replace(",1,", ",0,", 1))
+    done = run(clone, "pneumo", "verify", ".", check=False)
+    assert done.returncode == 1
+    assert "external/archive" in done.stderr
+
+    seen = next((clone / "data/raw/train/NORMAL").iterdir())
+    (films / "test/NORMAL/IM-9000-0001.jpeg").write_bytes(seen.read_bytes())
+    with pytest.raises(AssertionError, match=rf"NORMAL/IM-9000-0001\.jpeg = train/NORMAL/{seen.name}"):
+        experiment(clone, *external)
+    run(clone, "git", "checkout", "-q", ".")
+    run(clone, "git", "clean", "-fdq", "metrics", "scores")
 
 
 @pytest.mark.slow
