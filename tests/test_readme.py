@@ -42,6 +42,9 @@ README = {
     "dvc exp run -S data=archive -S data.path=/where/chest-xray.zip": (
         "tests/test_paths.py::test_a_path_with_every_sign_is_read_as_the_remedies_quote_it"  # of another data set
     ),
+    "dvc exp run -S data=nih -S data.path=/where/nih": (
+        "tests/sources/test_sets.py::test_a_public_set_is_read_by_its_own_file"  # up to download, of a few rows
+    ),
     "dvc plots diff": COMPARED,
     "pneumo review main": REVIEWED,
     "dvc metrics diff main": HERE,
@@ -60,6 +63,26 @@ OTHER_PAGES = {
     "make gate": "tests/verification/test_gate.py::test_the_committed_results_are_those_of_the_committed_code",
     "make review BASE=main": f"{NOT}it is `pneumo review --merge-base`, written to a file",
     "pneumo review main my-branch": REVIEWED,
+    "-S 'data.columns.keep=[site]' -S 'split.leave_out=site:nih'": (
+        "tests/preprocessing/test_splits.py::test_a_site_that_is_left_out_is_the_test_part_and_all_else_is_not"
+    ),
+    "python -c 'import secrets; print(secrets.token_hex(32))' > .patient.key": (
+        "tests/preprocessing/test_headers.py::test_without_a_key_the_remedy_works_when_pasted"
+    ),
+    "dvc exp run -S data=archive -S data.path=/where/films -S data.expected=null "
+    "-S preprocess.patient_key=.patient.key": "tests/preprocessing/test_headers.py::test_no_identifier_leaves_the_files",
+    "dvc exp run -S data=table -S data.table=/where/labels.csv -S data.path=/where/images "
+    "-S data.columns.image=image_id -S data.columns.label=finding -S data.columns.patient=patient_id "
+    "-S 'data.columns.keep=[age,sex,site]' -S 'data.labels.pneumonia=[Pneumonia]' "
+    "-S 'data.labels.normal=[No Finding]'": "tests/sources/test_table.py::test_every_row_becomes_an_image_with_its_file_at_the_same_path",
+    "dvc exp run -S recipe=from_scratch -S data=archive -S data.path=chest-xray-pneumonia-224.zip "
+    "-S preprocess.image_size=128 -S model=cnn10 -S model.cnn10.input_size=64 -S train.epochs=8": (
+        f"{NOT}it trains on the real images; its stages were run one by one"
+    ),
+    "dvc exp run -S external=nih_adults -S external.nih_adults.path=/where/images "
+    "-S external.nih_adults.table=/where/labels.csv": (
+        "tests/external/test_sets.py::test_the_command_of_the_page_composes_and_its_source_is_read"
+    ),
     "make reproduce BASE=main": f"{NOT}it is `dvc repro --no-run-cache` with the lock of base",
     "pneumo review main BRANCH --reproduced ../that-clone": (
         "tests/review/test_reproduced.py::test_scores_that_the_pipeline_gives_are_reproduced"
