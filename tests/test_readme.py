@@ -70,11 +70,15 @@ OTHER_PAGES = {
         "tests/preprocessing/test_headers.py::test_without_a_key_the_remedy_works_when_pasted"
     ),
     "dvc exp run -S data=archive -S data.path=/where/films -S data.expected=null "
-    "-S preprocess.patient_key=.patient.key": "tests/preprocessing/test_headers.py::test_no_identifier_leaves_the_files",
+    "-S preprocess.patient_key=.patient.key": (
+        "tests/preprocessing/test_headers.py::test_no_identifier_leaves_the_files"
+    ),
     "dvc exp run -S data=table -S data.table=/where/labels.csv -S data.path=/where/images "
     "-S data.columns.image=image_id -S data.columns.label=finding -S data.columns.patient=patient_id "
     "-S 'data.columns.keep=[age,sex,site]' -S 'data.labels.pneumonia=[Pneumonia]' "
-    "-S 'data.labels.normal=[No Finding]'": "tests/sources/test_table.py::test_every_row_becomes_an_image_with_its_file_at_the_same_path",
+    "-S 'data.labels.normal=[No Finding]'": (
+        "tests/sources/test_table.py::test_every_row_becomes_an_image_with_its_file_at_the_same_path"
+    ),
     "dvc exp run -S recipe=from_scratch -S data=archive -S data.path=chest-xray-pneumonia-224.zip "
     "-S preprocess.image_size=128 -S model=cnn10 -S model.cnn10.input_size=64 -S train.epochs=8": (
         f"{NOT}it trains on the real images; its stages were run one by one"

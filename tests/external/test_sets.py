@@ -35,11 +35,12 @@ def test_the_command_of_the_page_composes_and_its_source_is_read(root, tmp_path)
     page = (root / "docs/another-hospital.md").read_text().replace("\\\n", "")
     command = next(line for line in page.splitlines() if line.strip().startswith("dvc exp run -S external"))
     words = [word for word in shlex.split(command)[3:] if word != "-S"]
-    words = [
-        word.replace("/where/images", str(tmp_path)).replace("/where/labels.csv", f"{tmp_path}/a.csv") for word in words
-    ]
-    Image.effect_noise((64, 64), 50).save(tmp_path / "1.jpg")
-    Image.effect_noise((64, 64), 60).save(tmp_path / "2.jpg")
+    films = tmp_path / "films"
+    films.mkdir()
+    for place, there in (("/where/images", films), ("/where/labels.csv", tmp_path / "a.csv")):
+        words = [word.replace(place, str(there)) for word in words]
+    for name, spread in (("1.jpg", 50), ("2.jpg", 60)):
+        Image.effect_noise((64, 64), spread).save(films / name)
     rows = ["image,finding,patient,view,age,sex", "1.jpg,Pneumonia,a,PA,60,F", "2.jpg,No Finding,b,AP,61,M"]
     (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
     data = composed(root, *words).external["nih_adults"]
