@@ -6,7 +6,9 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from pneumo.data import manifest
 from pneumo.evaluation.metrics import BY_KEY, WORDS
+from pneumo.external.subgroups import subgroups
 from pneumo.report import gallery, published, templates, verdict
 from pneumo.report.figures import pictures
 from pneumo.report.results import CALIBRATION, Results
@@ -47,6 +49,7 @@ def render(results: Results, figures: Path) -> str:
         columns={key: BY_KEY[key].words for key in COLUMNS},
         selection_metric=WORDS.get(results.choice["metric"], results.choice["metric"]),
         calibration=CALIBRATION,
+        subgroups=_subgroups(results),
         findings=results.data["audit"]["findings"],
         figure=lambda stem, words: _svg(figures / f"{stem}.svg", words),
         elsewhere=gallery.errors_elsewhere(results),
@@ -66,6 +69,14 @@ def render(results: Results, figures: Path) -> str:
         samples=pictures.strip(results.root / "reports/explain/samples.png"),
         coefficients=results.audit["shortcut_coefficients"].to_dict("records"),
     )
+
+
+def _subgroups(results: Results) -> list[dict[str, Any]]:
+    """The selected model on the groups of test images that the columns kept by the source make."""
+    rows = results.split("test").rows
+    columns = [column for column in rows.columns if column not in manifest.COLUMNS]
+    table = results.test[results.selected].merge(rows[["image", *columns]], on="image", validate="one_to_one")
+    return subgroups(table, columns, threshold=results.best["threshold"])
 
 
 def _svg(path: Path, words: str) -> Markup:
