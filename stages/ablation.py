@@ -4,12 +4,12 @@ from pathlib import Path
 
 from pneumo import params
 from pneumo.models import runtime
-from pneumo.params import Device, Explain, Runtime, Section
+from pneumo.params import Device, Lots, Runtime, Section
 from stages import run
 
 
 class Params(Section):
-    explain: Explain
+    explain: Lots
     runtime: Runtime
     train: Device
 

@@ -69,8 +69,13 @@ class Review(Section):
     alpha: Annotated[float, Field(strict=True, ge=0.001, le=0.2)]
 
 
-class Explain(Section):
+class Lots(Section):
+    """`seed`: of what is drawn by lot to explain a model."""
+
+    seed: Count
+
+
+class Explain(Lots):
     """Grad-CAM of the most confident right and wrong cases: `cases` of each of the four kinds."""
 
     cases: Annotated[int, Field(strict=True, ge=1, le=50)]
-    seed: Count

@@ -63,5 +63,5 @@ def test_a_handful_of_images_can_be_audited(subset, clean, tmp_path):
         clean / "raw", tmp_path / "processed", subset=subset, **(PREPARED | {"split": split_params(val_fraction=0.4)})
     )
     summary = audit.audit(clean / "raw", tmp_path / "processed", tmp_path, **(AUDITED | {"subset": subset})).summary
-    assert len(summary["audit"]["findings"]) == 18
+    assert len(summary["audit"]["findings"]) == 19
     json.dumps(summary, allow_nan=False)

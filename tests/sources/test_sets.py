@@ -107,7 +107,7 @@ SETS = {  # files, images as (path, label, patient, part, details), left out
     "rsna": (
         RSNA,
         [
-            (f"stage_2_train_images/{name}.dcm", label, f"image:stage_2_train_images/{name}.dcm", "", {})
+            (f"stage_2_train_images/{name}.dcm", label, name, "", {})
             for name, label in (
                 ("003d8fa0-6bf1-40ed-b54c-ac657f8495c5", 0),
                 ("00436515-870c-4b36-a041-de91049b9ab4", 1),
