@@ -78,17 +78,18 @@ def test_manifests_come_from_data_or_the_cache_or_the_remote(root, gone):
         assert not list((root / ".dvc").glob("cache/files/md5/*/*")), "a review leaves nothing behind"
 
 
-def test_a_remote_that_the_pull_request_names_is_not_asked(root):
+def test_a_remote_that_the_pull_request_names_is_not_asked(made, root):
     shutil.rmtree(root / ".dvc/cache")
     shutil.rmtree(root / "data/processed")
-    with (root / ".dvc/config").open("a") as config:
-        config.write("[core]\n    autostage = false\n")
+    shutil.copytree(made.parent / "storage", root.parent / "of the pull request")  # which has what is looked for
+    dvc(root, "remote", "modify", "-q", "storage", "url", str(root.parent / "of the pull request"))
     git(root, "commit", "-qam", "another remote")
     why = images(root, None)
     assert "the remote: not asked, because .dvc/ here is not as in base" in why
     git(root, "checkout", "-q", "main", "--", ".dvc")
     assert [image.image for image in images(root, None).added] == ["e.png"]
-    (root / ".dvc/config.local").write_text("[core]\n    autostage = false\n")
+    dvc(root, "config", "--local", "core.autostage", "false")
+    assert [image.image for image in images(root, None).added] == ["e.png"], "one's own, which git ignores"
     git(root, "add", "-f", ".dvc/config.local")
     assert "not asked" in images(root, None)
 
@@ -99,8 +100,8 @@ def test_without_cache_and_remote_the_reason_has_the_remedy(root):
     why = images(root)
     assert "(DVC's cache lacks it; the remote lacks it)" in why
     assert "run `dvc push` where the pipeline of that commit ran" in why
-    dvc(root, "remote", "modify", "--local", "storage", "url", "nowhere://bucket")
-    assert "the remote: " in images(root)
+    dvc(root, "remote", "modify", "--local", "storage", "url", "ssh://nowhere.example/x")
+    assert "the remote: ssh is supported, but requires 'dvc-ssh' to be installed" in images(root)
     (root / ".dvc/config.local").unlink()
     dvc(root, "fetch", "-q", "--all-commits", "preprocess")  # as the remedy says
     shutil.rmtree(root / "data/processed")
