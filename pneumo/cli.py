@@ -40,7 +40,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def review(arguments: argparse.Namespace) -> int:
     """Print what differs between two commits and whether it is real. Returns the exit code of the verdict."""
     from pneumo.review import dvc_diff, page, snapshot
-    from pneumo.review.result import review, with_reproduction
+    from pneumo.review.result import review, with_images, with_reproduction
 
     if arguments.merge_base:
         revision = snapshot.merge_base(TOP, arguments.base, arguments.head or "HEAD")
@@ -54,7 +54,7 @@ def review(arguments: argparse.Namespace) -> int:
         _ = side.record.params, side.record.lock
     running = dvc_diff.start(TOP, base, head, "md" if arguments.format == "markdown" else "json")
     try:
-        result = review(base, head)
+        result = with_images(review(base, head), TOP)
         if arguments.reproduced:
             result = with_reproduction(result, snapshot.reproduced(arguments.reproduced, head))
         render = page.markdown if arguments.format == "markdown" else page.as_json
@@ -167,9 +167,10 @@ def _add_review(commands: Any) -> None:
         review,
         "say whether the difference between two commits is real",
         "a verdict on the selected model and on every model that both have, with paired intervals and tests over "
-        "patients, what changed, and the cases whose decision flipped. Reads commits with git "
-        "alone: no checkout, no remote. The rules are in section `review` of params.yaml; those of BASE apply if it "
-        "has any.",
+        "patients, what changed, the images that were added, removed or relabelled, and the cases whose decision "
+        "flipped. Reads commits with git, without a checkout; where the images differ, also their manifests from "
+        "data/, DVC's cache or the remote that BASE names. The rules are in section `review` of params.yaml; those of "
+        "BASE apply if it has any.",
         "for the selected model 0 better or within noise, 1 worse, 3 not comparable; 4 not reproduced; 2 bad usage, or "
         "no review was possible and the error says why.",
         failed=2,

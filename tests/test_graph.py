@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "report": {"data", "models", "scoring", "evaluation", "external", "record"},
     "external": {"data", "models", "preprocessing", "scoring", "evaluation", "audit"},
     "verification": {"params", "preprocessing", "models", "scoring", "evaluation", "external", "record", "report"},
-    "review": {"params", "scoring", "evaluation", "record", "report", "verification"},
+    "review": {"data", "params", "scoring", "evaluation", "record", "report", "verification"},
     "cli": {"verification", "review"},
 }
 

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from pneumo.evaluation.metrics import WORDS
-from pneumo.review import sections
+from pneumo.review import data_section, sections
 from pneumo.review.cells import cell, fenced, interval, number, p_value, prose, signed
 from pneumo.review.comparison import Comparison
+from pneumo.review.data_diff import DataDiff
 from pneumo.review.result import Result
 from pneumo.review.sections import folded, named
 
@@ -36,6 +37,7 @@ def _markdown(result: Result, dvc: Mapping[str, str], listed: int) -> str:
     if selected.rows:
         lines += [f"### {named(selected)}, all metrics", "", *sections.metrics(selected, result), ""]
         lines += [sections.footnote(result), "", *sections.flips(selected, listed)]
+    lines += data_section.images(result.images, listed)
     lines += ["### What changed", "", *sections.changes(result, listed)]
     changed = [other for other in result.others if other.rows and not other.unchanged]
     shown = min(SHOWN, listed)
@@ -66,6 +68,8 @@ def as_json(result: Result, dvc: Mapping[str, str]) -> str:
         "only_head": result.only_head,
         "notes": result.notes,
         "changes": asdict(result.changes),
+        "images": asdict(result.images) if isinstance(result.images, DataDiff) else None,
+        "images_unknown": result.images if isinstance(result.images, str) else None,
         "reproduced": None if again is None else {"equal": again.equal, **asdict(again)},
         "dvc": {command: _parsed(output) for command, output in dvc.items()},
     }

@@ -3,17 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from pneumo.errors import RecordError, ReviewError
+from pneumo.errors import ManifestError, RecordError, ReviewError
 from pneumo.evaluation.holm import holm
 from pneumo.params import Bootstrap, Review
-from pneumo.review import candidate, reproduced
+from pneumo.review import candidate, manifests, reproduced
 from pneumo.review.changes import Changes, changes
 from pneumo.review.comparison import Comparison, Verdict, compare, judge
+from pneumo.review.data_diff import DataDiff, data_diff
 from pneumo.review.notes import notes_of
 from pneumo.review.reproduced import Reproduction
 from pneumo.review.snapshot import Snapshot
@@ -28,6 +30,7 @@ class Result:
     """`selected`: of the models that metrics/best.json names; `others`: every other candidate that both commits have.
     `p_corrected`: of `others`, by name in head, the p of the metric of the rules, corrected for their number.
     `only_base`, `only_head`: candidates that the other commit lacks. `notes`: what to know besides the verdict.
+    `images`: which differ, or why that cannot be said; None where the manifests are the same, or nobody looked.
     `reproduction`: what the pipeline of head gave when it was run again, where it was.
     """
 
@@ -42,6 +45,7 @@ class Result:
     only_head: list[str]
     notes: list[str]
     changes: Changes
+    images: DataDiff | str | None = None
     reproduction: Reproduction | None = None
 
     @property
@@ -80,6 +84,19 @@ def review(base: Snapshot, head: Snapshot) -> Result:
         [*notes, *notes_of(changed, head), *data_notes],
         changed,
     )
+
+
+def with_images(result: Result, top: Path) -> Result:
+    """With the images that differ where the manifests do. DVC's cache and remote are those of `top`."""
+    base, head = result.base, result.head
+    before, after = (side.record.data.get("manifest_sha256") for side in (base, head))
+    if before == after and before is not None:
+        return result
+    try:
+        images: DataDiff | str = data_diff(*(manifests.read(top, side, base) for side in (base, head)))
+    except (ManifestError, ReviewError) as error:
+        images = str(error)
+    return replace(result, images=images)
 
 
 def with_reproduction(result: Result, made: Snapshot) -> Result:

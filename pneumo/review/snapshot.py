@@ -148,6 +148,12 @@ def merge_base(top: Path, revision: str, other: str = "HEAD") -> str:
         raise ReviewError(f"{revision} and {other} have no commit in common: {hint}") from None
 
 
+def differs(top: Path, revision: str, path: str) -> bool:
+    """Whether what git tracks of `path`, below `top`, is not as in the commit `revision`, committed or not."""
+    named = ["diff", "--name-only", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none"]
+    return bool(_git(top, *named, resolve(top, revision), "--", path).strip())
+
+
 def _shallow(top: Path) -> bool:
     return _git(top, "rev-parse", "--is-shallow-repository").strip() == b"true"
 

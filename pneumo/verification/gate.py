@@ -5,6 +5,7 @@ Nothing is trained and no data are needed: DVC compares hashes, and what follows
 
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -34,14 +35,14 @@ def gate(top: Path) -> list[str]:
 
 def compose(top: Path, *overrides: str) -> dict[str, Any]:
     """What conf/ composes to with `overrides` (-S of `dvc exp run`), as that would write it into params.yaml."""
-    from dvc.utils.hydra import load_hydra_plugins
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        load_hydra_plugins(str(top / "conf/plugins"))
+        for plugin in sorted((top / "conf/plugins/hydra_plugins").glob("*.py")):
+            runpy.run_path(str(plugin))  # Hydra looks for plugins once a process, and only where it first was
         with initialize_config_dir(str((top / "conf").resolve()), version_base=None):
             config = compose("config", list(overrides))
         OmegaConf.resolve(config)
