@@ -16,7 +16,6 @@ RESTORED = "tests/test_pipeline.py::test_make_restore_goes_back_to_the_committed
 ONCE = "tests/test_pipeline.py::test_all_stages_run_once"
 COMPARED = "tests/test_pipeline.py::test_another_backbone_runs_only_its_own_stages_and_metrics_diff_compares"
 REVIEWED = "tests/review/test_command.py::test_the_exit_code_is_the_verdict"
-GROWN = "tests/review/test_manifests.py::test_manifests_come_from_data_or_the_cache_or_the_remote"
 MERGED = "tests/test_merge.py::test_two_branches_are_merged_and_nothing_is_trained_twice"
 RECOMPUTED = "tests/test_cli.py::test_every_committed_figure_is_recomputed"
 NOT = "not tried: "
@@ -88,7 +87,7 @@ OTHER_PAGES = {
     "-S external.nih_adults.table=/where/labels.csv": (
         "tests/external/test_sets.py::test_the_command_of_the_page_composes_and_its_source_is_read"
     ),
-    'git add -A && git commit -m "Fifty films more"': GROWN,
+    'git add -A && git commit -m "Fifty films more"': f"{NOT}it is git's own",
     "make reproduce BASE=main": f"{NOT}it is `dvc repro --no-run-cache` with the lock of base",
     "pneumo review main BRANCH --reproduced ../that-clone": (
         "tests/review/test_reproduced.py::test_scores_that_the_pipeline_gives_are_reproduced"
