@@ -85,7 +85,7 @@ OTHER_PAGES = {
     ),
     "dvc exp run -S external=nih_adults -S external.nih_adults.path=/where/images "
     "-S external.nih_adults.table=/where/labels.csv": (
-        "tests/external/test_sets.py::test_the_command_of_the_page_composes_and_its_source_is_read"
+        "tests/external/test_external_sets.py::test_the_command_of_the_page_composes_and_its_source_is_read"
     ),
     'git add -A && git commit -m "Fifty films more"': f"{NOT}it is git's own",
     "make reproduce BASE=main": f"{NOT}it is `dvc repro --no-run-cache` with the lock of base",
