@@ -68,7 +68,10 @@ def written(out: Path) -> dict[str, bytes]:
 def epochs(out: Path) -> int:
     """Epochs whose values were written."""
     path = out / "curves/plots/metrics/val/loss.tsv"
-    return max(0, len(path.read_text().splitlines()) - 1) if path.is_file() else 0
+    try:
+        return max(0, len(path.read_text().splitlines()) - 1)
+    except FileNotFoundError:  # not begun, or just being written anew
+        return 0
 
 
 @pytest.fixture(scope="module")
