@@ -20,6 +20,7 @@ from scipy.stats import spearmanr
 
 from pneumo import files, params
 from pneumo.data import manifest
+from pneumo.data.listing import Raw
 from pneumo.evaluation import decision, metrics
 from pneumo.models import bundle
 from pneumo.params import Split, Threshold, Views
@@ -95,7 +96,7 @@ def main() -> None:
         store = Path(folder, "processed")
         phantom.draw(Path(folder, "raw"), seed=0, images=IMAGES, size=160)
         preprocess(
-            Path(folder, "raw"),
+            Raw(Path(folder, "raw")),
             store,
             image_size=96,
             max_rejected=0.01,

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from pneumo import files, params, sources
 from pneumo.data import listing
+from pneumo.data.listing import Raw
 from pneumo.params import Params, Source
 from pneumo.preprocessing.preprocess import preprocess
 from pneumo.sources import kermany
@@ -42,7 +43,7 @@ def download(config: Params, raw: Path) -> None:
 def prepare(config: Params, folder: Path) -> Path:
     download(config, folder / "raw")
     preprocess(
-        folder / "raw",
+        Raw(folder / "raw"),
         folder / "processed",
         image_size=config.preprocess.image_size,
         max_rejected=config.preprocess.max_rejected,

@@ -32,6 +32,7 @@ from torchvision.datasets import ImageFolder
 
 from pneumo import params
 from pneumo.data import packed
+from pneumo.data.listing import Raw
 from pneumo.models import backbones, runtime
 from pneumo.params import Split
 from pneumo.preprocessing.preprocess import preprocess
@@ -192,7 +193,7 @@ def main() -> None:
             phantom.draw(raw, seed=0, images=IMAGES, size=512)
         started = time.perf_counter()
         split = Split(seed=0, val_fraction=0.1, test_fraction=0.2, test_seed=0, max_unknown_patients=0)
-        counts = preprocess(raw, store, image_size=arguments.size, max_rejected=0.01, split=split)
+        counts = preprocess(Raw(raw), store, image_size=arguments.size, max_rejected=0.01, split=split)
         packing = counts["images"] / (time.perf_counter() - started)
         print(f"{arguments.model}, {arguments.size} px, batch {arguments.batch}, {counts['images']} images, "
               f"{arguments.threads} threads, {arguments.workers} workers, {_named(device)}, torch {torch.__version__}; "

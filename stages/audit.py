@@ -4,21 +4,27 @@ from pathlib import Path
 
 from pneumo import files, params
 from pneumo.audit.audit import audit
-from pneumo.params import Evaluate, Origin, Section, Threshold
+from pneumo.data.listing import Raw
+from pneumo.params import Evaluate, Main, Origin, Section, Sited, Threshold
 from pneumo.scoring import scores
 from stages import run
 
 
+class Origins(Main, Origin):
+    """Of the section `data`."""
+
+
 class Params(Section):
-    data: Origin
+    data: Origins
     evaluate: Evaluate
+    preprocess: Sited
     threshold: Threshold
 
 
 def main() -> None:
     config = params.load(Params)
     result = audit(
-        Path("data/raw"),
+        Raw.of(Path("data"), config.data.site, config.preprocess.sites.names),
         Path("data/processed"),
         Path("data/audit"),
         source=config.data.source,

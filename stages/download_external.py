@@ -12,8 +12,8 @@ class Params(Section):
 
 
 def main(name: str) -> None:
-    data = params.load(Params, name).external
-    for part, count in sources.obtain(data, Path("data/external", name, "raw"), sources.DOWNLOADS).items():
+    data, raw = params.load(Params, name).external, Path("data/external", name, "raw")
+    for part, count in sources.obtain(data, raw, sources.DOWNLOADS, f"external.{name}").items():
         print(f"{part:<16} {count:>6}")
 
 

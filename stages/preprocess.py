@@ -1,16 +1,17 @@
-"""data/raw -> data/processed: pixels, manifest and rejected.csv."""
+"""data/raw and data/sites -> data/processed: pixels, manifest and rejected.csv."""
 
 from pathlib import Path
 
 from pneumo import params
-from pneumo.params import NO_KEY, Audit, Preprocess, Section, Split, Subset
+from pneumo.data.listing import Raw
+from pneumo.params import NO_KEY, Audit, Main, Preprocess, Section, Split
 from pneumo.preprocessing.preprocess import preprocess
 from stages import run
 
 
 class Params(Section):
     audit: Audit
-    data: Subset
+    data: Main
     preprocess: Preprocess
     split: Split
 
@@ -19,7 +20,7 @@ def main() -> None:
     config = params.load(Params)
     patient_key = config.preprocess.patient_key
     summary = preprocess(
-        Path("data/raw"),
+        Raw.of(Path("data"), config.data.site, config.preprocess.sites.names),
         Path("data/processed"),
         subset=config.data.subset,
         image_size=config.preprocess.image_size,
@@ -34,6 +35,8 @@ def main() -> None:
     for split, counts in summary["splits"].items():
         line = f"{split:<6} {counts['images']:>5} images of {counts['patients']:>5} patients"
         print(f"{line}, {counts['pneumonia']} pneumonia")
+    for site, counts in summary["sites"].items():
+        print(f"site {site}: {counts['images']} images, {counts['pneumonia']} pneumonia")
     print(f"{summary['rejected']} rejected" + (": data/processed/rejected.csv" if summary["rejected"] else ""))
     for reason, count in summary["set_aside"]["reasons"].items():
         print(f"{count} set aside: {reason}")

@@ -3,23 +3,29 @@
 from pathlib import Path
 
 from pneumo import params
+from pneumo.data.listing import Raw
 from pneumo.external import overlap
-from pneumo.params import NO_KEY, Preprocess, Section, Split, Subset
+from pneumo.params import NO_KEY, Pixels, Section, Seed, Split, Subset
 from pneumo.preprocessing.preprocess import preprocess
 from stages import run
 
 
 class Params(Section):
     external: Subset
-    preprocess: Preprocess
-    split: Split
+    preprocess: Pixels
+    split: Seed
+
+
+ALL_TEST = Split(  # of which the seed alone counts: it draws the sample of external.NAME.subset
+    seed=0, val_fraction=0.5, test_fraction=0.5, test_seed=0, max_unknown_patients=1.0, leave_out=None
+)
 
 
 def main(name: str) -> None:
     config = params.load(Params, name)
     patient_key, folder = config.preprocess.patient_key, Path("data/external", name)
     summary = preprocess(
-        folder / "raw",
+        Raw(folder / "raw"),
         folder / "processed",
         subset=config.external.subset,
         image_size=config.preprocess.image_size,
@@ -27,7 +33,7 @@ def main(name: str) -> None:
         views=config.preprocess.views,
         max_rejected=config.preprocess.max_rejected,
         patient_key=None if patient_key == NO_KEY else Path(patient_key),
-        split=config.split.model_copy(update={"leave_out": None, "max_unknown_patients": 1.0}),
+        split=ALL_TEST.model_copy(update={"seed": config.split.seed}),
         elsewhere=True,
     )
     overlap.refuse(name, folder / "processed", Path("data/processed"))

@@ -14,7 +14,8 @@ from threadpoolctl import threadpool_limits
 from pneumo import files
 from pneumo.audit import features, labels, near_duplicates, patients, shift, shortcut
 from pneumo.audit.findings import FEW_LEVELS, findings
-from pneumo.data import listing, manifest, packed
+from pneumo.data import manifest, packed
+from pneumo.data.listing import Raw
 from pneumo.evaluation import decision, metrics
 from pneumo.evaluation.evaluate import measure
 from pneumo.preprocessing import copies, counts
@@ -37,7 +38,7 @@ class Audit:
 
 
 def audit(
-    raw: Path,
+    raw: Raw,
     processed: Path,
     out: Path,
     *,
@@ -84,7 +85,7 @@ def audit(
     _write(tables, out)
     summary = {
         "source": source,
-        "left_out": listing.left_out(raw, NAMED),
+        "left_out": raw.left_out(NAMED),
         **counts.received(table, rejected, subset),
         **counts.usable(table),
         "exact_duplicates": copies.summary(tables["copies"]),

@@ -1,10 +1,10 @@
 """What can be seen of an image without looking at the lungs: its file, its exposure, its borders."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from pneumo.data.listing import Raw
 
 FILE = ("width", "height", "aspect_ratio", "file_size")
 EXPOSURE = ("mean", "contrast")
@@ -17,13 +17,13 @@ BORDER = 0.06  # of a side
 BLOCK = 256  # images held at once
 
 
-def measure(manifest: pd.DataFrame, pixels: NDArray[np.uint8], raw: Path) -> pd.DataFrame:
+def measure(manifest: pd.DataFrame, pixels: NDArray[np.uint8], raw: Raw) -> pd.DataFrame:
     """`image` and FEATURES, in the manifest's order.
 
     pixels: uint8 [N, S, S], row i of `manifest`. width and height in pixels as received, file_size in bytes; the rest
     in grey values 0..255 of the packed pixels, contrast being a standard deviation.
     """
-    sizes = [(raw / image).stat().st_size for image in manifest["image"]]
+    sizes = [raw.path(image).stat().st_size for image in manifest["image"]]
     blocks = [grey_values(pixels[start : start + BLOCK]) for start in range(0, len(pixels), BLOCK)]
     return pd.DataFrame(
         {

@@ -2,21 +2,23 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from pneumo.params.values import Count, Fraction, Positive, Section, Share
+from pneumo.params.values import Count, Fraction, Positive, Section, Share, Share0
 
 Folder = Annotated[str, Field(pattern="^(train|val|test)/(NORMAL|PNEUMONIA)$")]
 View = Literal["PA", "AP", "FRONTAL", "LATERAL", "OBLIQUE", "DECUBITUS", "LORDOTIC"]
 NO_KEY = "stages/preprocess.py"  # DVC needs a file to watch
-SOURCES = {  # data.source, a module of pneumo/sources -> the keys of `data` that it cannot do without
+SOURCES: Mapping[str, tuple[str, ...]] = {  # data.source, a module of pneumo/sources -> the keys that it needs
     "phantom": ("phantom",),
     "archive": ("path",),
     "kaggle": ("dataset", "version"),
     "table": ("path", "delimiter", "columns", "labels", "duplicates"),
 }
+# Keys that only these read. Where another source has them, two data sets were composed into one.
+OF_ONE = {"phantom": "phantom", "dataset": "kaggle", "columns": "table", "labels": "table"}
 Part = Literal["train", "val", "test"]
 Value = str | int | float | bool  # of a table's cell
 
@@ -122,25 +124,37 @@ class Subset(Section):
     subset: Annotated[int, Field(strict=True, ge=20)] | None
 
 
+class Main(Subset):
+    """`site`: what the images of `data` are called in the column `site`, where there are several sites."""
+
+    site: Annotated[str, Field(min_length=1)]
+
+
 class Origin(Subset):
     source: SourceName
 
 
-class Data(Source, Origin):
-    """The section `data`: also `path` and `table`, as the user gave them, from which conf/data/ makes `inputs`."""
+class Described(Source, Origin):
+    """A data set: also `path` and `table`, as the user gave them, from which conf/data/ makes `inputs`."""
 
     path: str | None
     table: str | None
 
     @model_validator(mode="after")
-    def _source_has_its_keys(self) -> "Data":
+    def _source_has_its_keys(self) -> Self:
+        for key, source in OF_ONE.items():
+            if getattr(self, key) is not None and self.source != source:
+                raise ValueError(
+                    f"data.{key} is given, which data.source={self.source} does not read: name one data set, and "
+                    "further ones as sites: -S +data@sites.NAME=…"
+                )
         for key in SOURCES[self.source]:
             if getattr(self, key) is None:
                 raise ValueError(f"data.{key} is null; data.source={self.source} needs it: -S data.{key}=VALUE")
         return self
 
     @model_validator(mode="after")
-    def _table_is_described_once(self) -> "Data":
+    def _table_is_described_once(self) -> Self:
         if self.columns is None or self.labels is None:
             return self
         if (self.table is None) == (self.tables is None):
@@ -166,11 +180,38 @@ class Data(Source, Origin):
         return self
 
 
-class External(Data):
+class Data(Described, Main):
+    """The section `data`."""
+
+
+class Site(Described):
+    """One of the section `sites`: a further hospital's images, with the keys of `data`."""
+
+    @model_validator(mode="after")
+    def _sampled_with_the_others(self) -> Self:
+        if self.subset is not None:
+            raise ValueError(
+                f"data.subset is {self.subset}; the section `data` has the one for all sites: set it there"
+            )
+        return self
+
+
+class External(Described):
     """One of the section `external`: another hospital's data, with the keys of `data`."""
 
 
-class Preprocess(Section):
+class Sites(Section):
+    """Which `sites` there are, and the folder that DVC watches for their images."""
+
+    names: list[str]
+    folder: str
+
+
+class Sited(Section):
+    sites: Sites
+
+
+class Pixels(Section):
     """How films become pixels. `views`: which to take; null takes all. `patient_key`: a file that DVC watches, by
     which patients of DICOM are known; NO_KEY where none is needed."""
 
@@ -181,6 +222,10 @@ class Preprocess(Section):
     patient_key: str
 
 
+class Preprocess(Pixels, Sited):
+    """The section `preprocess`."""
+
+
 def _column_and_value(text: str) -> str:
     column, _, value = text.partition(":")
     if not column or not value:
@@ -188,15 +233,18 @@ def _column_and_value(text: str) -> str:
     return text
 
 
-class Split(Section):
+class Seed(Section):
+    seed: Count
+
+
+class Split(Seed):
     """How patients are kept apart. The test part is drawn, with a seed of its own, only where none is official.
 
     `leave_out`: COLUMN:VALUE of a column that the source keeps; these images alone are the test part.
     """
 
-    seed: Count
     val_fraction: Share
-    test_fraction: Share
+    test_fraction: Share0
     test_seed: Count
     max_unknown_patients: Fraction
     leave_out: Annotated[str, AfterValidator(_column_and_value)] | None

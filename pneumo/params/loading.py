@@ -7,7 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from pneumo.errors import ParamsError
-from pneumo.params.data import External, Phantom
+from pneumo.params.data import External, Phantom, Site
 from pneumo.params.evaluation import Ensemble
 from pneumo.params.project import Params
 from pneumo.params.training import BackboneFile
@@ -86,7 +86,7 @@ def _line(problem: Any, raw: Any) -> str:
     if problem["type"] == "extra_forbidden":
         known = ", ".join(_siblings(place))
         return f"{key} is not a parameter; expected one of {known}" if known else f"{key} is not a parameter"
-    if place[:1] == ["external"]:
+    if place[:1] in (["external"], ["sites"]):
         message = message.replace("data.", f"{key}.")  # the same section, under another name
     if message.startswith(key):
         return message
@@ -99,7 +99,6 @@ def _siblings(place: list[Any]) -> list[str]:
         field = section.model_fields.get(part) if hasattr(section, "model_fields") else None
         if field is None:
             continue
-        section = {"model": BackboneFile, "phantom": Phantom, "ensembles": Ensemble, "external": External}.get(
-            part, field.annotation
-        )
+        kinds = {"model": BackboneFile, "phantom": Phantom, "ensembles": Ensemble, "external": External, "sites": Site}
+        section = kinds.get(part, field.annotation) if section is Params or part == "phantom" else field.annotation
     return sorted(section.model_fields) if hasattr(section, "model_fields") else []

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from pneumo.params.data import Audit, Data, External, Preprocess, Split
+from pneumo.params.data import Audit, Data, External, Preprocess, Site, Split
 from pneumo.params.evaluation import Bootstrap, Ensemble, Evaluate, Explain, Review, Select, Threshold, Views
 from pneumo.params.training import Augment, BackboneFile, Runtime, Train
 from pneumo.params.values import Section
@@ -14,6 +14,7 @@ RESERVED = ("best", "data", "shortcut")  # metrics/ has files of these names
 _RENAME: dict[str | None, str] = {
     "model": "Rename its file in conf/model/, and the name where it stands in that file",
     "external": "Rename its file in conf/external/, and the name where it stands in that file",
+    "sites": "Give it another one: -S +data@sites.NAME=…",
     "ensembles": "Rename it below `ensembles` of its file in conf/model/, or in -S +ensembles.NAME.top=all",
 }
 
@@ -29,6 +30,7 @@ def _not_a_name(name: str) -> str | None:
 
 class Params(Section):
     data: Data
+    sites: dict[str, Site]
     external: dict[str, External]
     preprocess: Preprocess
     split: Split
@@ -46,7 +48,7 @@ class Params(Section):
     audit: Audit
     runtime: Runtime
 
-    @field_validator("model", "ensembles", "external")
+    @field_validator("model", "ensembles", "external", "sites")
     @classmethod
     def _names_are_paths(cls, named: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         for name in named:
@@ -73,6 +75,15 @@ class Params(Section):
                     f"model.{name}.epochs is 0, which leaves the linear probe alone, and there is none: it needs "
                     f"train.probe, which is {self.train.probe}, and weights, which are {backbone.weights}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _sites_have_names_of_their_own(self) -> "Params":
+        if self.data.site in self.sites:
+            raise ValueError(
+                f"data.site and one of sites are both {self.data.site!r}: give the images of `data` another name, "
+                "-S data.site=NAME"
+            )
         return self
 
     @property

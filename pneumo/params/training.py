@@ -70,7 +70,7 @@ class Training(Device):
     patience: Positive
     warmup: Share
     gradient_clip: Rate
-    imbalance: Literal["weights", "sampling", "none"]
+    imbalance: Literal["weights", "sampling", "sites", "none"]
     compile: Annotated[bool, Field(strict=True)]
     devices: Positive
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]

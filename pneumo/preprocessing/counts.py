@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from pneumo.data.listing import ALONE, ASIDE, UNKNOWN
+from pneumo.data.listing import ALONE, ASIDE, SITE, UNKNOWN
 from pneumo.data.manifest import SPLITS
 from pneumo.preprocessing.views import view_of
 
@@ -33,8 +33,8 @@ def received(manifest: pd.DataFrame, rejected: pd.DataFrame, subset: int | None)
 
 
 def usable(manifest: pd.DataFrame) -> dict[str, Any]:
-    """Images and patients by split, class and subtype; patients that are not known, images of sources without any;
-    views and body parts as far as the source or the DICOM headers say them.
+    """Images and patients by split, class and subtype, and by site where there are several; patients that are not
+    known, images of sources without any; views and body parts as far as the source or the DICOM headers say them.
     """
     parts = manifest["body_part"].str.upper() if "body_part" in manifest else pd.Series(dtype=str)
     return {
@@ -43,6 +43,7 @@ def usable(manifest: pd.DataFrame) -> dict[str, Any]:
         "unknown_patients": int(manifest["patient"].str.startswith(UNKNOWN).sum()),
         "images_without_patients": int(manifest["patient"].str.startswith(ALONE).sum()),
         "splits": {split: of_split(manifest[manifest["split"] == split]) for split in SPLITS},
+        "sites": {str(site): of_split(rows) for site, rows in manifest.groupby(SITE)} if SITE in manifest else {},
         "views": _counted(manifest["view"].map(view_of)) if "view" in manifest else {},
         "other_body_parts": _counted(parts[(parts != "") & ~parts.isin(CHEST)]),
     }
@@ -53,7 +54,7 @@ def _counted(values: "pd.Series[str]") -> dict[str, int]:
 
 
 def of_split(table: pd.DataFrame) -> dict[str, int]:
-    """Counts of one split, from its rows with patient, label and subtype."""
+    """Counts of one split or site, from its rows with patient, label and subtype."""
     pneumonia = int(table["label"].sum())
     return {
         "images": len(table),

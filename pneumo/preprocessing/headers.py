@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pneumo.data.listing import ALONE, UNKNOWN, Listed
+from pneumo.data.listing import ALONE, UNKNOWN, Listed, Raw
 from pneumo.errors import ImageRejected
 from pneumo.preprocessing import dicom, patients, views
 from pneumo.preprocessing.counts import CHEST
@@ -27,7 +27,7 @@ _YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25, "": 1.0}
 OLDEST = 90  # every age above 89 is a single category: 45 CFR 164.514(b)(2)(i)(C)
 
 
-def described(raw: Path, images: Sequence[Listed], patient_key: Path | None) -> list[Listed]:
+def described(raw: Raw, images: Sequence[Listed], patient_key: Path | None) -> list[Listed]:
     """The images, those in DICOM files with COLUMNS and, if the source knows no patient, the pseudonym of theirs.
 
     What the source says of an image goes before its header. A file that is no film has the reason in `rejected`.
@@ -36,7 +36,7 @@ def described(raw: Path, images: Sequence[Listed], patient_key: Path | None) -> 
     key: bytes | None = None
     result = []
     for image in images:
-        header = None if image.rejected else _header(raw / image.image)
+        header = None if image.rejected else _header(raw.path(image.image))
         if header is None:
             result.append(image)
             continue

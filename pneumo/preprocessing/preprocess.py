@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pneumo.data import listing, manifest, packed
-from pneumo.data.listing import Listed
+from pneumo.data.listing import Listed, Raw
 from pneumo.errors import ImageRejected, TooManyRejected
 from pneumo.preprocessing import copies, counts, headers, images, splits
 from pneumo.preprocessing import views as film_views
@@ -24,7 +24,7 @@ AHEAD = 64  # images that are decoded before they can be written
 
 
 def preprocess(
-    raw: Path,
+    raw: Raw,
     out: Path,
     *,
     image_size: int,
@@ -41,7 +41,7 @@ def preprocess(
 ) -> dict[str, Any]:
     """Fill `out` with images.npy, rejected.csv and, once all else has succeeded, manifest.csv; return the counts.
 
-    Every image of raw/images.csv is in the manifest or in rejected.csv. fit: how a film becomes a square; views: of
+    Every image of `raw` is in the manifest or in rejected.csv. fit: how a film becomes a square; views: of
     which films are taken, besides those that do not say, None takes all; patient_key: the file of the key for patients
     of DICOM; exclude: names of images to leave out; allow: images whose copies may be in another split; elsewhere:
     whether these are another hospital's images, of which all are test images; threads: None chooses. Raises
@@ -50,7 +50,7 @@ def preprocess(
     lack a class; AuditError if an image would be in two splits or if `allow` or `exclude` names a file that is not
     there; PatientKeyError and MissingExtra for DICOM without what it needs.
     """
-    listed = listing.read(raw)
+    listed = raw.read()
     if elsewhere:
         listed = [replace(image, source_split="test") for image in listed]
     names = [image.image for image in listed]
@@ -86,7 +86,7 @@ def preprocess(
 
 
 def _pack(
-    raw: Path, todo: Sequence[Listed], path: Path, size: int, fit: images.Fit, threads: int | None
+    raw: Raw, todo: Sequence[Listed], path: Path, size: int, fit: images.Fit, threads: int | None
 ) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     rows: list[dict[str, Any]] = []
     unreadable: list[tuple[str, str]] = []
@@ -107,7 +107,7 @@ def _row(image: Listed, radiograph: images.Radiograph) -> dict[str, Any]:
 
 
 def _decode(
-    raw: Path, todo: Sequence[Listed], size: int, fit: images.Fit, threads: int | None
+    raw: Raw, todo: Sequence[Listed], size: int, fit: images.Fit, threads: int | None
 ) -> Iterator[images.Radiograph | str]:
     """Decode in order, a few images ahead. Threads will do: Pillow decodes and resizes without Python's global lock."""
     with ThreadPoolExecutor(threads) as pool:
@@ -129,9 +129,9 @@ def _with_bar(todo: Sequence[Listed]) -> Iterable[Listed]:
     return track(todo, "images", console=Console(stderr=True))
 
 
-def _read(raw: Path, image: Listed, size: int, fit: images.Fit) -> images.Radiograph | str:
+def _read(raw: Raw, image: Listed, size: int, fit: images.Fit) -> images.Radiograph | str:
     try:
-        return image.rejected or images.read_image(raw / image.image, size, fit=fit)
+        return image.rejected or images.read_image(raw.path(image.image), size, fit=fit)
     except ImageRejected as error:
         return str(error)
 

@@ -10,11 +10,13 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pneumo.data.listing import UNKNOWN, Listed
+from pneumo.data.listing import SITE, UNKNOWN, Listed
 from pneumo.errors import SplitError
 
 if TYPE_CHECKING:
     from pneumo.params import Split
+
+Stratum = tuple[bool, str, str]  # whether in the test part, site, subtype
 
 
 def position(patient: str, seed: int) -> float:
@@ -116,14 +118,14 @@ def _refuse_unknown_site(images: Sequence[Listed], leave_out: str | None) -> Non
 
 
 def sample(images: Sequence[Listed], size: int, split: "Split") -> set[str]:
-    """Names of at most `size` images: whole patients, with test set and subtypes in proportion.
+    """Names of at most `size` images: whole patients, with test set, sites and subtypes in proportion.
 
     Patients are taken in an order that depends on the seed and the patient alone. A patient with more images than the
     stratum still needs is skipped, so the sample can fall a few images short of `size`.
     """
-    strata: dict[tuple[bool, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    strata: dict[Stratum, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for image in images:
-        strata[in_test(image, split), image.subtype][image.patient].append(image.image)
+        strata[in_test(image, split), image.details.get(SITE, ""), image.subtype][image.patient].append(image.image)
     sampled: set[str] = set()
     for key, patients in sorted(strata.items()):
         room = _share(size, strata, key, len(images))
@@ -137,8 +139,8 @@ def sample(images: Sequence[Listed], size: int, split: "Split") -> set[str]:
 
 def _share(
     size: int,
-    strata: dict[tuple[bool, str], dict[str, list[str]]],
-    key: tuple[bool, str],
+    strata: dict[Stratum, dict[str, list[str]]],
+    key: Stratum,
     total: int,
 ) -> int:
     """Images that stratum `key` may have: rounded cumulatively, so that the shares add up to `size` exactly."""

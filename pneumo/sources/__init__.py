@@ -5,15 +5,19 @@ A source is a module here, named in params.SOURCES, with a function
     def obtain(data: Source, raw: Path, downloads: Path) -> dict[str, int]
 
 that replaces the folder `raw`, whole or not at all, and returns the number of images by part and class. `data` is the
-section of that name in params.yaml. `downloads` is a folder that outlives the stage, for what can be resumed or used
-again. It raises SourceError where the images cannot be obtained or are not those that were asked for.
+section of that name in params.yaml, or one with its keys. `downloads` is a folder that outlives the stage, for what can
+be resumed or used again. It raises SourceError where the images cannot be obtained or are not those that were asked
+for.
 """
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pneumo.errors import SourceError
 
 if TYPE_CHECKING:
     from pneumo.params import Source
@@ -22,6 +26,13 @@ DOWNLOADS = Path(".downloads")  # outlives the stage, so that an interrupted dow
 FOLDERS = tuple(f"{split}/{label}" for split in ("train", "val", "test") for label in ("NORMAL", "PNEUMONIA"))
 
 
-def obtain(data: Source, raw: Path, downloads: Path) -> dict[str, int]:
-    """Fill `raw` from the source that `data` names. No other source's module, with its libraries, is imported."""
-    return import_module(f"{__name__}.{data.source}").obtain(data, raw, downloads)
+def obtain(data: Source, raw: Path, downloads: Path, section: str = "data") -> dict[str, int]:
+    """Fill `raw` from the source that `data` names. No other source's module, with its libraries, is imported.
+
+    section: of params.yaml, such as sites.nih; errors name its keys.
+    """
+    try:
+        return import_module(f"{__name__}.{data.source}").obtain(data, raw, downloads)
+    except SourceError as error:
+        keys = "|".join((*type(data).model_fields, "path"))
+        raise SourceError(re.sub(rf"(?<![\w/.-])data\.(?=({keys})\b)", f"{section}.", str(error))) from error.__cause__

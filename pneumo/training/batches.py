@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed
-from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -85,12 +84,6 @@ def loader(part: packed.Split, batch_size: int, device: str, order: Shuffled | N
         # A generator of its own: a loader that starts would else draw from the one that augmentation draws from.
         generator=torch.Generator(),
     )
-
-
-def balanced(labels: ArrayLike) -> Tensor:
-    """Weights under which both classes are drawn equally often."""
-    of = np.asarray(labels) > 0
-    return torch.from_numpy(np.where(of, 1 / max(of.sum(), 1), 1 / max((~of).sum(), 1)))
 
 
 def _processes() -> tuple[int, int]:

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from pneumo.data import packed
 from pneumo.errors import TrainingError
 from pneumo.models import runtime
-from pneumo.training import batches, checkpoints
+from pneumo.training import balance, batches, checkpoints
 from pneumo.training.classifier import Classifier
 from pneumo.training.progress import Curves, on_terminal, say
 
@@ -92,7 +92,8 @@ def loaders(
             f"{len(train_split)} training images do not fill one batch of {batch_size} on each of "
             f"{training.devices} devices: lower train.batch_size"
         )
-    weights = batches.balanced(train_split.labels) if training.imbalance == "sampling" else None
+    drawn = training.imbalance in ("sampling", "sites")
+    weights = torch.from_numpy(balance.shares(train_split.rows, training.imbalance)) if drawn else None
     order = batches.Shuffled(len(train_split), training.seed, weights)
     device = runtime.device(training.accelerator).type
     return batches.loader(train_split, batch_size, device, order), batches.loader(val_split, batch_size, device)

@@ -17,6 +17,7 @@ from torch import nn
 from pneumo.data import packed
 from pneumo.models.backbones import Network
 from pneumo.models.pixels import resize
+from pneumo.training import balance
 from pneumo.training.fingerprint import digest
 from pneumo.training.progress import say
 
@@ -61,10 +62,12 @@ def initialise_head(
         values = features(network, train_split, input_size=backbone.input_size, device=device)
         _cache(values, path)
     assert training.probe
-    class_weight = None if training.imbalance == "none" else "balanced"
-    regression = LogisticRegression(C=training.probe, class_weight=class_weight, max_iter=ITERATIONS)
+    regression = LogisticRegression(C=training.probe, max_iter=ITERATIONS)
     labels = train_split.labels.astype(int)
-    pipeline = make_pipeline(StandardScaler(), regression).fit(values, labels)
+    weights = len(values) * balance.shares(train_split.rows, training.imbalance)
+    pipeline = make_pipeline(StandardScaler(), regression).fit(
+        values, labels, logisticregression__sample_weight=weights
+    )
     scaler = pipeline[0]
     weight = regression.coef_[0] / scaler.scale_
     bias = regression.intercept_[0] - weight @ scaler.mean_

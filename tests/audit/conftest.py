@@ -9,6 +9,7 @@ from phantoms import AUDITED, IMAGES, PREPARED
 
 from pneumo.audit import audit
 from pneumo.data import manifest
+from pneumo.data.listing import Raw
 from pneumo.preprocessing.preprocess import preprocess
 from pneumo.sources import phantom
 
@@ -18,14 +19,14 @@ def clean(tmp_path_factory) -> Path:
     """A folder with raw/ and processed/. Read only."""
     folder = tmp_path_factory.mktemp("clean")
     phantom.draw(folder / "raw", seed=0, images=IMAGES, size=160)
-    preprocess(folder / "raw", folder / "processed", **PREPARED)
+    preprocess(Raw(folder / "raw"), folder / "processed", **PREPARED)
     return folder
 
 
 @pytest.fixture(scope="session")
 def audited(clean) -> audit.Audit:
     """The audit of the clean phantoms; its tables are in clean/audit."""
-    return audit.audit(clean / "raw", clean / "processed", clean / "audit", **AUDITED)
+    return audit.audit(Raw(clean / "raw"), clean / "processed", clean / "audit", **AUDITED)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from listed import split_params
 from phantoms import AUDITED, PREPARED
 
 from pneumo.audit import audit, features, labels, near_duplicates, shift, shortcut
+from pneumo.data.listing import Raw
 from pneumo.preprocessing import copies
 from pneumo.preprocessing.preprocess import preprocess
 from pneumo.scoring import scores
@@ -28,7 +29,7 @@ def test_each_table_has_its_header_even_if_empty(name, audited, clean):
 
 
 def test_a_second_run_gives_the_same_bytes(audited, clean, tmp_path):
-    again = audit.audit(clean / "raw", clean / "processed", tmp_path, **AUDITED)
+    again = audit.audit(Raw(clean / "raw"), clean / "processed", tmp_path, **AUDITED)
     for name in TABLES:
         assert (tmp_path / f"{name}.csv").read_bytes() == (clean / f"audit/{name}.csv").read_bytes(), name
     assert json.dumps(again.summary) == json.dumps(audited.summary)
@@ -45,8 +46,10 @@ def test_the_baseline_is_scored_like_a_backbone(audited, table):
 
 def test_the_summary_accounts_for_every_file(audited, clean, tmp_path):
     subset = 200
-    prepared = preprocess(clean / "raw", tmp_path / "processed", subset=subset, exclude=[image(clean)], **PREPARED)
-    summary = audit.audit(clean / "raw", tmp_path / "processed", tmp_path, **(AUDITED | {"subset": subset})).summary
+    prepared = preprocess(Raw(clean / "raw"), tmp_path / "processed", subset=subset, exclude=[image(clean)], **PREPARED)
+    summary = audit.audit(
+        Raw(clean / "raw"), tmp_path / "processed", tmp_path, **(AUDITED | {"subset": subset})
+    ).summary
     assert {key: summary[key] for key in prepared} == prepared
     assert summary["subset"] == {"asked": 200, "images": summary["images"], "of": 399}
     assert (summary["received"], summary["excluded"], summary["rejected"]) == (400, 1, 0)
@@ -60,8 +63,13 @@ def image(folder) -> str:
 @pytest.mark.parametrize("subset", [24, 40])
 def test_a_handful_of_images_can_be_audited(subset, clean, tmp_path):
     preprocess(
-        clean / "raw", tmp_path / "processed", subset=subset, **(PREPARED | {"split": split_params(val_fraction=0.4)})
+        Raw(clean / "raw"),
+        tmp_path / "processed",
+        subset=subset,
+        **(PREPARED | {"split": split_params(val_fraction=0.4)}),
     )
-    summary = audit.audit(clean / "raw", tmp_path / "processed", tmp_path, **(AUDITED | {"subset": subset})).summary
+    summary = audit.audit(
+        Raw(clean / "raw"), tmp_path / "processed", tmp_path, **(AUDITED | {"subset": subset})
+    ).summary
     assert len(summary["audit"]["findings"]) == 19
     json.dumps(summary, allow_nan=False)

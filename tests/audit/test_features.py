@@ -3,6 +3,7 @@ import pytest
 from phantoms import rows
 
 from pneumo.audit import features
+from pneumo.data.listing import Raw
 
 
 def measure(pixels, tmp_path):
@@ -10,7 +11,7 @@ def measure(pixels, tmp_path):
     (tmp_path / "train/NORMAL").mkdir(parents=True, exist_ok=True)
     for k in range(len(pixels)):
         (tmp_path / "train/NORMAL" / str(k)).write_bytes(b"x" * (100 + k))
-    return features.measure(table, pixels, tmp_path)
+    return features.measure(table, pixels, Raw(tmp_path))
 
 
 def drawn(where) -> np.ndarray:

@@ -11,6 +11,7 @@ from phantoms import AUDITED, PREPARED
 from PIL import Image, ImageEnhance
 
 from pneumo.audit import audit, patients
+from pneumo.data.listing import Raw
 from pneumo.errors import AuditError, SplitError
 from pneumo.preprocessing.preprocess import preprocess
 from pneumo.sources import kermany
@@ -98,8 +99,8 @@ def planted(clean, tmp_path_factory) -> Callable[[Callable], tuple[audit.Audit, 
             plant(folder / "raw")
             relist(folder / "raw")
             allow = [COPIED] if (folder / "raw" / COPY).exists() else []
-            preprocess(folder / "raw", folder / "processed", allow=allow, **PREPARED)
-            done[plant] = audit.audit(folder / "raw", folder / "processed", folder / "audit", **AUDITED), folder
+            preprocess(Raw(folder / "raw"), folder / "processed", allow=allow, **PREPARED)
+            done[plant] = audit.audit(Raw(folder / "raw"), folder / "processed", folder / "audit", **AUDITED), folder
         return done[plant]
 
     return audited
@@ -163,7 +164,7 @@ def test_a_copy_across_splits_stops_preprocessing(plant, clean, tmp_path):
     plant(tmp_path / "raw")
     relist(tmp_path / "raw")
     with pytest.raises(AuditError, match="copies in another split") as caught:
-        preprocess(tmp_path / "raw", tmp_path / "out", **PREPARED)
+        preprocess(Raw(tmp_path / "raw"), tmp_path / "out", **PREPARED)
     for word in (f"{COPIED} (test)", f"{COPY} (train)", f"-S 'audit.exclude=[{COPY}]'", f"-S 'audit.allow=[{COPY}]'"):
         assert word in str(caught.value)
     assert not (tmp_path / "out/manifest.csv").exists()
@@ -177,7 +178,7 @@ def test_a_patient_on_both_sides_stops_preprocessing_and_is_counted(clean, table
     )
     relist(tmp_path / "raw")
     with pytest.raises(SplitError, match="bacteria-1"):
-        preprocess(tmp_path / "raw", tmp_path / "out", **PREPARED)
+        preprocess(Raw(tmp_path / "raw"), tmp_path / "out", **PREPARED)
     both = table.copy()
     both.loc[both["split"].eq("train").idxmax(), "patient"] = kermany.identify(f"train/{moved}").patient
     assert patients.sensitivity(table).loc["as used", "patients_in_test_and_outside"] == 0

@@ -5,6 +5,7 @@ import pytest
 from listed import relist, split_params
 from PIL import Image
 
+from pneumo.data.listing import Raw
 from pneumo.errors import AuditError
 from pneumo.external import overlap
 from pneumo.preprocessing.preprocess import preprocess
@@ -18,7 +19,7 @@ IMAGES = {part: {"normal": 6, "viral": 6} for part in ("train", "test")}
 def ours(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ours")
     phantom.draw(folder / "raw", seed=0, images=IMAGES | {"train": {"normal": 12, "viral": 12}}, size=128)
-    preprocess(folder / "raw", folder / "processed", **SETTINGS)
+    preprocess(Raw(folder / "raw"), folder / "processed", **SETTINGS)
     return folder
 
 
@@ -30,7 +31,7 @@ def theirs(tmp_path):
 
 def packed(folder):
     relist(folder / "raw")
-    preprocess(folder / "raw", folder / "processed", elsewhere=True, **SETTINGS)
+    preprocess(Raw(folder / "raw"), folder / "processed", elsewhere=True, **SETTINGS)
     return folder / "processed"
 
 

@@ -16,6 +16,7 @@ from pydicom.uid import JPEG2000Lossless
 
 from pneumo import params
 from pneumo.data import listing, manifest
+from pneumo.data.listing import Raw
 from pneumo.errors import PatientKeyError, TooManyRejected
 from pneumo.preprocessing import headers, patients
 from pneumo.preprocessing.preprocess import preprocess
@@ -99,7 +100,7 @@ def key(tmp_path):
 
 
 def test_patients_are_those_of_the_headers(raw, key, tmp_path):
-    summary = preprocess(raw, tmp_path / "out", patient_key=key, **SETTINGS)
+    summary = preprocess(Raw(raw), tmp_path / "out", patient_key=key, **SETTINGS)
     table = manifest.read_manifest(tmp_path / "out/manifest.csv")
     assert table["patient"].nunique() == 30
     assert table["patient"].str.fullmatch("dicom-[0-9a-f]{16}").all()
@@ -113,7 +114,7 @@ def test_patients_are_those_of_the_headers(raw, key, tmp_path):
 def test_the_same_key_gives_the_same_split_and_another_another(raw, key, tmp_path):
     def manifest_with(content: bytes) -> bytes:
         key.write_bytes(content)
-        preprocess(raw, tmp_path / "out", patient_key=key, **SETTINGS)
+        preprocess(Raw(raw), tmp_path / "out", patient_key=key, **SETTINGS)
         return (tmp_path / "out/manifest.csv").read_bytes()
 
     first = manifest_with(KEY)
@@ -128,7 +129,7 @@ def test_what_the_source_says_goes_before_the_header(raw, tmp_path):
         for n, i in enumerate(images)
     ]
     listing.write(told, (), raw)
-    preprocess(raw, tmp_path / "out", **SETTINGS)  # and no key is needed
+    preprocess(Raw(raw), tmp_path / "out", **SETTINGS)  # and no key is needed
     table = manifest.read_manifest(tmp_path / "out/manifest.csv")
     assert table["patient"].str.startswith("table-").all()
     assert (set(table["age"]), set(table["view"])) == ({"40"}, {"PA"})
@@ -146,7 +147,7 @@ def test_a_key_that_is_missing_or_no_secret_stops_the_run_with_the_remedy(raw, t
     if content:
         path.write_bytes(content)
     with pytest.raises(PatientKeyError) as caught:
-        preprocess(raw, tmp_path / "out", patient_key=path, **SETTINGS)
+        preprocess(Raw(raw), tmp_path / "out", patient_key=path, **SETTINGS)
     assert says in str(caught.value)
     assert not (tmp_path / "out").exists()
 
@@ -155,18 +156,18 @@ def test_without_a_key_the_remedy_works_when_pasted(raw, tmp_path):
     with pytest.raises(
         PatientKeyError, match=r"test/NORMAL/scan-.*-S preprocess\.patient_key=\.patient\.key"
     ) as caught:
-        preprocess(raw, tmp_path / "out", **SETTINGS)
+        preprocess(Raw(raw), tmp_path / "out", **SETTINGS)
     command = str(caught.value).split("`")[1]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(command, shell=True, cwd=tmp_path, check=True, env={**os.environ, "PATH": path})
-    preprocess(raw, tmp_path / "out", patient_key=tmp_path / ".patient.key", **SETTINGS)
+    preprocess(Raw(raw), tmp_path / "out", patient_key=tmp_path / ".patient.key", **SETTINGS)
 
 
 def test_a_film_without_a_patient_stays_a_patient_of_its_own(raw, key, tmp_path):
     (raw / "train/NORMAL/scan-02").unlink(missing_ok=True)
     (raw / "train/NORMAL/scan-04").write_bytes(film(grain(99), PatientID=""))
     relist(raw)
-    assert preprocess(raw, tmp_path / "out", patient_key=key, **SETTINGS)["unknown_patients"] == 1
+    assert preprocess(Raw(raw), tmp_path / "out", patient_key=key, **SETTINGS)["unknown_patients"] == 1
 
 
 def test_what_is_no_film_asked_for_is_set_aside_and_not_counted_as_unreadable(raw, key, tmp_path):
@@ -180,7 +181,7 @@ def test_what_is_no_film_asked_for_is_set_aside_and_not_counted_as_unreadable(ra
     (raw / "train/NORMAL/unsaid").write_bytes(film(grain(1001), ViewPosition="", PatientID="P77"))
     (raw / "train/NORMAL/hip").write_bytes(film(grain(1002), BodyPartExamined="HIP", PatientID="P78"))
     relist(raw)
-    summary = preprocess(raw, tmp_path / "out", patient_key=key, views=["PA", "AP", "FRONTAL"], **SETTINGS)
+    summary = preprocess(Raw(raw), tmp_path / "out", patient_key=key, views=["PA", "AP", "FRONTAL"], **SETTINGS)
     rejected = dict(pd.read_csv(tmp_path / "out/rejected.csv").values)
     assert {name.rpartition("/")[2]: reason for name, reason in rejected.items()} == {
         "ct": "set aside: not a radiograph: Computed Radiography Image Storage, modality CT; expected one of CR, DX, "
@@ -200,12 +201,12 @@ def test_a_film_that_cannot_be_decoded_counts_as_unreadable(raw, key, tmp_path):
     path = path if path.exists() else next((raw / "train/NORMAL").iterdir())
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(TooManyRejected, match=r"1 of 60 images cannot be read(.|\n)*DICOM is truncated: "):
-        preprocess(raw, tmp_path / "out", patient_key=key, **SETTINGS)
+        preprocess(Raw(raw), tmp_path / "out", patient_key=key, **SETTINGS)
 
 
 def test_if_nothing_is_left_that_is_said(raw, key, tmp_path):
     with pytest.raises(TooManyRejected, match="all 60 images are set aside") as caught:
-        preprocess(raw, tmp_path / "out", patient_key=key, views=["LATERAL"], **SETTINGS)
+        preprocess(Raw(raw), tmp_path / "out", patient_key=key, views=["LATERAL"], **SETTINGS)
     assert "view PA; preprocess.views takes LATERAL" in str(caught.value)
 
 
@@ -213,7 +214,7 @@ def test_a_patient_in_test_and_outside_is_seen_by_the_header(raw, key, tmp_path)
     path = next((raw / "test/NORMAL").iterdir())
     path.write_bytes(film(grain(5), PatientID="P1"))  # of the train part
     with pytest.raises(Exception, match="1 patients are in the test set and outside it, first dicom-"):
-        preprocess(raw, tmp_path / "out", patient_key=key, **SETTINGS)
+        preprocess(Raw(raw), tmp_path / "out", patient_key=key, **SETTINGS)
 
 
 PLANTED = {

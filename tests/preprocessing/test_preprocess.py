@@ -9,6 +9,7 @@ from listed import relist, split_params
 from PIL import Image
 
 from pneumo.data import listing, manifest, packed
+from pneumo.data.listing import Raw
 from pneumo.errors import AuditError, ManifestError, SplitError, TooManyRejected
 from pneumo.preprocessing import images
 from pneumo.preprocessing.preprocess import preprocess as preprocessed
@@ -18,7 +19,7 @@ SETTINGS = {"image_size": 16, "max_rejected": 0.5, "split": split_params()}
 
 def preprocess(raw, out, **settings):
     relist(raw)
-    return preprocessed(raw, out, **settings)
+    return preprocessed(Raw(raw), out, **settings)
 
 
 def image(path, seed=0):
@@ -233,7 +234,7 @@ def test_films_of_other_views_are_set_aside_by_what_the_table_says(raw, tmp_path
         "reasons": {"view FRONTAL; preprocess.views takes PA, AP": 6, "view LATERAL; preprocess.views takes PA, AP": 6},
     }
     assert (summary["received"], summary["rejected"]) == (30, 0)
-    assert preprocessed(raw, tmp_path / "out", views=None, **settings)["images"] == 30
+    assert preprocessed(Raw(raw), tmp_path / "out", views=None, **settings)["images"] == 30
 
 
 def test_the_fit_reaches_the_pixels(raw, tmp_path):

@@ -11,6 +11,7 @@ from PIL import Image
 from pneumo import files
 from pneumo.audit import audit
 from pneumo.data import manifest, packed
+from pneumo.data.listing import Raw
 from pneumo.evaluation import choice
 from pneumo.evaluation.evaluate import measure
 from pneumo.models import bundle
@@ -117,7 +118,13 @@ def _audit(root: Path) -> None:
     policy = Threshold(scores="plain", policy="youden", value=None)
     data = root / "data"
     audited = audit.audit(
-        data / "raw", data / "processed", data / "audit", source="phantom", subset=None, threshold=policy, **SETTINGS
+        Raw(data / "raw"),
+        data / "processed",
+        data / "audit",
+        source="phantom",
+        subset=None,
+        threshold=policy,
+        **SETTINGS,
     )
     scores.write(audited.test_scores, root / "scores/shortcut/test.csv")
     files.write_json(root / "metrics/shortcut.json", audited.shortcut)

@@ -1,11 +1,12 @@
 """In what order images come, how processes share them, and where their pixels are kept."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from pneumo.data import packed
-from pneumo.training import batches
+from pneumo.training import balance, batches
 
 
 def order(sampler: batches.Shuffled, epoch: int) -> list[int]:
@@ -38,8 +39,9 @@ def test_processes_share_the_batches_that_one_would_have(monkeypatch, processes,
 
 
 def test_sampling_draws_both_classes_equally_often():
-    labels = np.array([0.0] * 20 + [1.0] * 180)
-    sampler = batches.Shuffled(200, 0, batches.balanced(labels))
+    labels = np.array([0] * 20 + [1] * 180)
+    shares = balance.shares(pd.DataFrame({"label": labels}), "sampling")
+    sampler = batches.Shuffled(200, 0, torch.from_numpy(shares))
     drawn = np.concatenate([labels[order(sampler, epoch)] for epoch in range(50)])
     assert abs(drawn.mean() - 0.5) < 0.02
 

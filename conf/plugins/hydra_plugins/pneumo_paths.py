@@ -1,12 +1,36 @@
-"""Hydra finds this file and runs it: it adds `${local_path:...}` to what conf/ may say. DVC composes from here, too."""
+"""Hydra finds this file and runs it: it adds to what conf/ may say. DVC composes from here, too.
 
-from functools import partial
+`${local_path:KEY}` is the path that KEY beside `inputs` names; `${local_path:KEY,OTHER}` is that of OTHER where KEY is
+null. `${site_names:}` lists `sites`, `${site_folder:}` is the folder of their images, where there are any, and
+`${by_site:}` a value of train.imbalance.
+"""
+
 from pathlib import Path
+from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import ListConfig, OmegaConf
 
 from pneumo.sources import local
 
 PROJECT = Path(__file__).resolve().parents[3]
 
-OmegaConf.register_new_resolver("local_path", partial(local.path, project=PROJECT), replace=True)
+
+def local_path(key: str, otherwise: str | None = None, *, _parent_: Any) -> str:
+    source = _parent_._get_parent()  # of `inputs`
+    return local.path(source[key], source._get_full_key(key), source[otherwise] if otherwise else None, project=PROJECT)
+
+
+def site_names(*, _root_: Any) -> ListConfig:
+    return OmegaConf.create(sorted(_root_.sites))
+
+
+def site_folder(*, _root_: Any) -> str:
+    return "data/sites" if _root_.sites else "stages/preprocess.py"  # DVC needs something to watch
+
+
+def by_site(*, _root_: Any) -> str:
+    return "sites" if _root_.sites else "weights"
+
+
+for resolver in (local_path, site_names, site_folder, by_site):
+    OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
