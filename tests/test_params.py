@@ -70,7 +70,11 @@ def test_a_shared_value_reaches_every_backbone_and_an_own_value_only_one(root):
         ("train.precision", "16", "train.precision is '16'; expected 'auto', '32-true', 'bf16-mixed' or '16-mixed'"),
         ("augment.area", [0.9, 0.2], "augment.area is [0.9, 0.2]; the lower bound comes first"),
         ("data.source", "kagle", "data.source is 'kagle'; expected 'phantom', 'archive', 'kaggle' or 'table'"),
-        ("data.source", "archive", "data.path is null; data.source=archive needs it: -S data.path="),
+        (
+            "data.source",
+            "archive",
+            "data.source is 'archive', and conf/data/drawn.yaml is read by 'phantom': choose another file, as in -S",
+        ),
         ("data.phantom.size", 8, "data.phantom.size is 8; expected greater than or equal to 64"),
         ("data.phantom.colour", 8, "data.phantom.colour is not a parameter; expected one of images, seed, size"),
         ("model.resnet50.weights", "imagnet", "model.resnet50.weights is 'imagnet'; expected 'imagenet', 'none' or a"),

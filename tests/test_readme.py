@@ -63,9 +63,9 @@ OTHER_PAGES = {
     "make gate": "tests/verification/test_gate.py::test_the_committed_results_are_those_of_the_committed_code",
     "make review BASE=main": f"{NOT}it is `pneumo review --merge-base`, written to a file",
     "pneumo review main my-branch": REVIEWED,
-    "-S 'data.columns.keep=[site]' -S 'split.leave_out=site:nih'": (
-        "tests/preprocessing/test_splits.py::test_a_site_that_is_left_out_is_the_test_part_and_all_else_is_not"
-    ),
+    "-S split.leave_out=site:nih": "tests/test_sites.py::test_leaving_one_site_out_makes_it_the_test_part",
+    "dvc exp run -S data=archive -S data.path=/where/chest-xray.zip -S data.site=kermany -S +data@sites.nih=nih "
+    "-S sites.nih.path=/where/nih": "tests/test_sites.py::test_the_command_of_the_page_composes",
     "python -c 'import secrets; print(secrets.token_hex(32))' > .patient.key": (
         "tests/preprocessing/test_headers.py::test_without_a_key_the_remedy_works_when_pasted"
     ),

@@ -17,8 +17,6 @@ SOURCES: Mapping[str, tuple[str, ...]] = {  # data.source, a module of pneumo/so
     "kaggle": ("dataset", "version"),
     "table": ("path", "delimiter", "columns", "labels", "duplicates"),
 }
-# Keys that only these read. Where another source has them, two data sets were composed into one.
-OF_ONE = {"phantom": "phantom", "dataset": "kaggle", "columns": "table", "labels": "table"}
 Part = Literal["train", "val", "test"]
 Value = str | int | float | bool  # of a table's cell
 
@@ -135,19 +133,35 @@ class Origin(Subset):
 
 
 class Described(Source, Origin):
-    """A data set: also `path` and `table`, as the user gave them, from which conf/data/ makes `inputs`."""
+    """A data set: also `path` and `table`, as the user gave them, from which conf/data/ makes `inputs`.
 
+    `sets`: the files of conf/data/ that it was composed from, each with its source.
+    """
+
+    sets: dict[str, SourceName]
     path: str | None
     table: str | None
 
     @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        """Hydra merges `data=[one,two]` into one, of which the last value of each key counts."""
+        names = [name for name in self.sets if name != "table"] or list(self.sets)
+        if len(names) == 1 and set(self.sets.values()) != {self.source}:
+            names = list(self.sets)
+        if len(names) > 1:
+            ways = " ".join(f"-S +data@sites.{name}={name}" for name in names[1:])
+            raise ValueError(
+                f"data is composed of {', '.join(names)}; further sites are added: -S data={names[0]} {ways}"
+            )
+        if names and self.sets[names[0]] != self.source:
+            raise ValueError(
+                f"data.source is {self.source!r}, and conf/data/{names[0]}.yaml is read by "
+                f"{self.sets[names[0]]!r}: choose another file, as in -S data={self.source}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _source_has_its_keys(self) -> Self:
-        for key, source in OF_ONE.items():
-            if getattr(self, key) is not None and self.source != source:
-                raise ValueError(
-                    f"data.{key} is given, which data.source={self.source} does not read: name one data set, and "
-                    "further ones as sites: -S +data@sites.NAME=…"
-                )
         for key in SOURCES[self.source]:
             if getattr(self, key) is None:
                 raise ValueError(f"data.{key} is null; data.source={self.source} needs it: -S data.{key}=VALUE")

@@ -1,6 +1,7 @@
 """All parameters, and the names that backbones, ensembles and data sets may have."""
 
 import re
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -19,9 +20,9 @@ _RENAME: dict[str | None, str] = {
 }
 
 
-def _not_a_name(name: str) -> str | None:
-    """Why a backbone or an ensemble cannot have this name; None if it can."""
-    if name.lower() in RESERVED:  # some file systems do not tell upper from lower case
+def _not_a_name(name: str, reserved: Collection[str]) -> str | None:
+    """Why this cannot be the name of a backbone, an ensemble or a data set; None if it can."""
+    if name.lower() in reserved:  # some file systems do not tell upper from lower case
         return f"metrics/{name.lower()}.json is not about a model"
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_-]*", name):
         return "files, stages and -S take a letter of a-z first, then letters, digits, - and _"
@@ -52,7 +53,7 @@ class Params(Section):
     @classmethod
     def _names_are_paths(cls, named: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         for name in named:
-            if reason := _not_a_name(name):
+            if reason := _not_a_name(name, () if info.field_name == "sites" else RESERVED):
                 raise ValueError(
                     f"{info.field_name}.{name} cannot have this name: {reason}. {_RENAME[info.field_name]}"
                 )
