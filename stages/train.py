@@ -4,13 +4,14 @@ from pathlib import Path
 
 from pneumo import params
 from pneumo.models import runtime
-from pneumo.params import Augment, Backbone, Runtime, Section, Training
+from pneumo.params import Augment, Backbone, Fit, Runtime, Section, Training
 from stages import run
 
 
 class Params(Section):
     augment: Augment
     model: Backbone
+    preprocess: Fit
     runtime: Runtime
     train: Training
 
@@ -30,6 +31,7 @@ def main(name: str) -> None:
         backbone=config.model,
         augment=config.augment,
         training=config.train,
+        film_fit=config.preprocess.fit,
     )
 
 

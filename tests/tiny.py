@@ -14,6 +14,7 @@ BACKBONE = Backbone(
     weights="none",
     input_size=32,
     dropout=0.2,
+    pool=1,
     optimizer="adamw",
     lr=2e-3,
     weight_decay=0.0,
@@ -72,6 +73,7 @@ def run(processed, out, **changes):
         backbone=changed(BACKBONE, **changes.pop("backbone", {})),
         augment=changed(AUGMENT, **changes.pop("augment", {})),
         training=changed(TRAINING, **changes.pop("training", {})),
+        film_fit="stretch",
     )
     views = changed(VIEWS, **changes.pop("views", {}))
     assert not changes, changes

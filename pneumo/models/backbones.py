@@ -28,6 +28,7 @@ WITHOUT_PARALLEL = (  # rewrites the file that is its argument
     "import sys; from safetensors.torch import load_file, save_file; "
     f"save_file({{k.removeprefix('{PARALLEL}'): v for k, v in load_file(sys.argv[1]).items()}}, sys.argv[1])"
 )
+_ONE_PART = "set model.NAME.pool to 1"
 FEATURES = 256  # of the fully connected layer of cnn
 
 
@@ -40,14 +41,21 @@ class Normalisation:
 
 
 class Network(nn.Module):
-    """A backbone with its normalisation and head: grey pixels [B, 1, H, W] in [0, 1] -> logits of pneumonia [B]."""
+    """A backbone with its normalisation and head: grey pixels [B, 1, H, W] in [0, 1] -> logits of pneumonia [B].
+
+    pool: the means of `pool` x `pool` parts of the last map, which `body` gives, are what the head is given; None where
+    `body` has taken the mean itself.
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, body: nn.Module, features: int, dropout: float, normalisation: Normalisation) -> None:
+    def __init__(
+        self, body: nn.Module, features: int, dropout: float, normalisation: Normalisation, pool: int | None = None
+    ) -> None:
         super().__init__()
         self.body = body
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(pool), nn.Flatten()) if pool else nn.Identity()
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(features, 1))
         self.normalise_with(normalisation)
 
@@ -58,22 +66,25 @@ class Network(nn.Module):
 
     def features(self, pixels: Tensor) -> Tensor:
         """What the head is given: [B, F]."""
-        return self.body((pixels - self.mean) / self.std)
+        return self.pool(self.body((pixels - self.mean) / self.std))
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.head(self.features(pixels)).squeeze(1)
 
 
-def create(architecture: str, *, input_size: int, dropout: float, weights: str, seed: int) -> tuple[Network, str]:
+def create(
+    architecture: str, *, input_size: int, dropout: float, weights: str, seed: int, pool: int = 1
+) -> tuple[Network, str]:
     """The network and the SHA-256 of its starting weights (empty when it starts from scratch).
 
+    `pool`: the head is given the means of so many parts of a side of the last map: 1 is the mean of all.
     `weights`: `imagenet` (the pretrained tag of `architecture`, downloaded by timm), `none` (from scratch, from
     `seed`) or a .safetensors file with all weights of the backbone in timm's layout, or of a whole trained bundle.
     Raises WeightsError where they cannot be had or do not fit, and ParamsError for an unknown architecture.
     """
     torch.manual_seed(seed)
     build = _own if architecture in OWN else _timm
-    network = build(architecture, input_size, dropout, weights == "imagenet")
+    network = build(architecture, input_size, dropout, pool, weights == "imagenet")
     # Convolutions of this layout are faster on CPUs, and on GPUs in mixed precision.
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if weights.endswith(".safetensors"):
@@ -88,6 +99,7 @@ def from_json(model_json: Mapping[str, Any], *, weights: str, seed: int = 0) -> 
         model_json["architecture"],
         input_size=model_json["input_size"],
         dropout=model_json["dropout"],
+        pool=model_json["pool"],
         weights=weights,
         seed=seed,
     )
@@ -138,16 +150,31 @@ OWN: dict[str, Any] = {  # name -> (body of an input size and dropout, its featu
 }
 
 
-def _own(architecture: str, input_size: int, dropout: float, imagenet: bool) -> Network:
+def _own(architecture: str, input_size: int, dropout: float, pool: int, imagenet: bool) -> Network:
     if imagenet:
         raise WeightsError(
             f"no ImageNet weights exist for {architecture}: set model.NAME.weights to none or to a .safetensors file"
         )
     body, features = OWN[architecture]
-    return Network(body(input_size, dropout), features, dropout, Normalisation((0.5,), (0.25,)))
+    normalisation = Normalisation((0.5,), (0.25,))
+    if pool == 1:
+        return Network(body(input_size, dropout), features, dropout, normalisation)
+    layers = list(body(input_size, dropout))
+    if not isinstance(layers[-2], nn.AdaptiveAvgPool2d):
+        raise ParamsError(f"{architecture} ends in no map of which {pool} x {pool} parts could be taken: {_ONE_PART}")
+    _require_parts(input_size // 2 ** len(CHANNELS), pool, architecture, input_size)
+    return Network(nn.Sequential(*layers[:-2]), features * pool**2, dropout, normalisation, pool)
 
 
-def _timm(architecture: str, input_size: int, dropout: float, imagenet: bool) -> Network:
+def _require_parts(side: int, pool: int, architecture: str, input_size: int) -> None:
+    if side < pool:
+        raise ParamsError(
+            f"the last map of {architecture} has {side} places a side for an input of {input_size} pixels, too few for "
+            f"{pool} parts: lower model.NAME.pool, or raise model.NAME.input_size"
+        )
+
+
+def _timm(architecture: str, input_size: int, dropout: float, pool: int, imagenet: bool) -> Network:
     import timm  # as late as possible: it takes seconds, and cnn does without
 
     _require_known(architecture)
@@ -164,11 +191,17 @@ def _timm(architecture: str, input_size: int, dropout: float, imagenet: bool) ->
             f"the ImageNet weights of {architecture} cannot be fetched ({_first_line(error)}). Either train from "
             "scratch with train.weights=none, or name a copy of its model.safetensors with model.NAME.weights=FILE."
         ) from error
-    body.reset_classifier(0)
+    body.reset_classifier(0, *([] if pool == 1 else [""]))  # without its own mean
     if hasattr(body, "pre_logits"):  # VGG's 7x7 convolution to 4096 channels: 100 M weights that a pooled head replaces
         body.pre_logits = nn.Identity()
-    features = _require_input_fits(body, architecture, input_size)
-    return Network(body, features, dropout, Normalisation(config.mean, config.std))
+    shape = _require_input_fits(body, architecture, input_size)
+    normalisation = Normalisation(config.mean, config.std)
+    if pool == 1:
+        return Network(body, shape[0], dropout, normalisation)
+    if len(shape) != 3:
+        raise ParamsError(f"{architecture} ends in no map of which {pool} x {pool} parts could be taken: {_ONE_PART}")
+    _require_parts(min(shape[1:]), pool, architecture, input_size)
+    return Network(body, shape[0] * pool**2, dropout, normalisation, pool)
 
 
 def _require_known(architecture: str) -> None:
@@ -186,17 +219,17 @@ def _require_known(architecture: str) -> None:
         )
 
 
-def _require_input_fits(body: Any, architecture: str, size: int) -> int:
-    """Number of features that `body` gives for an input of `size`, found by a trial."""
+def _require_input_fits(body: Any, architecture: str, size: int) -> tuple[int, ...]:
+    """The shape of what `body` gives for an image of `size` pixels, found by a trial."""
     try:
         with torch.no_grad():
-            features = body.eval()(torch.zeros(1, 3, size, size)).shape[1]
+            shape = tuple(body.eval()(torch.zeros(1, 3, size, size)).shape[1:])
     except (RuntimeError, AssertionError) as error:
         raise ParamsError(
             f"{architecture} cannot take an input of {size} pixels ({_first_line(error)}): set model.NAME.input_size"
         ) from error
     body.train()
-    return features
+    return shape
 
 
 def _load(network: Network, architecture: str, path: Path) -> None:

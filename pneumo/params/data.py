@@ -225,12 +225,17 @@ class Sited(Section):
     sites: Sites
 
 
-class Pixels(Section):
+class Fit(Section):
+    """`fit`: how a film becomes a square."""
+
+    fit: Literal["stretch", "pad"]
+
+
+class Pixels(Fit):
     """How films become pixels. `views`: which to take; null takes all. `patient_key`: a file that DVC watches, by
     which patients of DICOM are known; NO_KEY where none is needed."""
 
     image_size: Annotated[int, Field(strict=True, ge=32, le=1024)]
-    fit: Literal["stretch", "pad"]
     views: Annotated[list[View], Field(min_length=1)] | None
     max_rejected: Fraction
     patient_key: str

@@ -51,6 +51,7 @@ def initialise_head(
     about = {
         **depends_on,
         "input_size": backbone.input_size,
+        "pool": backbone.pool,
         "images": list(train_split.rows["image"]),
         "threads": torch.get_num_threads(),
     }

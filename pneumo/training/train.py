@@ -28,13 +28,14 @@ def train(
     backbone: "Backbone",
     augment: "Augment",
     training: "Training",
+    film_fit: str,
 ) -> None:
     """Train `name`: weights and training.json in `model`, curves in `curves`.
 
-    Only the train and val splits are read. Features for the linear probe are cached in `features`. A run of the same
-    parameters, data and code that was interrupted continues after its last completed epoch, from `resume_from`, and
-    ends with the same bytes. Raises TrainingError where the loss is not finite, the process is told to end, or there
-    is nothing to train.
+    Only the train and val splits are read. `film_fit`: how films became squares, for those who use the model. Features
+    for the linear probe are cached in `features`. A run of the same parameters, data and code that was interrupted
+    continues after its last completed epoch, from `resume_from`, and ends with the same bytes. Raises TrainingError
+    where the loss is not finite, the process is told to end, or there is nothing to train.
     """
     require_devices(training)
     train_split, val_split = (packed.read_split(processed, split) for split in ("train", "val"))
@@ -43,6 +44,7 @@ def train(
         backbone.architecture,
         input_size=backbone.input_size,
         dropout=backbone.dropout,
+        pool=backbone.pool,
         weights=backbone.weights,
         seed=training.seed,
     )
@@ -78,9 +80,11 @@ def train(
         "kind": "backbone",
         "architecture": backbone.architecture,
         "image_size": val_split.images.shape[1],
+        "fit": film_fit,
         "input_size": backbone.input_size,
         "normalisation": vars(network.normalisation),
         "dropout": backbone.dropout,
+        "pool": backbone.pool,
         "labels": ["normal", "pneumonia"],
         "parameters": backbones.parameters(network),
         "flops": backbones.flops(trained, backbone.input_size),

@@ -20,8 +20,8 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsiz
 NAMES = sorted(path.stem for path in (ROOT / "conf/model").glob("*.yaml") if path.stem != "all")
 
 
-def create(architecture, weights="none", input_size=64, seed=0):
-    return backbones.create(architecture, input_size=input_size, dropout=0.2, weights=weights, seed=seed)
+def create(architecture, weights="none", input_size=64, seed=0, pool=1):
+    return backbones.create(architecture, input_size=input_size, dropout=0.2, weights=weights, seed=seed, pool=pool)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,6 +54,33 @@ def test_vgg_is_pooled_and_has_no_hundred_million_weights():
     network, _ = create("vgg16.tv_in1k", input_size=48)
     assert backbones.parameters(network) < 15_000_000
     assert network.head[1].in_features == 512
+
+
+@pytest.mark.parametrize("architecture", ["cnn10", "resnet18.a1_in1k", "vgg11.tv_in1k", "tf_efficientnet_lite0.in1k"])
+def test_the_head_gets_a_mean_for_each_part_of_the_last_map(architecture):
+    whole, parts = (create(architecture, input_size=128, pool=pool)[0].eval() for pool in (1, 2))
+    parts.body.load_state_dict(whole.body.state_dict())
+    pixels = torch.rand(2, 1, 128, 128)
+    with torch.inference_mode():
+        quarters, mean = parts.features(pixels), whole.features(pixels)
+        assert parts(pixels).shape == (2,)
+    assert quarters.shape == (2, 4 * mean.shape[1])
+    assert torch.allclose(quarters.view(2, -1, 4).mean(2), mean, atol=1e-5)
+    assert parts.head[1].in_features == quarters.shape[1]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "input_size", "reason"),
+    [
+        ("cnn", 64, "cnn ends in no map of which 3 x 3 parts could be taken: set model.NAME.pool to 1"),
+        ("vit_small_patch16_224.augreg_in21k_ft_in1k", 224, "ends in no map"),
+        ("cnn10", 64, "the last map of cnn10 has 2 places a side for an input of 64 pixels, too few for 3 parts"),
+        ("resnet18.a1_in1k", 64, "has 2 places a side"),
+    ],
+)
+def test_parts_that_cannot_be_taken_are_refused(architecture, input_size, reason):
+    with pytest.raises(ParamsError, match=reason):
+        create(architecture, input_size=input_size, pool=3)
 
 
 @pytest.mark.parametrize(
