@@ -15,6 +15,7 @@ BACKBONE = Backbone(
     input_size=32,
     dropout=0.2,
     pool=1,
+    stages=None,
     optimizer="adamw",
     lr=2e-3,
     weight_decay=0.0,

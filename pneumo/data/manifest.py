@@ -51,6 +51,13 @@ def require_columns(table: pd.DataFrame, columns: Sequence[str], where: str) -> 
         raise ManifestError(f"{where} has no column {missing[0]!r}; expected {', '.join(columns)}")
 
 
+def truth(label: int, subtype: str) -> str:
+    """For people: normal, pneumonia, or with what is known of it, as bacterial pneumonia."""
+    if not label:
+        return "normal"
+    return "pneumonia" if subtype in ("unknown", "normal") else f"{subtype} pneumonia"
+
+
 def digest(path: Path) -> str:
     """SHA-256 of the manifest's bytes: it identifies the images, labels and splits that a number rests on."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

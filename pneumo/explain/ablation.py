@@ -95,7 +95,7 @@ def write(best: Path, processed: Path, out: Path, *, seed: int, accelerator: str
         content["covers"] = measure(score, rows, pixels, places, model_json)
         examples = _examples(rows, seed)
         pictures = {file: _strip(pixels, places, at) for file, at in examples.items()}
-        shown = rows.loc[[*examples.values()], ["image", "subtype"]].to_dict("records")
+        shown = rows.loc[[*examples.values()], ["image", "label", "subtype"]].to_dict("records")
         content["examples"] = [{"file": file, **case} for file, case in zip(examples, shown, strict=True)]
     out.mkdir(parents=True, exist_ok=True)
     for stale in out.glob("*.png"):

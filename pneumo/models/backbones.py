@@ -49,6 +49,7 @@ class Network(nn.Module):
 
     mean: Tensor
     std: Tensor
+    unused: frozenset[str] = frozenset()  # weights of the published network that this part of it does without
 
     def __init__(
         self, body: nn.Module, features: int, dropout: float, normalisation: Normalisation, pool: int | None = None
@@ -73,18 +74,26 @@ class Network(nn.Module):
 
 
 def create(
-    architecture: str, *, input_size: int, dropout: float, weights: str, seed: int, pool: int = 1
+    architecture: str,
+    *,
+    input_size: int,
+    dropout: float,
+    weights: str,
+    seed: int,
+    pool: int = 1,
+    stages: int | None = None,
 ) -> tuple[Network, str]:
     """The network and the SHA-256 of its starting weights (empty when it starts from scratch).
 
-    `pool`: the head is given the means of so many parts of a side of the last map: 1 is the mean of all.
+    `pool`: the head is given the means of so many parts of a side of the last map: 1 is the mean of all. `stages`: only
+    so many stages of a timm network, as its feature_info counts them, are used; None uses all.
     `weights`: `imagenet` (the pretrained tag of `architecture`, downloaded by timm), `none` (from scratch, from
     `seed`) or a .safetensors file with all weights of the backbone in timm's layout, or of a whole trained bundle.
     Raises WeightsError where they cannot be had or do not fit, and ParamsError for an unknown architecture.
     """
     torch.manual_seed(seed)
     build = _own if architecture in OWN else _timm
-    network = build(architecture, input_size, dropout, pool, weights == "imagenet")
+    network = build(architecture, input_size, dropout, pool, stages, weights == "imagenet")
     # Convolutions of this layout are faster on CPUs, and on GPUs in mixed precision.
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if weights.endswith(".safetensors"):
@@ -100,6 +109,7 @@ def from_json(model_json: Mapping[str, Any], *, weights: str, seed: int = 0) -> 
         input_size=model_json["input_size"],
         dropout=model_json["dropout"],
         pool=model_json["pool"],
+        stages=model_json["stages"],
         weights=weights,
         seed=seed,
     )
@@ -150,11 +160,13 @@ OWN: dict[str, Any] = {  # name -> (body of an input size and dropout, its featu
 }
 
 
-def _own(architecture: str, input_size: int, dropout: float, pool: int, imagenet: bool) -> Network:
+def _own(architecture: str, input_size: int, dropout: float, pool: int, stages: int | None, imagenet: bool) -> Network:
     if imagenet:
         raise WeightsError(
             f"no ImageNet weights exist for {architecture}: set model.NAME.weights to none or to a .safetensors file"
         )
+    if stages is not None:
+        raise ParamsError(f"model.NAME.stages is {stages}, and {architecture} is used whole: set it to null")
     body, features = OWN[architecture]
     normalisation = Normalisation((0.5,), (0.25,))
     if pool == 1:
@@ -174,7 +186,7 @@ def _require_parts(side: int, pool: int, architecture: str, input_size: int) -> 
         )
 
 
-def _timm(architecture: str, input_size: int, dropout: float, pool: int, imagenet: bool) -> Network:
+def _timm(architecture: str, input_size: int, dropout: float, pool: int, stages: int | None, imagenet: bool) -> Network:
     import timm  # as late as possible: it takes seconds, and cnn does without
 
     _require_known(architecture)
@@ -191,17 +203,30 @@ def _timm(architecture: str, input_size: int, dropout: float, pool: int, imagene
             f"the ImageNet weights of {architecture} cannot be fetched ({_first_line(error)}). Either train from "
             "scratch with train.weights=none, or name a copy of its model.safetensors with model.NAME.weights=FILE."
         ) from error
-    body.reset_classifier(0, *([] if pool == 1 else [""]))  # without its own mean
+    every = set(body.state_dict())
+    mapped = pool > 1 or stages is not None
+    body.reset_classifier(0, *([""] if mapped else []))  # without its own mean
+    if stages is not None:
+        _cut(body, architecture, stages)
     if hasattr(body, "pre_logits"):  # VGG's 7x7 convolution to 4096 channels: 100 M weights that a pooled head replaces
         body.pre_logits = nn.Identity()
     shape = _require_input_fits(body, architecture, input_size)
     normalisation = Normalisation(config.mean, config.std)
-    if pool == 1:
+    if not mapped:
         return Network(body, shape[0], dropout, normalisation)
     if len(shape) != 3:
         raise ParamsError(f"{architecture} ends in no map of which {pool} x {pool} parts could be taken: {_ONE_PART}")
     _require_parts(min(shape[1:]), pool, architecture, input_size)
-    return Network(body, shape[0] * pool**2, dropout, normalisation, pool)
+    network = Network(body, shape[0] * pool**2, dropout, normalisation, pool)
+    network.unused = frozenset(every - set(body.state_dict()))
+    return network
+
+
+def _cut(body: Any, architecture: str, stages: int) -> None:
+    count = len(body.feature_info)
+    if not 1 <= stages <= count:
+        raise ParamsError(f"model.NAME.stages is {stages}, and {architecture} has {count}: set one of them, or null")
+    body.prune_intermediate_layers([stages - 1], prune_norm=True)
 
 
 def _require_known(architecture: str) -> None:
@@ -258,7 +283,7 @@ def _load(network: Network, architecture: str, path: Path) -> None:
             raise WeightsError(
                 f"{path}: {key} is {tuple(state[key].shape)}; {architecture} needs {tuple(tensor.shape)}"
             )
-    extra = [key for key in state if key not in wanted and not key.startswith(LEFT_OUT)]
+    extra = [key for key in state if key not in wanted and key not in network.unused and not key.startswith(LEFT_OUT)]
     if extra:
         raise WeightsError(f"{path} has {extra[0]}, which {architecture} lacks: are these weights of another network?")
     broken = [key for key in wanted if state[key].is_floating_point() and not state[key].isfinite().all()]

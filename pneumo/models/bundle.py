@@ -27,6 +27,7 @@ TRAINING_KEYS = (
     "normalisation",
     "dropout",
     "pool",
+    "stages",
     "labels",
     "parameters",
     "flops",

@@ -95,6 +95,7 @@ class Backbone(Section):
     input_size: Annotated[int, Field(strict=True, ge=32, le=1024)]
     dropout: Annotated[float, Field(strict=True, ge=0, lt=1)]
     pool: Annotated[int, Field(strict=True, ge=1, le=16)]
+    stages: Positive | None
     optimizer: Literal["rmsprop", "adamw", "sgd"]
     lr: Rate
     weight_decay: NonNegative

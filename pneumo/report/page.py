@@ -56,6 +56,7 @@ def render(results: Results, figures: Path) -> str:
         sheets=gallery.errors_beside_training(results, splits),
         pairs=gallery.near_duplicates(results, splits),
         suspects=gallery.suspected_labels(results, splits),
+        truth=manifest.truth,
         explained=_explained(results),
         covers=[
             (words, results.ablation["covers"][key]) for key, words in COVERS.items() if results.ablation["covers"]

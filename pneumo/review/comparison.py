@@ -190,12 +190,11 @@ def _flips(pair: Pair) -> list[dict[str, Any]]:
 
 
 def _incomparable(base: Candidate, head: Candidate) -> list[str]:
-    """How the test or validation sets of the two differ."""
-    sets = {
-        "test": (base.test_scores, head.test_scores),
-        "validation": (base.val_scores, head.val_scores),
-    }
-    reasons = [reason for name, (before, after) in sets.items() for reason in _different_rows(name, before, after)]
+    """How the test or validation sets of the two differ. Validation may grow with the data set: the test stays."""
+    grown = base.val_scores["image"].isin(head.val_scores["image"]).all()
+    known = head.val_scores["image"].isin(base.val_scores["image"])
+    reasons = _different_rows("test", base.test_scores, head.test_scores)
+    reasons += _different_rows("validation", base.val_scores, head.val_scores[known] if grown else head.val_scores)
     for before, after, moved in (
         (base.test_scores, head.val_scores, "from test to validation"),
         (base.val_scores, head.test_scores, "from validation to test"),

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from pneumo.data.manifest import COLUMNS
+from pneumo.data.manifest import COLUMNS, truth
 
 # What may differ of an image that both have -> the columns that say so.
 KINDS = {
@@ -76,15 +76,9 @@ def _images(before: pd.DataFrame, after: pd.DataFrame) -> list[Image]:
 def _entries(rows: pd.DataFrame) -> dict[str, Entry]:
     columns = (rows[name] for name in ("split", "label", "subtype", "patient", "sha256"))
     return {
-        image: Entry(split, _truth(label, subtype), patient, sha256)
+        image: Entry(split, truth(label, subtype), patient, sha256)
         for image, split, label, subtype, patient, sha256 in zip(rows.index, *columns, strict=True)
     }
-
-
-def _truth(label: int, subtype: str) -> str:
-    if not label:
-        return "normal"
-    return "pneumonia" if subtype in ("unknown", "normal") else f"{subtype} pneumonia"
 
 
 def _columns(old: pd.DataFrame, new: pd.DataFrame) -> dict[str, int]:

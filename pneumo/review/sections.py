@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from pneumo.data.manifest import truth
 from pneumo.evaluation.metrics import WORDS
 from pneumo.report import markdown as md
 from pneumo.review.cells import NAMED, cell, code, interval, number, p_value, prose, signed, value_of
@@ -109,7 +110,7 @@ def flips(comparison: Comparison, listed: int) -> list[str]:
         [
             code(flip["image"]),
             cell(flip["patient"]),
-            cell(flip["subtype"]) if flip["label"] else "normal",
+            cell(truth(flip["label"], flip["subtype"])),
             f"{flip['base']:.3f}",
             f"{flip['head']:.3f}",
             "right" if flip["right"] else "wrong",

@@ -52,6 +52,7 @@ def initialise_head(
         **depends_on,
         "input_size": backbone.input_size,
         "pool": backbone.pool,
+        "stages": backbone.stages,
         "images": list(train_split.rows["image"]),
         "threads": torch.get_num_threads(),
     }

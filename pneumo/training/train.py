@@ -45,6 +45,7 @@ def train(
         input_size=backbone.input_size,
         dropout=backbone.dropout,
         pool=backbone.pool,
+        stages=backbone.stages,
         weights=backbone.weights,
         seed=training.seed,
     )
@@ -85,6 +86,7 @@ def train(
         "normalisation": vars(network.normalisation),
         "dropout": backbone.dropout,
         "pool": backbone.pool,
+        "stages": backbone.stages,
         "labels": ["normal", "pneumonia"],
         "parameters": backbones.parameters(network),
         "flops": backbones.flops(trained, backbone.input_size),

@@ -20,8 +20,8 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsiz
 NAMES = sorted(path.stem for path in (ROOT / "conf/model").glob("*.yaml") if path.stem != "all")
 
 
-def create(architecture, weights="none", input_size=64, seed=0, pool=1):
-    return backbones.create(architecture, input_size=input_size, dropout=0.2, weights=weights, seed=seed, pool=pool)
+def create(architecture, weights="none", input_size=64, seed=0, **parts):
+    return backbones.create(architecture, input_size=input_size, dropout=0.2, weights=weights, seed=seed, **parts)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -67,6 +67,40 @@ def test_the_head_gets_a_mean_for_each_part_of_the_last_map(architecture):
     assert quarters.shape == (2, 4 * mean.shape[1])
     assert torch.allclose(quarters.view(2, -1, 4).mean(2), mean, atol=1e-5)
     assert parts.head[1].in_features == quarters.shape[1]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "stages", "features"),
+    [("tf_efficientnet_lite0.in1k", 4, 112), ("resnet18.a1_in1k", 3, 128), ("vgg11.tv_in1k", 2, 128)],
+)
+def test_the_first_stages_alone_are_those_of_the_whole_network(architecture, stages, features, tmp_path):
+    """Published weights fit, although the file has those of the stages that are not used."""
+    whole = timm.create_model(architecture).eval()
+    save_file(whole.state_dict(), tmp_path / "whole.safetensors")
+    weights = str(tmp_path / "whole.safetensors")
+    part = create(architecture, weights, input_size=128, stages=stages, pool=2)[0].eval()
+    pixels = torch.rand(1, 3, 128, 128)
+    with torch.inference_mode():
+        expected = whole.forward_intermediates(pixels, indices=[stages - 1], intermediates_only=True)[0]
+        assert torch.allclose(part.body(pixels), expected, atol=1e-5)
+    assert part.head[1].in_features == 4 * features
+    assert backbones.parameters(part) < sum(weight.numel() for weight in whole.parameters()) / 2
+    contiguous = {key: value.contiguous() for key, value in part.state_dict().items()}
+    save_file(contiguous, tmp_path / "part.safetensors")  # a trained bundle
+    again = create(architecture, str(tmp_path / "part.safetensors"), input_size=128, stages=stages, pool=2)[0]
+    assert all(torch.equal(again.state_dict()[key], value) for key, value in part.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("architecture", "stages", "reason"),
+    [
+        ("cnn10", 3, "model.NAME.stages is 3, and cnn10 is used whole"),
+        ("resnet18.a1_in1k", 6, "stages is 6, and resnet18.a1_in1k has 5"),
+    ],
+)
+def test_stages_that_are_not_there_are_refused(architecture, stages, reason):
+    with pytest.raises(ParamsError, match=reason):
+        create(architecture, stages=stages)
 
 
 @pytest.mark.parametrize(

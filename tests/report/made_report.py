@@ -204,6 +204,6 @@ def _ablation(folder: Path, name: str, rows: pd.DataFrame) -> None:
     }
     first, last = rows.iloc[0], rows.iloc[-1]
     left_out = {"left_out": [{"image": last["image"], "label": 1}]}
-    example = {"file": "example-1.png", "image": first["image"], "subtype": "normal"}
+    example = {"file": "example-1.png", "image": first["image"], "label": 0, "subtype": "normal"}
     files.write_json(folder / "ablation.json", content | left_out | {"examples": [example]})
     Image.new("RGB", (96, 32), "grey").save(folder / "example-1.png")

@@ -69,6 +69,28 @@ def test_another_validation_set_is_another_split(project):
     assert comparison.n == len(table(1.0))
 
 
+def test_validation_that_grows_with_the_data_set_is_compared(project):
+    val = table(1.0, "val")
+    more = val.iloc[:3].assign(image=["val/a", "val/b", "val/c"], patient=["a", "b", "c"])
+    project.score("cnn", table(1.0), pd.concat([val, more]).sort_values("image"))
+    project.commit()
+    assert (review(project).verdict, review(project).selected.reasons) == ("within noise", [])
+
+
+def test_validation_that_grows_by_test_images_is_not(project):
+    val, test = table(1.0, "val"), table(1.0)
+    project.score("cnn", test, pd.concat([val, test.iloc[:1]]).sort_values("image"))
+    project.commit()
+    assert review(project).verdict == "not comparable"
+
+
+def test_validation_where_one_image_went_and_another_came_is_another_split(project):
+    val = table(1.0, "val")
+    project.score("cnn", table(1.0), val.replace({"image": {val["image"].iloc[-1]: "val/z"}}))
+    project.commit()
+    assert [reason.split(") ")[1] for reason in review(project).selected.reasons] == ["only in base", "only in head"]
+
+
 def test_an_image_that_crosses_from_test_to_validation_is_a_reason(project):
     test, validation = table(1.0), table(1.0, "val")
     project.score("cnn", test.iloc[1:], pd.concat([validation, test.iloc[:1]]).sort_values("image"))
