@@ -2,22 +2,28 @@
 
 import re
 import shlex
+from collections.abc import Mapping
 
 _BARE = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*")  # what shell and Hydra both read as it stands
 _HYDRA_WORDS = ("true", "false", "null", "nan", "inf")  # in any case: no strings unless quoted
 
 
-def override(key: str, value: str | list[str]) -> str:
+def override(key: str, value: str | list[str] | Mapping[str, str | list[str]]) -> str:
     """`-S key=value` as it can be pasted: quoted for Hydra, which reads the value, and then for the shell.
 
-    One text cannot be given to `dvc exp run` at all, however it is quoted: OmegaConf resolves `${`.
+    Two texts cannot be given to `dvc exp run` at all, however they are quoted: OmegaConf resolves `${`, and Hydra knows
+    no quotes in a key of a mapping, so that this must be of ASCII letters, digits, spaces and some signs.
     """
     return f"-S {shlex.quote(f'{key}={_hydra(value)}')}"
 
 
-def _hydra(value: str | list[str]) -> str:
+def _hydra(value: str | list[str] | Mapping[str, str | list[str]]) -> str:
     if isinstance(value, list):
         return f"[{','.join(map(_hydra, value))}]"
+    if isinstance(value, Mapping):
+        from hydra.core.override_parser.types import escape_special_characters
+
+        return f"{{{', '.join(f'{escape_special_characters(key)}: {_hydra(inner)}' for key, inner in value.items())}}}"
     if _BARE.fullmatch(value) and value.lower() not in _HYDRA_WORDS:
         return value
     from hydra.core.override_parser.types import Quote, QuotedString

@@ -1,4 +1,6 @@
-"""The chosen model on the data set of another hospital that the command line names -> its scores and metrics there."""
+"""The chosen model and the shortcut baseline on the data set of another hospital that the command line names -> their
+scores and metrics there.
+"""
 
 from pathlib import Path
 
@@ -26,7 +28,8 @@ def main(name: str) -> None:
     drop = measured["drop"]["roc_auc"]
     print(
         f"{name}: {measured['model']} has ROC AUC {measured['roc_auc']:.3f}, recall {measured['recall']:.3f}, "
-        f"specificity {measured['specificity']:.3f} on {measured['n']} images; ROC AUC here {drop['internal']:.3f}"
+        f"specificity {measured['specificity']:.3f} on {measured['n']} images; ROC AUC here {drop['internal']:.3f}, "
+        f"and of the shortcut baseline there {measured['shortcut']['roc_auc']:.3f}"
     )
 
 

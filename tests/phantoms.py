@@ -1,8 +1,11 @@
-"""What the tests of the audit share: how phantoms are prepared and audited, and made-up manifests."""
+"""What the tests of the audit share: how phantoms are prepared, marked and audited, and made-up manifests."""
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from listed import split_params
+from PIL import Image
 
 from pneumo.params import Threshold
 
@@ -27,3 +30,11 @@ def rows(*described: tuple) -> pd.DataFrame:
     source = np.where(table["split"] == "test", "test", "train")
     subtype = np.where(table["label"] == 0, "normal", "viral")
     return table.assign(source_split=source, subtype=subtype, width=64, height=64, sha256=table["image"])
+
+
+def letter_on_pneumonia(raw: Path) -> None:
+    """A bright mark in one corner of all images of one class, as a hospital's own letter would be."""
+    for path in raw.glob("*/PNEUMONIA/*"):
+        image = Image.open(path).convert("L")
+        image.paste(255, (2, 2, 12, 12))
+        image.save(path, format="JPEG", quality=90)

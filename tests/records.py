@@ -7,12 +7,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import elsewhere
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from pneumo import files
+from pneumo.audit import features
 from pneumo.evaluation import decision
 from pneumo.evaluation.evaluate import measure
 from pneumo.models import bundle
@@ -56,11 +58,15 @@ def make(
     selection_scores: str = "plain",
     backbones: Mapping[str, float] = MappingProxyType(BACKBONES),
     ensembles: Sequence[str] = ("ensemble",),
+    external: Sequence[str] = (),
 ) -> Path:
-    """params.yaml, metrics/ and scores/ of backbones, ensembles and the baseline, with a README of tables."""
+    """params.yaml, metrics/ and scores/ of backbones, ensembles and the baseline, with a README of tables. `external`:
+    data sets of other hospitals.
+    """
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["model"] = {name: params["model"][name] for name in backbones}
     params["ensembles"] = {name: {"top": top} for name in ensembles}
+    params["external"] = dict.fromkeys(external, params["data"])
     params["bootstrap"]["resamples"] = RESAMPLES
     params["threshold"]["scores"] = params["select"]["scores"] = selection_scores
     root.mkdir(parents=True, exist_ok=True)
@@ -76,6 +82,8 @@ def make(
     scored = {split: counts.of_split(logits["cnn"][split]) for split in ("val", "test")}
     data = {"source": source, "rejected": 0, "splits": {"train": {"images": 300, "patients": 150}, **scored}}
     files.write_json(root / "metrics/data.json", data)
+    if external:
+        _elsewhere(root, external, model_jsons["shortcut"])
     shutil.rmtree(root / "models")
     shutil.rmtree(root / "outputs")
     page = PAGE if "resnet50" in backbones else PAGE.replace("models=best,resnet50", "models=best")
@@ -113,6 +121,17 @@ def _models(root: Path, params: dict[str, Any], logits: dict[str, dict[str, pd.D
     val_scores, model_jsons["shortcut"] = decision.decide(logits["shortcut"]["val"], None, plain)
     scores.write(val_scores, root / "scores/shortcut/val.csv")
     return model_jsons
+
+
+def _elsewhere(root: Path, names: Sequence[str], decided: Mapping[str, Any]) -> None:
+    """What evaluate_external writes. `decided`: temperature and threshold of the baseline."""
+    elsewhere.store(root / "data/processed", outputs("test", 8, 1.0)[list(scores.KEY_COLUMNS)])
+    weights = [{"feature": name, "mean": 100, "scale": 50, "coefficient": 0.1} for name in features.FEATURES]
+    fitted = {"features": weights, "intercept": 0.0, **decided}
+    files.write_json(root / "data/audit/shortcut.json", fitted)
+    for name in names:
+        elsewhere.add(root, name)
+    shutil.rmtree(root / "data")
 
 
 def _evaluate(root: Path, name: str, model_json: dict[str, Any], logits: pd.DataFrame, params: dict[str, Any]) -> None:

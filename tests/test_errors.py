@@ -7,13 +7,16 @@ import pytest
 import yaml
 from dvc.utils.hydra import get_hydra_sweeps
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from pneumo.errors import override
 
 SIGNS = st.sampled_from("\\'\"${}[](),=~&# :.*;|<>!`")
+KEYS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_ /.+%*@?|(){}\[\]:=,\\-]*", fullmatch=True).filter(
+    lambda text: text == text.strip() and text.lower() not in ("true", "false", "null", "nan", "inf")
+)
 TEXT = st.text(st.one_of(SIGNS, st.characters(exclude_categories=["Cs", "Cc"]))).filter(lambda text: "${" not in text)
 
 
@@ -39,6 +42,12 @@ def test_any_list_arrives_as_it_was(texts):
     assert pasted(override("data.path", texts)) == texts
 
 
+@given(st.dictionaries(KEYS, TEXT | st.lists(TEXT, max_size=3), max_size=3))
+@settings(deadline=None)
+def test_any_mapping_arrives_as_it_was(texts):
+    assert pasted(override("data.path", texts)) == texts
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -55,6 +64,7 @@ def test_any_list_arrives_as_it_was(texts):
             "-S 'data.path=[\"test/NORMAL/IM-0117-0001 (1).jpeg\",train/NORMAL/b.jpeg]'",
         ),
         ([], "-S 'data.path=[]'"),
+        ({"Finding Labels": ["1", "No Finding"]}, '-S \'data.path={Finding\\ Labels: ["1","No Finding"]}\''),
     ],
 )
 def test_quotes_are_used_where_they_are_needed(value, text):

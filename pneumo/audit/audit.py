@@ -19,6 +19,7 @@ from pneumo.data.listing import Raw
 from pneumo.evaluation import decision, metrics
 from pneumo.evaluation.evaluate import measure
 from pneumo.preprocessing import copies, counts
+from pneumo.scoring import scores
 
 if TYPE_CHECKING:
     from pneumo.params import Threshold
@@ -47,17 +48,20 @@ def audit(
     threshold: "Threshold",
     prevalence: float,
 ) -> Audit:
-    """Check `processed`, made from `raw`, and write the findings to `out` as CSV tables, each with a header.
+    """Check `processed`, made from `raw`, and write the findings to `out` as CSV tables, each with a header, and the
+    shortcut baseline as shortcut.json.
 
     source, subset: as in data; threshold: the policy of that section; prevalence: for the shortcut
     baseline's metrics. It changes and refuses nothing: preprocess does that.
     """
-    table = manifest.read_manifest(processed / "manifest.csv")
-    pixels = packed.read_split(processed, "train").images
+    images = packed.read(processed)
+    table, pixels = images.rows, images.images
     rejected = pd.read_csv(processed / "rejected.csv", keep_default_na=False, dtype=str)
     with threadpool_limits(1):  # sums of several threads differ in the last digits
-        measured = features.measure(table, pixels, raw)
-        raw_scores, coefficients = shortcut.baseline(table, measured)
+        measured = features.measure(images, raw)
+        fitted = shortcut.fit(table, measured)
+        outputs = scores.table(table, shortcut.logits(fitted, measured))
+        coefficients = shortcut.coefficients(fitted)
         tables = {
             "features": measured,
             "copies": copies.find(table, pixels),
@@ -68,11 +72,11 @@ def audit(
         }
         separability = shift.separability(table, measured)
     validation, decided = decision.decide(
-        raw_scores["val"],
+        outputs[table["split"] == "val"],
         None,
         threshold.model_copy(update={"scores": "plain"}),  # it sees no pixels
     )
-    test = decision.calibrated(raw_scores["test"], decided["temperature"])
+    test = decision.calibrated(outputs[table["split"] == "test"], decided["temperature"])
     values = measure(
         test,
         decided["threshold"],
@@ -83,6 +87,7 @@ def audit(
     )
     values["parameters"] = len(coefficients) + 1
     _write(tables, out)
+    files.write_json(out / "shortcut.json", fitted | {key: decided[key] for key in ("temperature", "threshold")})
     summary = {
         "source": source,
         "left_out": raw.left_out(NAMED),

@@ -1,10 +1,14 @@
 """What can be seen of an image without looking at the lungs: its file, its exposure, its borders."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pneumo.data import packed
 from pneumo.data.listing import Raw
+from pneumo.errors import ManifestError
 
 FILE = ("width", "height", "aspect_ratio", "file_size")
 EXPOSURE = ("mean", "contrast")
@@ -17,24 +21,38 @@ BORDER = 0.06  # of a side
 BLOCK = 256  # images held at once
 
 
-def measure(manifest: pd.DataFrame, pixels: NDArray[np.uint8], raw: Raw) -> pd.DataFrame:
-    """`image` and FEATURES, in the manifest's order.
+def measure(images: packed.Split, raw: Raw) -> pd.DataFrame:
+    """`image` and FEATURES, in the order of `images`, whose files `raw` finds.
 
-    pixels: uint8 [N, S, S], row i of `manifest`. width and height in pixels as received, file_size in bytes; the rest
-    in grey values 0..255 of the packed pixels, contrast being a standard deviation.
+    width and height in pixels as received, file_size in bytes; the rest in grey values 0..255 of the packed pixels,
+    contrast being a standard deviation. Raises ManifestError where a file is missing.
     """
-    sizes = [raw.path(image).stat().st_size for image in manifest["image"]]
-    blocks = [grey_values(pixels[start : start + BLOCK]) for start in range(0, len(pixels), BLOCK)]
+    rows = images.rows
     return pd.DataFrame(
         {
-            "image": manifest["image"].to_numpy(),
-            "width": manifest["width"].to_numpy(),
-            "height": manifest["height"].to_numpy(),
-            "aspect_ratio": manifest["width"].to_numpy() / manifest["height"].to_numpy(),
-            "file_size": sizes,
+            "image": rows["image"].to_numpy(),
+            "width": rows["width"].to_numpy(),
+            "height": rows["height"].to_numpy(),
+            "aspect_ratio": rows["width"].to_numpy() / rows["height"].to_numpy(),
+            "file_size": [_size(raw.path(image)) for image in rows["image"]],
         }
-        | {name: np.concatenate([block[name] for block in blocks]) for name in (*EXPOSURE, *BORDERS)}
+        | of_pixels(images)
     )
+
+
+def of_pixels(images: packed.Split) -> dict[str, NDArray[np.float64]]:
+    """EXPOSURE and BORDERS of each image, in blocks, so that memory is bounded."""
+    blocks = [grey_values(images.pixels(slice(start, start + BLOCK))) for start in range(0, len(images), BLOCK)]
+    return {name: np.concatenate([block[name] for block in blocks]) for name in (*EXPOSURE, *BORDERS)}
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        raise ManifestError(
+            f"{path} is missing, and the manifest names it: run `dvc checkout`, or `dvc repro`"
+        ) from None
 
 
 def grey_levels(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -1,6 +1,7 @@
 """The table of images: one row per usable image. Columns of the source's own, such as view and age, come last."""
 
 import hashlib
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,9 +26,18 @@ def read_manifest(path: Path) -> pd.DataFrame:
     """The manifest at `path`. Raises ManifestError if it breaks its contract."""
     if not path.is_file():
         raise ManifestError(f"{path} is missing: run `dvc repro preprocess`")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    table = table.astype({column: int for column in ("label", "width", "height") if column in table})
-    check(table, str(path))
+    return parse(path.read_bytes(), str(path))
+
+
+def parse(content: bytes, where: str) -> pd.DataFrame:
+    """The manifest whose file holds `content`. Raises ManifestError, which names `where`, if it breaks its contract."""
+    try:
+        table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
+        require_columns(table, COLUMNS, where)
+        table = table.astype({"label": int, "width": int, "height": int})
+    except (ValueError, OverflowError) as error:
+        raise ManifestError(f"{where} is no manifest: {error}") from None
+    check(table, where)
     return table
 
 

@@ -45,7 +45,7 @@ class Writer:
 
 @dataclass(frozen=True)
 class Split:
-    """Rows of the manifest, all of one split, and their pixels, which stay on disk until they are asked for."""
+    """Rows of the manifest, of one split or all, and their pixels, which stay on disk until they are asked for."""
 
     rows: pd.DataFrame
     images: Pixels  # all images, memory-mapped
@@ -64,7 +64,14 @@ class Split:
 
 
 def read_split(processed: Path, split: str) -> Split:
-    """One split of `processed`. Raises ManifestError if the pixels do not belong to the manifest."""
+    """One split of `processed`. Raises ManifestError like `read`."""
+    whole = read(processed)
+    where = np.flatnonzero(whole.rows["split"] == split)
+    return Split(whole.rows.iloc[where].reset_index(drop=True), whole.images, where)
+
+
+def read(processed: Path) -> Split:
+    """All images of `processed`. Raises ManifestError if the pixels do not belong to the manifest."""
     rows = manifest.read_manifest(processed / "manifest.csv")
     path = processed / "images.npy"
     if not path.is_file():
@@ -74,5 +81,4 @@ def read_split(processed: Path, split: str) -> Split:
         raise ManifestError(
             f"{path} holds {images.dtype} {images.shape}, but manifest.csv {len(rows)} rows: run `dvc repro preprocess`"
         )
-    where = np.flatnonzero(rows["split"] == split)
-    return Split(rows.iloc[where].reset_index(drop=True), images, where)
+    return Split(rows, images, np.arange(len(rows)))

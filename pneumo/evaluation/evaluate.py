@@ -60,13 +60,32 @@ def measure(
     `table`, `validation`: scores.COLUMNS of test and validation. `stress_logits`: stress.COLUMNS of validation, or None
     for a model without images. `prevalence`: of pneumonia, assumed for `ppv` and `npv`.
 
-    In the result, `ci95` has 95 % intervals over patients (`intervals`). `at_half`: decisions at 0.5.
-    `uncalibrated`: calibration before temperature scaling. `score_shift`: validation against test. `stress`: of
-    validation images. `oracle`: see its note.
+    In the result, beside what `figures` has, `at_half`: decisions at 0.5. `uncalibrated`: calibration before
+    temperature scaling. `score_shift`: validation against test. `stress`: of validation images. `oracle`: see its note.
     """
-    images = Drawn.of(table, threshold, temperature=temperature, prevalence=prevalence)
     at_half = Drawn.of(table, 0.5)
     uncalibrated = table.assign(score=calibration.calibrate(table["logit"], 1.0))
+    return {
+        **figures(table, threshold, temperature=temperature, prevalence=prevalence),
+        "at_half": {**metrics.values(at_half, "decision"), **metrics.counts(at_half)},
+        "uncalibrated": metrics.values(Drawn.of(uncalibrated, threshold), "calibration"),
+        "score_shift": metrics.score_shift(validation, table, threshold),
+        "oracle": metrics.oracle(table["label"], table["score"]),
+        **(
+            {}
+            if stress_logits is None
+            else {"stress": metrics.stress_table(validation, stress_logits, temperature, threshold)}
+        ),
+    }
+
+
+def figures(table: pd.DataFrame, threshold: float, *, temperature: float, prevalence: float) -> dict[str, Any]:
+    """All metrics of one set of images, to six digits, with what they rest on; null where one is undefined.
+
+    `table`: scores.COLUMNS. `prevalence`: of pneumonia, assumed for `ppv` and `npv`. `ci95`: 95 % intervals over
+    patients (`intervals`).
+    """
+    images = Drawn.of(table, threshold, temperature=temperature, prevalence=prevalence)
     return {
         "n": len(table),
         "patients": int(table["patient"].nunique()),
@@ -79,13 +98,4 @@ def measure(
         "threshold": threshold,
         "temperature": temperature,
         "ci95": metrics.intervals(table, threshold, temperature=temperature, prevalence=prevalence),
-        "at_half": {**metrics.values(at_half, "decision"), **metrics.counts(at_half)},
-        "uncalibrated": metrics.values(Drawn.of(uncalibrated, threshold), "calibration"),
-        "score_shift": metrics.score_shift(validation, table, threshold),
-        "oracle": metrics.oracle(images.labels, images.scores),
-        **(
-            {}
-            if stress_logits is None
-            else {"stress": metrics.stress_table(validation, stress_logits, temperature, threshold)}
-        ),
     }

@@ -1,16 +1,21 @@
-"""The chosen model's outputs on another hospital's images -> its scores and metrics there."""
+"""The chosen model's outputs on another hospital's images -> its scores and metrics there, and those of the shortcut
+baseline beside it.
+"""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
 from pneumo import files
-from pneumo.audit import features, shift
+from pneumo.audit import features, shift, shortcut
 from pneumo.data import manifest, packed
+from pneumo.data.listing import Raw
 from pneumo.evaluation import decision, metrics
+from pneumo.evaluation.evaluate import figures
 from pneumo.external.measure import measure
+from pneumo.external.readable import without_lungs
 from pneumo.external.subgroups import subgroups
 from pneumo.models import bundle
 from pneumo.scoring import scores
@@ -22,15 +27,17 @@ SHIFTED = (*features.EXPOSURE, *features.BORDERS)  # which do not depend on the 
 def evaluate(
     name: str, data: Path, best: Path, outputs: Path, scores_folder: Path, metrics_folder: Path, *, prevalence: float
 ) -> dict[str, Any]:
-    """Score the data set `name` with the temperature and threshold of the model in `best`; returns its metrics.
+    """Score the data set `name` with the temperature and threshold of the model in `best`, and with the shortcut
+    baseline and its own; returns the metrics, the baseline's as `shortcut`.
 
-    `data`: has processed/ and external/NAME/processed/. `outputs`: has the logits, NAME.csv. `scores_folder`: has the
+    `data`: has processed/, audit/ and external/NAME/. `outputs`: has the logits, NAME.csv. `scores_folder`: has the
     model's scores on the internal test set. `prevalence`: of pneumonia, for ppv and npv.
     """
     model_json = bundle.model_json(best)
     internal = scores.read_scores(scores_folder / "test" / f"{model_json['name']}.csv")
-    here = packed.read_split(data / "external" / name / "processed", "test")
-    there = packed.read_split(data / "processed", "test")
+    folder = data / "external" / name
+    here, there = (packed.read_split(processed, "test") for processed in (folder / "processed", data / "processed"))
+    measured = features.measure(here, Raw(folder / "raw"))
     columns = [column for column in here.rows.columns if column not in manifest.COLUMNS]
     path = scores_folder / "external" / f"{name}.csv"
     scored = decision.calibrated(scores.read_logits(outputs / f"{name}.csv"), model_json["temperature"])
@@ -46,32 +53,43 @@ def evaluate(
             temperature=model_json["temperature"],
             prevalence=prevalence,
         ),
+        "shortcut": _shortcut(
+            here.rows,
+            measured,
+            shortcut.read(data / "audit/shortcut.json"),
+            scores_folder / "external/shortcut" / f"{name}.csv",
+            prevalence=prevalence,
+        ),
+        "readable_without_lungs": without_lungs(here.rows, measured),
         "subgroups": subgroups(table.merge(details, on="image"), columns, threshold=model_json["threshold"]),
-        "image_shift": image_shift(here, there),
-        "manifest_sha256": manifest.digest(data / "external" / name / "processed" / "manifest.csv"),
+        "image_shift": image_shift(measured, pd.DataFrame(features.of_pixels(there))),
+        "manifest_sha256": manifest.digest(folder / "processed/manifest.csv"),
     }
     files.write_json(metrics_folder / "external" / f"{name}.json", values)
     return values
 
 
-def image_shift(here: packed.Split, there: packed.Split) -> list[dict[str, Any]]:
-    """How exposure and borders differ from the internal test set, in standard deviations, the largest first."""
-    first, second = (_measured(split) for split in (here, there))
+def _shortcut(
+    rows: pd.DataFrame, measured: pd.DataFrame, fitted: Mapping[str, Any], path: Path, *, prevalence: float
+) -> dict[str, Any]:
+    """Write to `path` what the baseline `fitted` scores; returns its metrics. `measured`: features of the manifest's
+    `rows`.
+    """
+    threshold, temperature = fitted["threshold"], fitted["temperature"]
+    logits = scores.table(rows, shortcut.logits(fitted, measured))
+    scores.write(decision.calibrated(logits, temperature), path)
+    return figures(scores.read_scores(path), threshold, temperature=temperature, prevalence=prevalence)
+
+
+def image_shift(here: pd.DataFrame, there: pd.DataFrame) -> list[dict[str, Any]]:
+    """How the features SHIFTED differ from the internal test set, in standard deviations, the largest first."""
     rows = [
         {
             "feature": feature,
-            "internal": metrics.rounded(second[feature].mean()),
-            "external": metrics.rounded(first[feature].mean()),
-            "smd": metrics.rounded(shift.standardised_difference(first[feature], second[feature])),
+            "internal": metrics.rounded(there[feature].mean()),
+            "external": metrics.rounded(here[feature].mean()),
+            "smd": metrics.rounded(shift.standardised_difference(here[feature].to_numpy(), there[feature].to_numpy())),
         }
         for feature in SHIFTED
     ]
     return sorted(rows, key=lambda row: -abs(row["smd"] or 0))[:SHOWN]
-
-
-def _measured(split: packed.Split) -> dict[str, NDArray[np.float64]]:
-    blocks = [
-        features.grey_values(split.pixels(slice(start, start + features.BLOCK)))
-        for start in range(0, len(split), features.BLOCK)
-    ]
-    return {feature: np.concatenate([block[feature] for block in blocks]) for feature in SHIFTED}

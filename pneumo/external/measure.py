@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pneumo.evaluation import metrics
-from pneumo.evaluation.drawn import Drawn
+from pneumo.evaluation.evaluate import figures
 from pneumo.evaluation.metrics import METRICS, rounded
 from pneumo.evaluation.thresholds import counts as counts_by_threshold
 
@@ -30,23 +30,10 @@ def measure(
     only afterwards. `score_shift`: of the scores, internal test against here.
     """
     here, there = (
-        {
-            **metrics.values(images, "decision", "prevalence", "ranking", "calibration"),
-            **metrics.counts(images),
-            "ci95": metrics.intervals(rows, threshold, temperature=temperature, prevalence=prevalence),
-        }
-        for rows, images in (
-            (rows, Drawn.of(rows, threshold, temperature=temperature, prevalence=prevalence))
-            for rows in (table, internal)
-        )
+        figures(rows, threshold, temperature=temperature, prevalence=prevalence) for rows in (table, internal)
     )
     return {
-        "n": len(table),
-        "patients": int(table["patient"].nunique()),
         **here,
-        "prevalence": prevalence,
-        "threshold": threshold,
-        "temperature": temperature,
         "drop": drop(there, here),
         "at_specificity": {
             "specificity": SPECIFICITY,

@@ -145,7 +145,7 @@ def _pydicom() -> ModuleType:
     if missing:
         raise MissingExtra(
             f"the images are DICOM files, and {missing[0]} is not installed, which reads them: "
-            'pip install "pneumo[dicom]"'
+            "pip install -e '.[dicom]'"
         )
     pydicom = import_module("pydicom")
     logging.getLogger("pydicom").disabled = True  # its warnings quote values

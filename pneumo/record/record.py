@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
@@ -55,6 +55,14 @@ class Model:
         """stress.COLUMNS; the baseline and early records have none."""
         path = self.path("stress")
         return read_stress(self.tree, path) if self.tree.has(path) else None
+
+
+class ExternalPaths(NamedTuple):
+    """The files of another hospital's data set: metrics, and scores of the selected model and of the baseline."""
+
+    metrics: str
+    scores: str
+    shortcut: str  # early records have none
 
 
 @dataclass(frozen=True)
@@ -113,9 +121,11 @@ class Record:
         return list(self.section("external"))
 
     @staticmethod
-    def external_paths(name: str) -> tuple[str, str]:
-        """The metrics and the scores of such a data set."""
-        return f"metrics/external/{name}.json", f"scores/external/{name}.csv"
+    def external_paths(name: str) -> ExternalPaths:
+        """Those of one of these data sets."""
+        return ExternalPaths(
+            f"metrics/external/{name}.json", f"scores/external/{name}.csv", f"scores/external/{BASELINE}/{name}.csv"
+        )
 
     def model(self, name: str) -> Model:
         return Model(self.tree, name)

@@ -164,7 +164,7 @@ def read_results(root: Path, names: Sequence[str]) -> Results:
         test=_tables(ranked, "test"),
         validation=_tables(ranked, "val"),
         external={name: _external(record, name, choice["model"]) for name in record.external},
-        elsewhere={name: read_scores(record.tree, record.external_paths(name)[1]) for name in record.external},
+        elsewhere={name: read_scores(record.tree, record.external_paths(name).scores) for name in record.external},
         baseline=_metrics(baseline, *NESTED),
         baseline_test=baseline.test_scores,
         data=record.data,
@@ -208,7 +208,7 @@ def _metrics(model: Model, *keys: str) -> dict[str, Any]:
 
 
 def _external(record: Record, name: str, selected: str) -> dict[str, Any]:
-    path, _ = record.external_paths(name)
+    path = record.external_paths(name).metrics
     metrics = read_json(record.tree, path)
     _require(record.tree, path, metrics, ("model", *WORDS, *CALIBRATION, *EXTERNAL))
     if metrics["model"] != selected:

@@ -33,12 +33,13 @@ def sentences(results: Results) -> list[str]:
 
 
 def elsewhere(name: str, metrics: Mapping[str, Any]) -> str:
-    """What the selected model does at another hospital."""
-    drop = metrics["drop"]["roc_auc"]
+    """What the selected model does at another hospital, and, but for early records, the shortcut baseline."""
+    drop, baseline = metrics["drop"]["roc_auc"], metrics.get("shortcut")
+    beside = f" There the shortcut baseline has ROC AUC {_value(baseline, 'roc_auc')}." if baseline else ""
     return (
         f"At another hospital ({name}, {metrics['n']} images of {metrics['patients']} patients) it has ROC AUC "
         f"{_value(metrics, 'roc_auc')}, recall {_value(metrics, 'recall')} and specificity "
-        f"{_value(metrics, 'specificity')}; ROC AUC on the internal test set is {number(drop['internal'])}."
+        f"{_value(metrics, 'specificity')}; ROC AUC on the internal test set is {number(drop['internal'])}.{beside}"
     )
 
 

@@ -6,7 +6,6 @@ do: it takes the remote from that revision's .dvc/config.
 """
 
 import hashlib
-import io
 import json
 import re
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from pneumo.data import manifest
-from pneumo.errors import ManifestError, ReviewError
+from pneumo.errors import ReviewError
 from pneumo.record.locks import locked_files
 from pneumo.review import snapshot
 from pneumo.review.snapshot import Snapshot
@@ -34,19 +33,7 @@ def read(top: Path, commit: Snapshot, base: Snapshot) -> pd.DataFrame:
     expected = commit.record.data.get("manifest_sha256")
     if not isinstance(expected, str) or not SHA256.fullmatch(expected):
         raise ReviewError(f"{commit.where('metrics/data.json')} has no manifest_sha256 to know its manifest by")
-    return parse(_content(top, commit, base, expected), f"the manifest of {commit.label}")
-
-
-def parse(content: bytes, where: str) -> pd.DataFrame:
-    """The table, as `manifest.check` accepts it. Raises ManifestError."""
-    try:
-        table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
-        manifest.require_columns(table, manifest.COLUMNS, where)
-        table = table.astype({"label": int, "width": int, "height": int})
-    except (ValueError, OverflowError) as error:
-        raise ManifestError(f"{where} is no manifest: {error}") from None
-    manifest.check(table, where)
-    return table
+    return manifest.parse(_content(top, commit, base, expected), f"the manifest of {commit.label}")
 
 
 def _content(top: Path, commit: Snapshot, base: Snapshot, expected: str) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pneumo.data.listing import ALONE, UNKNOWN, Listed
-from pneumo.errors import SourceError
+from pneumo.errors import SourceError, override
 from pneumo.sources.rules import Label
 
 PNEUMONIAS = ("bacterial", "viral", "unknown")  # subtypes of the manifest; empty is unknown
@@ -65,11 +65,12 @@ def refuse_unknown_subtypes(entries: Iterable[Entry], column: str | None) -> Non
         entry.subtype for entry in entries if entry.label == "pneumonia" and entry.subtype not in ("", *PNEUMONIAS)
     )
     if odd:
+        assert column  # without it no row has a subtype
         values = ", ".join(f"{value!r} ({count})" for value, count in odd.items())
         raise SourceError(
             f"data.columns.subtype: pneumonias have {values} in the column {column!r}; expected "
             f"{', '.join(PNEUMONIAS)} or nothing. Correct the table, or keep the column under another name: "
-            f"-S data.columns.subtype=null -S 'data.columns.keep={{cause: {column}}}'"
+            f"-S data.columns.subtype=null {override('data.columns.keep', {'cause': column})}"
         )
 
 

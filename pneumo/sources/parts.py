@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pneumo.errors import SourceError
+from pneumo.errors import SourceError, override
 from pneumo.sources.folder import Folder
-from pneumo.sources.rules import plain, quoted
+from pneumo.sources.rules import plain
 
 if TYPE_CHECKING:
     from pneumo.params import Part, Source
@@ -49,13 +49,12 @@ class Parts:
         """Raise SourceError for rows that no part covers, and for lists that name no row."""
         if self._uncovered and self._column:
             (value, count), *others = self._uncovered.most_common()
-            splits = {part: list(self._splits.get(part, [])) for part in PARTS}
+            splits: dict[str, list[str]] = {part: list(self._splits.get(part, [])) for part in PARTS}
             splits["train"].append(value)
-            example = ", ".join(f"{part}: [{', '.join(map(quoted, values))}]" for part, values in splits.items())
             raise SourceError(
                 f"data.columns.split: {count} rows have {value!r} in the column {self._column!r}"
                 + (f", others {', '.join(repr(other) for other, _ in others[:9])}" if others else "")
-                + f", which no part of data.splits has; say which it is, for example -S 'data.splits={{{example}}}'"
+                + f", which no part of data.splits has; say which it is, for example {override('data.splits', splits)}"
             )
         if self._uncovered:
             raise SourceError(

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pneumo.errors import SourceError
+from pneumo.errors import SourceError, override
 
 _PARQUET = b"PAR1"
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -64,7 +64,7 @@ def _places(header: Sequence[str], columns: Mapping[str, str], path: Path) -> di
     ]
     if wrong:
         other = next((word for word, sign in _DELIMITERS.items() if len(header) == 1 and sign in header[0]), None)
-        hint = f" They look as if -S \"data.delimiter='{other}'\" were needed." if other else ""
+        hint = f" They look as if {override('data.delimiter', other)} were needed." if other else ""
         raise SourceError(f"{path}: {'; '.join(wrong)}. The columns are: {', '.join(map(repr, header))}.{hint}")
     return {name: header.index(name) for name in columns}
 

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from pneumo.errors import SourceError
+from pneumo.errors import SourceError, override
 
 if TYPE_CHECKING:
     from pneumo.params import Labels, Rule, Value
@@ -23,11 +23,6 @@ def plain(value: Value) -> str:
     text = str(value).strip()
     match = _WHOLE.fullmatch(text)
     return match[1] if match else text
-
-
-def quoted(value: str) -> str:
-    """`value` as it can stand in a list of a parameter given with -S."""
-    return value if re.fullmatch(r"[A-Za-z]\w*|\d+", value) else '"' + value.replace('"', '\\"') + '"'
 
 
 class Rules:
@@ -76,11 +71,11 @@ class Rules:
                 folded = {value.casefold() for value in wanted}
                 alike = [value for value in met if value.casefold() in folded and not self._covers(column, value)]
                 if alike:
-                    values = f"[{','.join(map(quoted, [*sorted(wanted), *alike]))}]"
-                    values = values if self.columns[column] == LABEL else f"{{{column}: {values}}}"
+                    values = [*sorted(wanted), *alike]
+                    rule_with_these = values if self.columns[column] == LABEL else {column: values}
                     wrong.append(
                         f"data.labels.{name}: {met[alike[0]]} rows have {alike[0]!r} in the column {column!r}, which "
-                        f"differs by case alone: -S 'data.labels.{name}={values}'"
+                        f"differs by case alone: {override(f'data.labels.{name}', rule_with_these)}"
                     )
         if wrong:
             raise SourceError("\n".join(wrong))

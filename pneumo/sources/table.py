@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pneumo.data import listing, manifest
 from pneumo.data.listing import Listed
-from pneumo.errors import SourceError
+from pneumo.errors import SourceError, override
 from pneumo.sources import local, rows
 from pneumo.sources.folder import Folder, link, outside
 from pneumo.sources.merging import Entry, merged, refuse_unknown_subtypes
@@ -164,7 +164,7 @@ def _kept(columns: Columns) -> dict[str, str]:
         if name in (*manifest.COLUMNS, *listing.COLUMNS, "view"):
             raise SourceError(
                 f"data.columns.keep: {name!r} is the name of a column of the manifest; give it another one, as in "
-                f"-S 'data.columns.keep={{table_{name}: {keep[name]}}}'"
+                f"{override('data.columns.keep', {f'table_{name}': keep[name]})}"
             )
     return ({"view": columns.view} if columns.view else {}) | keep
 

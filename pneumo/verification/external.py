@@ -1,16 +1,24 @@
-"""Every figure of the chosen model at other hospitals, recomputed from its scores there."""
+"""Every figure at other hospitals, of the chosen model and of the shortcut baseline, recomputed from their scores."""
 
 import io
+from collections.abc import Mapping
+from typing import Any
 
+import pandas as pd
+
+from pneumo.errors import VerifyError
 from pneumo.evaluation import decision
+from pneumo.evaluation.evaluate import figures
 from pneumo.external.measure import measure
 from pneumo.external.subgroups import subgroups
 from pneumo.record.parse import read_json, read_scores
+from pneumo.record.record import BASELINE
 from pneumo.scoring import scores
-from pneumo.verification.compare import ABSENT, same, same_table
+from pneumo.verification.compare import ABSENT, history, same, same_table
 from pneumo.verification.run import Run
 
 NOT_FROM_SCORES = ("image_shift", "manifest_sha256")
+KEYS = list(scores.KEY_COLUMNS)
 
 
 def verify_external(run: Run, name: str) -> tuple[dict[str, object], int, list[str]]:
@@ -19,15 +27,16 @@ def verify_external(run: Run, name: str) -> tuple[dict[str, object], int, list[s
     Raises VerifyError or RecordError like `verify`.
     """
     tree, best = run.record.tree, run.record.best.get("model", ABSENT)
-    metrics_path, scores_path = run.record.external_paths(name)
-    committed, text = read_json(tree, metrics_path), tree.text(scores_path)
-    table, details = read_scores(tree, scores_path), scores.details(io.StringIO(text))
-    where, rests_on = tree.where(metrics_path), [tree.where(scores_path)]
+    paths = run.record.external_paths(name)
+    committed, text = read_json(tree, paths.metrics), tree.text(paths.scores)
+    table, details = read_scores(tree, paths.scores), scores.details(io.StringIO(text))
+    where, rests_on = tree.where(paths.metrics), [tree.where(paths.scores)]
     same(committed.get("model", ABSENT), best, where, [tree.where("metrics/best.json")], "model")
     model, columns = run.models[best], [column for column in details.columns if column != "image"]
     threshold, temperature = model.metrics["threshold"], model.metrics["temperature"]
     scored = decision.calibrated(table, temperature).merge(details, on="image", validate="one_to_one")
     same_table(text, scored, rests_on[0], rests_on, lambda rows, path: scores.write(rows, path, details=columns))
+    of_baseline, scored_by_baseline = _shortcut(run, name, committed, table)
     expected: dict[str, object] = {
         "model": best,
         **measure(
@@ -37,8 +46,35 @@ def verify_external(run: Run, name: str) -> tuple[dict[str, object], int, list[s
             temperature=temperature,
             prevalence=run.basis.evaluate.prevalence,
         ),
+        **of_baseline,
         "subgroups": subgroups(table.merge(details, on="image"), columns, threshold=threshold),
     }
     taken = {key: committed[key] for key in NOT_FROM_SCORES if key in committed}
+    rests_on += [tree.where(paths.shortcut)] if of_baseline else []
     same(committed, expected | taken, where, [*rests_on, model.where("test")])
-    return expected, len(table), list(taken)
+    return expected, len(table) + scored_by_baseline, list(taken)
+
+
+def _shortcut(
+    run: Run, name: str, committed: Mapping[str, Any], table: pd.DataFrame
+) -> tuple[dict[str, dict[str, Any]], int]:
+    """The recomputed metrics of the baseline there, as `shortcut`, and the number of its scores.
+
+    `table`: of the model on the same images. Empty for an early record, which has neither such metrics nor scores.
+    """
+    tree, paths = run.record.tree, run.record.external_paths(name)
+    if BASELINE not in committed and not tree.has(paths.shortcut):
+        return {}, 0
+    text, scored, where = tree.text(paths.shortcut), read_scores(tree, paths.shortcut), tree.where(paths.shortcut)
+    if not scored[KEYS].equals(table[KEYS]):
+        other = tree.where(paths.scores)
+        raise VerifyError(
+            f"{where} and {other} differ in images, patients, labels or subtypes\n  {history(where, other)}"
+        )
+    if BASELINE not in run.models:
+        metrics = run.record.model(BASELINE).path("metrics")
+        raise VerifyError(f"{tree.where(metrics)} is missing, but {where} exists: {tree.remedy(metrics)}")
+    threshold, temperature = (run.models[BASELINE].metrics[key] for key in ("threshold", "temperature"))
+    same_table(text, decision.calibrated(scored, temperature), where, [where])
+    prevalence = run.basis.evaluate.prevalence
+    return {BASELINE: figures(scored, threshold, temperature=temperature, prevalence=prevalence)}, len(scored)

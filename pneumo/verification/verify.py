@@ -76,7 +76,8 @@ def verify_record(tree: Tree, tally: Tally) -> None:
         tally.unverified += Counter({f"{key} of an external data set": 1 for key in unknown})
     _verify_data(run, tally)
     under_stress = [model for model in run.models.values() if model.stress_logits is not None]
-    tally.files += 3 * len(run.models) + len(under_stress) + 2 * len(run.record.external) + 2
+    external = [path for name in run.record.external for path in run.record.external_paths(name) if tree.has(path)]
+    tally.files += 3 * len(run.models) + len(under_stress) + len(external) + 2
     tally.left_over += [tree.where(path) for path in run.record.left_over]
 
 

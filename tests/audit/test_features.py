@@ -3,7 +3,9 @@ import pytest
 from phantoms import rows
 
 from pneumo.audit import features
+from pneumo.data import packed
 from pneumo.data.listing import Raw
+from pneumo.errors import ManifestError
 
 
 def measure(pixels, tmp_path):
@@ -11,7 +13,7 @@ def measure(pixels, tmp_path):
     (tmp_path / "train/NORMAL").mkdir(parents=True, exist_ok=True)
     for k in range(len(pixels)):
         (tmp_path / "train/NORMAL" / str(k)).write_bytes(b"x" * (100 + k))
-    return features.measure(table, pixels, Raw(tmp_path))
+    return features.measure(packed.Split(table, pixels, np.arange(len(pixels))), Raw(tmp_path))
 
 
 def drawn(where) -> np.ndarray:
@@ -55,3 +57,10 @@ def test_blocks_change_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(features, "BLOCK", 4)
     assert measure(pixels, tmp_path).equals(whole)
     assert list(whole.columns) == ["image", *features.FEATURES]
+
+
+def test_a_missing_file_is_named_with_what_to_run(tmp_path):
+    table = rows(("test/NORMAL/a.png", 0, "1", "test"))
+    images = packed.Split(table, np.zeros((1, 50, 50), dtype=np.uint8), np.arange(1))
+    with pytest.raises(ManifestError, match=f"^{tmp_path}/test/NORMAL/a.png is missing.*run `dvc checkout`"):
+        features.measure(images, Raw(tmp_path))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from listed import relist
-from phantoms import AUDITED, PREPARED
+from phantoms import AUDITED, PREPARED, letter_on_pneumonia
 from PIL import Image, ImageEnhance
 
 from pneumo.audit import audit, patients
@@ -55,14 +55,6 @@ def broken_files(raw: Path) -> None:
     for k, name in enumerate(names(raw, "train/NORMAL")[:3]):
         path = raw / "train/NORMAL" / name
         path.write_bytes(path.read_bytes()[: 700 * k])
-
-
-def letter_on_pneumonia(raw: Path) -> None:
-    """A bright mark in one corner of all images of one class, as a hospital's own letter would be."""
-    for path in raw.glob("*/PNEUMONIA/*"):
-        image = Image.open(path).convert("L")
-        image.paste(255, (2, 2, 12, 12))
-        image.save(path, format="JPEG", quality=90)
 
 
 def other_scanner_for_test(raw: Path) -> None:

@@ -27,6 +27,13 @@ def test_pixels_come_back_by_split(tmp_path):
     np.testing.assert_array_equal(test.pixels([1]), pixels[[4]])
 
 
+def test_all_images_come_back_in_the_order_of_the_manifest(tmp_path):
+    pixels = store(tmp_path)
+    whole = packed.read(tmp_path)
+    assert whole.rows["image"].tolist() == list("01234")
+    np.testing.assert_array_equal(whole.pixels(slice(1, 3)), pixels[1:3])
+
+
 def test_the_file_is_plain_numpy(tmp_path):
     pixels = store(tmp_path)
     np.testing.assert_array_equal(np.load(tmp_path / "images.npy"), pixels)

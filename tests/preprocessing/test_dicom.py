@@ -327,7 +327,7 @@ def test_a_bomb_of_run_lengths_is_not_unpacked() -> None:
 
 def test_without_the_libraries_one_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dicom, "find_spec", lambda name: None if name == "openjpeg" else object())
-    with pytest.raises(MissingExtra, match=r'openjpeg is not installed.*pip install "pneumo\[dicom\]"'):
+    with pytest.raises(MissingExtra, match=r"openjpeg is not installed.*pip install -e '\.\[dicom\]'"):
         images.decode(FILM, 64)
 
 

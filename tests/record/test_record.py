@@ -45,6 +45,17 @@ def test_the_baseline_has_a_folder_of_scores_to_itself(read_tree):
     assert paths(BASELINE) == ["metrics/shortcut.json", *(f"scores/shortcut/{kind}.csv" for kind in KINDS[1:])]
 
 
+def test_files_of_another_hospital_are_left_over_only_where_it_is_not_named(read_tree, project):
+    paths = ["metrics/external/there.json", "scores/external/shortcut/there.csv", "scores/external/there.csv"]
+    for path in paths:
+        (project.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (project.root / path).write_text("{}")
+    assert [path for path in Record(read_tree()).left_over if "external" in path] == paths
+    project.params["external"] = {"there": {}}
+    project.write_params()
+    assert [path for path in Record(read_tree()).left_over if "external" in path] == []
+
+
 def test_only_a_lenient_record_may_lack_files_and_never_the_selected_model(read_tree, project):
     for path in ("params.yaml", "dvc.lock", "metrics/data.json", "metrics/best.json"):
         (project.root / path).unlink()

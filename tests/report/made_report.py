@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import elsewhere
 import numpy as np
 import pandas as pd
 from listed import relist
@@ -22,6 +23,7 @@ from pneumo.scoring import scores, stress
 from pneumo.sources import kermany
 
 MODELS = ("cnn", "resnet50", "densenet121")  # from worst to best; the last is the selected one
+ELSEWHERE = "there"  # the name of another hospital's data set
 RESAMPLES = 200
 SETTINGS = {"prevalence": 0.1}
 IMAGES = {"train": 40, "val": 30, "test": 100}
@@ -63,7 +65,8 @@ def make(root: Path) -> Path:
     files.write_json(root / "models/best/model.json", model_jsons[best])
     _explain(root / "reports/explain", best, tables["test"][best])
     _ablation(root / "reports/ablation", best, rows[rows["split"] == "val"])
-    (root / "params.yaml").write_text("select:\n  metric: roc_auc\n")
+    (root / "params.yaml").write_text(f"select:\n  metric: roc_auc\nexternal:\n  {ELSEWHERE}: {{}}\n")
+    elsewhere.add(root, ELSEWHERE)
     return root
 
 

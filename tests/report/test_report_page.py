@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from made_report import MODELS
+from made_report import ELSEWHERE, MODELS
 
 from pneumo.evaluation.metrics import WORDS
 from pneumo.explain import ablation
@@ -91,6 +91,32 @@ def test_the_ablation_is_shown_cover_by_cover_with_what_was_left_out(reported: P
         assert f"{words} 0.700 [0.400, 0.812]" in text
     left_out = json.loads((reported / "reports/ablation/ablation.json").read_text())["left_out"]
     assert f"1 of 30 images: {left_out[0]['image']}." in text
+
+
+def test_another_hospital_is_shown_with_the_shortcut_baseline_beside_the_model(reported: Path, html: str) -> None:
+    text = Page(html).text
+    metrics = json.loads((reported / f"metrics/external/{ELSEWHERE}.json").read_text())
+    assert f"{ELSEWHERE}: 100 images of 100 patients" in text
+    for key in (*WORDS, "brier"):
+        cells = [
+            f"{values[key]:.3f} [{values['ci95'][key][0]:.3f}, {values['ci95'][key][1]:.3f}]"
+            for values in (metrics, metrics["shortcut"])
+        ]
+        assert all(cell in text for cell in cells), key
+    low, high = metrics["shortcut"]["ci95"]["roc_auc"]
+    sentence = f"There the shortcut baseline has ROC AUC {metrics['shortcut']['roc_auc']:.3f} [{low:.3f}, {high:.3f}]."
+    assert sentence in text
+    assert sentence in " ".join((reported / "reports/report.md").read_text().split())
+
+
+def test_metrics_of_another_hospital_from_before_the_baseline_was_scored_there_are_shown(reported: Path) -> None:
+    made = results.read_results(reported, MODELS)
+    there = {key: value for key, value in made.external[ELSEWHERE].items() if key != "shortcut"}
+    html = page.render(dataclasses.replace(made, external={ELSEWHERE: there}), reported / "reports/figures")
+    text = Page(html).text
+    assert f"{ELSEWHERE}: 100 images of 100 patients" in text
+    assert "shortcut baseline, there" not in text
+    assert "There the shortcut baseline" not in text
 
 
 def test_every_cover_has_words() -> None:

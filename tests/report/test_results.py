@@ -52,6 +52,11 @@ def _rename(path: Path) -> None:
         (lambda r: shutil.rmtree(r / "reports/ablation"), RecordError, ["ablation.json", "dvc repro ablation"]),
         (lambda r: _drop("covers", r / "reports/ablation/ablation.json"), RecordError, ["'covers'", "repro ablation"]),
         (lambda r: _other_model(r / "reports/ablation/ablation.json"), RecordError, ["ablation last ran for vgg16"]),
+        (
+            lambda r: (r / "metrics/external/there.json").unlink(),
+            RecordError,
+            ["external/there.json", "dvc repro evaluate_external@there"],
+        ),
         (lambda r: shutil.rmtree(r / "dvclive/cnn"), RecordError, ["train/loss.tsv", "train@cnn"]),
         (
             lambda r: (r / "dvclive/cnn/plots/metrics/val/roc_auc.tsv").write_text("step\tauc\n0\t1\n"),

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import kagglesdk.kaggle_env
 import pytest
+from hospital import Hospital
 from kaggle_server import Kaggle
 
 from pneumo.sources import resuming
@@ -29,3 +30,8 @@ def server(monkeypatch, tmp_path):
 @pytest.fixture
 def into(tmp_path) -> Path:
     return tmp_path / "downloads"
+
+
+@pytest.fixture
+def hospital(tmp_path) -> Hospital:
+    return Hospital(tmp_path)
