@@ -33,9 +33,18 @@ def sentences(results: Results) -> list[str]:
 
 
 def elsewhere(name: str, metrics: Mapping[str, Any]) -> str:
-    """What the selected model does at another hospital, and, but for early records, the shortcut baseline."""
-    drop, baseline = metrics["drop"]["roc_auc"], metrics.get("shortcut")
+    """What the selected model does at another hospital, and, but for early records, what can be had without lungs."""
+    drop, baseline, readable = (
+        metrics["drop"]["roc_auc"],
+        metrics.get("shortcut"),
+        metrics.get("readable_without_lungs"),
+    )
     beside = f" There the shortcut baseline has ROC AUC {_value(baseline, 'roc_auc')}." if baseline else ""
+    if readable and readable["roc_auc"] is not None:
+        beside += (
+            " Exposure and borders alone, learnt on these very images by folds over patients, have "
+            f"{with_interval(readable['roc_auc'], readable['roc_auc_ci95'])}."
+        )
     return (
         f"At another hospital ({name}, {metrics['n']} images of {metrics['patients']} patients) it has ROC AUC "
         f"{_value(metrics, 'roc_auc')}, recall {_value(metrics, 'recall')} and specificity "
