@@ -40,6 +40,7 @@ def elsewhere(name: str, metrics: Mapping[str, Any]) -> str:
         metrics.get("readable_without_lungs"),
     )
     beside = f" There the shortcut baseline has ROC AUC {_value(baseline, 'roc_auc')}." if baseline else ""
+    readable = metrics.get("readable_without_lungs")
     if readable and readable["roc_auc"] is not None:
         beside += (
             " Exposure and borders alone, learnt on these very images by folds over patients, have "

@@ -25,7 +25,7 @@ def site_names(*, _root_: Any) -> ListConfig:
 
 
 def site_folder(*, _root_: Any) -> str:
-    return "data/sites" if _root_.sites else "stages/preprocess.py"  # DVC needs something to watch
+    return "data/sites" if _root_.sites else "pneumo/data"  # DVC needs something to watch, which it watches anyway
 
 
 def by_site(*, _root_: Any) -> str:
