@@ -17,7 +17,7 @@ from pneumo.scoring import scores
 from pneumo.verification.compare import ABSENT, history, same, same_table
 from pneumo.verification.run import Run
 
-NOT_FROM_SCORES = ("image_shift", "manifest_sha256")
+NOT_FROM_SCORES = ("image_shift", "manifest_sha256", "readable_without_lungs")
 KEYS = list(scores.KEY_COLUMNS)
 
 
