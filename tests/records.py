@@ -66,7 +66,8 @@ def make(
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["model"] = {name: params["model"][name] for name in backbones}
     params["ensembles"] = {name: {"top": top} for name in ensembles}
-    params["external"] = dict.fromkeys(external, params["data"])
+    there = {key: value for key, value in params["data"].items() if key != "site"}
+    params["external"] = dict.fromkeys(external, there)
     params["bootstrap"]["resamples"] = RESAMPLES
     params["threshold"]["scores"] = params["select"]["scores"] = selection_scores
     root.mkdir(parents=True, exist_ok=True)

@@ -14,8 +14,8 @@ from pneumo.data import manifest, packed
 from pneumo.data.listing import Raw
 from pneumo.evaluation import decision, metrics
 from pneumo.evaluation.evaluate import figures
+from pneumo.external import readable
 from pneumo.external.measure import measure
-from pneumo.external.readable import without_lungs
 from pneumo.external.subgroups import subgroups
 from pneumo.models import bundle
 from pneumo.scoring import scores
@@ -60,7 +60,7 @@ def evaluate(
             scores_folder / "external/shortcut" / f"{name}.csv",
             prevalence=prevalence,
         ),
-        "readable_without_lungs": without_lungs(here.rows, measured),
+        "readable_without_lungs": _readable(here.rows, measured, scores_folder / "external/exposure" / f"{name}.csv"),
         "subgroups": subgroups(table.merge(details, on="image"), columns, threshold=model_json["threshold"]),
         "image_shift": image_shift(measured, pd.DataFrame(features.of_pixels(there))),
         "manifest_sha256": manifest.digest(folder / "processed/manifest.csv"),
@@ -79,6 +79,12 @@ def _shortcut(
     logits = scores.table(rows, shortcut.logits(fitted, measured))
     scores.write(decision.calibrated(logits, temperature), path)
     return figures(scores.read_scores(path), threshold, temperature=temperature, prevalence=prevalence)
+
+
+def _readable(rows: pd.DataFrame, measured: pd.DataFrame, path: Path) -> dict[str, Any]:
+    """Write to `path` what exposure and borders alone score, out of fold; returns how well they tell the classes."""
+    scores.write(decision.calibrated(scores.table(rows, readable.logits(rows, measured)), 1.0), path)
+    return readable.without_lungs(scores.read_scores(path))
 
 
 def image_shift(here: pd.DataFrame, there: pd.DataFrame) -> list[dict[str, Any]]:

@@ -58,11 +58,14 @@ class Model:
 
 
 class ExternalPaths(NamedTuple):
-    """The files of another hospital's data set: metrics, and scores of the selected model and of the baseline."""
+    """The files of another hospital's data set: metrics, and scores of the selected model, of the baseline, and of
+    exposure and borders alone.
+    """
 
     metrics: str
     scores: str
-    shortcut: str  # early records have none
+    shortcut: str  # early records have neither this nor the next
+    exposure: str
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,10 @@ class Record:
     def external_paths(name: str) -> ExternalPaths:
         """Those of one of these data sets."""
         return ExternalPaths(
-            f"metrics/external/{name}.json", f"scores/external/{name}.csv", f"scores/external/{BASELINE}/{name}.csv"
+            f"metrics/external/{name}.json",
+            f"scores/external/{name}.csv",
+            f"scores/external/{BASELINE}/{name}.csv",
+            f"scores/external/exposure/{name}.csv",
         )
 
     def model(self, name: str) -> Model:

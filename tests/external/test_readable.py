@@ -2,7 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pneumo.external.readable import SEEN, without_lungs
+from pneumo.evaluation import decision
+from pneumo.external import readable
+from pneumo.external.readable import SEEN
+from pneumo.scoring import scores
 
 RNG = np.random.default_rng(0)
 
@@ -15,6 +18,10 @@ def films(n, *, darker):
     )
     measured = pd.DataFrame(RNG.normal(size=(n, len(SEEN))), columns=list(SEEN))
     return rows.assign(subtype="unknown"), measured.assign(mean=measured["mean"] - darker * labels)
+
+
+def without_lungs(rows, measured):
+    return readable.without_lungs(decision.calibrated(scores.table(rows, readable.logits(rows, measured)), 1.0))
 
 
 def test_labels_that_exposure_tells_are_found():

@@ -46,7 +46,12 @@ def test_the_baseline_has_a_folder_of_scores_to_itself(read_tree):
 
 
 def test_files_of_another_hospital_are_left_over_only_where_it_is_not_named(read_tree, project):
-    paths = ["metrics/external/there.json", "scores/external/shortcut/there.csv", "scores/external/there.csv"]
+    paths = [
+        "metrics/external/there.json",
+        "scores/external/exposure/there.csv",
+        "scores/external/shortcut/there.csv",
+        "scores/external/there.csv",
+    ]
     for path in paths:
         (project.root / path).parent.mkdir(parents=True, exist_ok=True)
         (project.root / path).write_text("{}")

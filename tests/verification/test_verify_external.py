@@ -12,10 +12,11 @@ from pneumo.verification import verify
 
 pytestmark = pytest.mark.slow
 
-METRICS, SCORES, SHORTCUT = (
+METRICS, SCORES, SHORTCUT, EXPOSURE = (
     "metrics/external/there.json",
     "scores/external/there.csv",
     "scores/external/shortcut/there.csv",
+    "scores/external/exposure/there.csv",
 )
 
 
@@ -40,7 +41,7 @@ def verified(root: Path) -> verify.Tally:
 def test_a_good_record_is_verified_with_the_baseline(made: Path) -> None:
     tally = verified(made)
     assert tally.left_over == []
-    assert tally.files == 2 * 3 + 1 + 3 + 2
+    assert tally.files == 2 * 3 + 1 + 4 + 2
     of_baseline = verify.numbers(json.loads((made / METRICS).read_text())["shortcut"])
     assert tally.recomputed["figures"] > of_baseline > 40
     assert {what for what, count in tally.unverified.items() if "external" in what and count} == {
@@ -49,9 +50,10 @@ def test_a_good_record_is_verified_with_the_baseline(made: Path) -> None:
     }
 
 
-def test_an_early_record_without_the_baseline_there_is_verified(made: Path, copy: Path) -> None:
-    (copy / SHORTCUT).unlink()
-    drop(METRICS, "shortcut")(copy)
+@pytest.mark.parametrize(("key", "path"), [("shortcut", SHORTCUT), ("readable_without_lungs", EXPOSURE)])
+def test_an_early_record_without_the_baseline_there_is_verified(made: Path, copy: Path, key: str, path: str) -> None:
+    (copy / path).unlink()
+    drop(METRICS, key)(copy)
     tally = verified(copy)
     assert tally.files == verified(made).files - 1
     assert tally.recomputed["scores"] == verified(made).recomputed["scores"] - 100
@@ -76,6 +78,11 @@ SPOILT = {
     "a label": (cell(SHORTCUT, 5, "label", "0"), [SHORTCUT, SCORES, "differ in images, patients, labels"]),
     "an image": (cell(SHORTCUT, 5, "image", "x"), [SHORTCUT, SCORES, "differ in images"]),
     "no baseline here": (without_baseline, ["metrics/shortcut.json is missing", f"{SHORTCUT} exists"]),
+    "what exposure reads": (put(METRICS, "readable_without_lungs.roc_auc", 0.5), [EXPOSURE, "roc_auc is 0.5"]),
+    "no figure of it": (drop(METRICS, "readable_without_lungs"), ["there.json", "readable_without_lungs is missing"]),
+    "no scores of exposure": (lambda root: (root / EXPOSURE).unlink(), [EXPOSURE, "is missing"]),
+    "a score of exposure": (cell(EXPOSURE, 5, "score", "0.9"), [EXPOSURE, "score of 5-0003", "'0.9'"]),
+    "an image of exposure": (cell(EXPOSURE, 5, "image", "x"), [EXPOSURE, SCORES, "differ in images"]),
     "the model's score": (cell(SCORES, 5, "score", "0.9"), [SCORES, "score of 5-0003"]),
     "another model": (put(METRICS, "model", "vgg16"), ["there.json", "model is 'vgg16'"]),
 }
