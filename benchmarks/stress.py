@@ -68,6 +68,7 @@ def candidate(store: Path, out: Path, area: tuple[float, float], seed: int) -> d
         backbone=config.model["cnn10"],
         augment=config.augment.model_copy(update={"area": area}),
         training=config.train,
+        film_fit=config.preprocess.fit,
     )
     outputs.predict(out, store, out / "outputs", views=VIEWS, accelerator="cpu")
     raw, stress_logits = (

@@ -157,7 +157,7 @@ def test_an_unknown_backbone_names_the_known_ones(root):
 
 def test_a_stage_is_given_the_parameters_that_it_declares_and_no_others(root):
     config = params.load(train.Params, "cnn", root / "params.yaml")
-    assert {*type(config).model_fields} == {"augment", "model", "runtime", "train"}
+    assert {*type(config).model_fields} == {"augment", "model", "preprocess", "runtime", "train"}
     assert not hasattr(config.train, "recipe"), "hashed into training.json, it would change without DVC noticing"
     assert not hasattr(config.model, "lrs")
     assert params.declared(train.Params)[1] == "model.${key}.architecture"

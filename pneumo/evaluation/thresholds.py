@@ -6,7 +6,6 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-DIGITS = 12  # without rounding, 1 - 0.07 is less than 0.93
 Array: TypeAlias = NDArray[np.float64]
 
 
@@ -48,7 +47,8 @@ def _sensitivity(y: NDArray[np.int_], s: Array, value: float) -> float:
 
 def _specificity(y: NDArray[np.int_], s: Array, value: float) -> float:
     thresholds, _, fp = counts(y, s)
-    enough = np.flatnonzero(np.round(1 - fp / (1 - y).sum(), DIGITS) >= value)
+    normals = (1 - y).sum()
+    enough = np.flatnonzero((normals - fp) / normals >= value)  # as a share is computed, without the error of 1 - x
     return thresholds[enough[-1]] if len(enough) else np.nextafter(s.max(), np.inf)
 
 

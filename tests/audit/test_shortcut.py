@@ -10,6 +10,7 @@ from phantoms import rows
 
 from pneumo.audit import features, shortcut
 from pneumo.data import packed
+from pneumo.data.listing import Raw
 from pneumo.errors import AuditError
 from pneumo.evaluation import decision
 from pneumo.scoring import scores
@@ -36,7 +37,7 @@ def fitted():
 def test_the_scores_of_the_audit_follow_from_the_file_alone(audited, clean):
     fitted = shortcut.read(clean / "audit/shortcut.json")
     images = packed.read(clean / "processed")
-    outputs = scores.table(images.rows, shortcut.logits(fitted, features.measure(images, clean / "raw")))
+    outputs = scores.table(images.rows, shortcut.logits(fitted, features.measure(images, Raw(clean / "raw"))))
     scored = decision.calibrated(outputs, fitted["temperature"])
     for split, table in (("val", audited.val_scores), ("test", audited.test_scores)):
         pd.testing.assert_frame_equal(scored[images.rows["split"] == split], table, check_exact=True)

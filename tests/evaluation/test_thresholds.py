@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pneumo.evaluation import thresholds
@@ -39,6 +39,8 @@ def test_the_sensitivity_policy_gives_the_highest_score_with_that_recall(pairs, 
     assert all(recall(higher) < value for higher in scores if higher > threshold)
 
 
+@example([(0, 0.0), (0, 1.0), (0, 1.0), (1, 0.0)], 1 / 3)
+@example([(0, 0.0), (0, 0.0), (0, 0.0), (1, 0.0)], 2e-230)
 @given(labelled, st.floats(0, 1))
 def test_the_specificity_policy_gives_the_lowest_score_with_that_specificity(pairs, value):
     labels, scores = map(np.array, zip(*pairs, strict=True))

@@ -27,6 +27,7 @@ def write_backbone(folder, name, seed):
         "input_size": INPUT_SIZE,
         "normalisation": {"mean": [0.5], "std": [0.25]},
         "dropout": 0.2,
+        "stages": None,
         "sha256": {"manifest": "0"},
     }
     bundle.write_trained(folder, network(seed).state_dict(), about)

@@ -12,6 +12,7 @@ from phantoms import AUDITED, letter_on_pneumonia
 from pneumo import files
 from pneumo.audit import audit
 from pneumo.data import packed
+from pneumo.data.listing import Raw
 from pneumo.errors import AuditError, ManifestError
 from pneumo.evaluation import decision, metrics
 from pneumo.external import evaluate
@@ -34,7 +35,7 @@ def drawn(folder: Path, seed: int, *, mark: bool, elsewhere: bool) -> None:
     if mark:
         letter_on_pneumonia(folder / "raw")
         relist(folder / "raw")
-    preprocess(folder / "raw", folder / "processed", elsewhere=elsewhere, **PREPARED)
+    preprocess(Raw(folder / "raw"), folder / "processed", elsewhere=elsewhere, **PREPARED)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def root(tmp_path_factory) -> Path:
     top = tmp_path_factory.mktemp("project")
     data = top / "data"
     drawn(data, 0, mark=True, elsewhere=False)
-    audited = audit.audit(data / "raw", data / "processed", data / "audit", **AUDITED)
+    audited = audit.audit(Raw(data / "raw"), data / "processed", data / "audit", **AUDITED)
     files.write_json(top / "metrics/shortcut.json", audited.shortcut)
     about = {"name": "cnn", "kind": "backbone", "views": {}} | DECIDED
     files.write_json(top / "models/best/model.json", dict.fromkeys(bundle.TRAINING_KEYS, 1) | about)

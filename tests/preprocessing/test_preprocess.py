@@ -195,7 +195,7 @@ def test_a_leak_is_refused_before_any_image_is_decoded(raw, tmp_path):
 
 def test_a_folder_without_images_is_refused(tmp_path):
     with pytest.raises(ManifestError, match=r"images\.csv is missing: run `dvc repro download`"):
-        preprocessed(tmp_path, tmp_path / "out", **SETTINGS)
+        preprocessed(Raw(tmp_path), tmp_path / "out", **SETTINGS)
     with pytest.raises(ManifestError, match="lists no images"):
         preprocess(tmp_path, tmp_path / "out", **SETTINGS)
 
@@ -204,7 +204,7 @@ def test_what_the_source_rejects_is_in_rejected_with_its_reason(raw, tmp_path):
     relist(raw)
     first, *rest = listing.read(raw)
     listing.write([replace(first, rejected="listed twice with different labels"), *rest], (), raw)
-    summary = preprocessed(raw, tmp_path / "out", **SETTINGS)
+    summary = preprocessed(Raw(raw), tmp_path / "out", **SETTINGS)
     rejected = pd.read_csv(tmp_path / "out/rejected.csv")
     assert rejected.values.tolist() == [[first.image, "listed twice with different labels"]]
     assert (summary["rejected"], summary["images"]) == (1, 29)
@@ -214,7 +214,7 @@ def test_what_else_a_source_knows_is_in_the_manifest_as_text(raw, tmp_path):
     relist(raw)
     images = [replace(image, details={"view": "PA", "age": "007"}) for image in listing.read(raw)]
     listing.write(images, (), raw)
-    preprocessed(raw, tmp_path / "out", **SETTINGS)
+    preprocessed(Raw(raw), tmp_path / "out", **SETTINGS)
     table = manifest.read_manifest(tmp_path / "out/manifest.csv")
     assert list(table.columns) == [*manifest.COLUMNS, "view", "age"]
     assert set(table["age"]) == {"007"}
@@ -227,7 +227,7 @@ def test_films_of_other_views_are_set_aside_by_what_the_table_says(raw, tmp_path
     images = [replace(image, details={"view": said[n % 5]}) for n, image in enumerate(listing.read(raw))]
     listing.write(images, (), raw)
     settings = SETTINGS | {"max_rejected": 0.0, "split": split_params(val_fraction=0.5)}
-    summary = preprocessed(raw, tmp_path / "out", views=["PA", "AP"], **settings)
+    summary = preprocessed(Raw(raw), tmp_path / "out", views=["PA", "AP"], **settings)
     assert summary["views"] == {"AP": 6, "PA": 6, "unknown": 6}
     assert summary["set_aside"] == {
         "images": 12,
@@ -252,7 +252,7 @@ def test_without_an_official_test_part_one_is_drawn_once(raw, tmp_path):
     tests = []
     for seed in (0, 3):
         settings = SETTINGS | {"split": split_params(seed=seed, val_fraction=0.4)}
-        preprocessed(raw, tmp_path / "out", **settings)
+        preprocessed(Raw(raw), tmp_path / "out", **settings)
         table = manifest.read_manifest(tmp_path / "out/manifest.csv")
         tests.append(set(table.loc[table["split"] == "test", "image"]))
     assert tests[0] == tests[1]

@@ -19,7 +19,8 @@ NOTHING = dict.fromkeys(set(Source.model_fields) - {"source"}) | {
 @pytest.mark.parametrize("name", params.SOURCES)
 def test_every_source_has_a_module_and_needs_keys_that_exist(name, root):
     module = import_module(f"pneumo.sources.{name}")
-    assert inspect.signature(module.obtain) == inspect.signature(sources.obtain)
+    asked = [*inspect.signature(sources.obtain).parameters][:-1]  # without the section that errors name
+    assert [*inspect.signature(module.obtain).parameters] == asked
     assert set(params.SOURCES[name]) <= set(Data.model_fields)
     assert (root / f"conf/data/{name}.yaml").is_file()
 
