@@ -15,7 +15,8 @@ EXPOSURE = ("mean", "contrast")
 SIDES = ("top", "bottom", "left", "right")
 CORNERS = ("top_left", "top_right", "bottom_left", "bottom_right")
 BORDERS = (*(f"border_{side}" for side in SIDES), *(f"corner_{corner}" for corner in CORNERS), "border_contrast")
-FEATURES = (*FILE, *EXPOSURE, *BORDERS)
+PIXELS = (*EXPOSURE, *BORDERS)  # which do not depend on the file format
+FEATURES = (*FILE, *PIXELS)
 # Wide enough for a letter or burnt-in text at the edge, too narrow to reach the lungs of a tightly framed child.
 BORDER = 0.06  # of a side
 BLOCK = 256  # images held at once
@@ -41,9 +42,9 @@ def measure(images: packed.Split, raw: Raw) -> pd.DataFrame:
 
 
 def of_pixels(images: packed.Split) -> dict[str, NDArray[np.float64]]:
-    """EXPOSURE and BORDERS of each image, in blocks, so that memory is bounded."""
+    """PIXELS of each image, in blocks, so that memory is bounded."""
     blocks = [grey_values(images.pixels(slice(start, start + BLOCK))) for start in range(0, len(images), BLOCK)]
-    return {name: np.concatenate([block[name] for block in blocks]) for name in (*EXPOSURE, *BORDERS)}
+    return {name: np.concatenate([block[name] for block in blocks]) for name in PIXELS}
 
 
 def _size(path: Path) -> int:

@@ -21,7 +21,6 @@ from pneumo.models import bundle
 from pneumo.scoring import scores
 
 SHOWN = 8  # features of an image, those that differ most
-SHIFTED = (*features.EXPOSURE, *features.BORDERS)  # which do not depend on the file format
 
 
 def evaluate(
@@ -88,7 +87,7 @@ def _readable(rows: pd.DataFrame, measured: pd.DataFrame, path: Path) -> dict[st
 
 
 def image_shift(here: pd.DataFrame, there: pd.DataFrame) -> list[dict[str, Any]]:
-    """How the features SHIFTED differ from the internal test set, in standard deviations, the largest first."""
+    """How the features features.PIXELS differ from the internal test set, in standard deviations, the largest first."""
     rows = [
         {
             "feature": feature,
@@ -96,6 +95,6 @@ def image_shift(here: pd.DataFrame, there: pd.DataFrame) -> list[dict[str, Any]]
             "external": metrics.rounded(here[feature].mean()),
             "smd": metrics.rounded(shift.standardised_difference(here[feature].to_numpy(), there[feature].to_numpy())),
         }
-        for feature in SHIFTED
+        for feature in features.PIXELS
     ]
     return sorted(rows, key=lambda row: -abs(row["smd"] or 0))[:SHOWN]

@@ -7,20 +7,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pneumo.audit import folds
-from pneumo.audit.features import BORDERS, EXPOSURE
+from pneumo.audit.features import PIXELS
 from pneumo.audit.shortcut import classifier
 from pneumo.evaluation import metrics
 
-SEEN = (*EXPOSURE, *BORDERS)
-
 
 def logits(rows: pd.DataFrame, measured: pd.DataFrame) -> NDArray[np.float64]:
-    """Of each image, by a logistic regression on SEEN that was trained on these images without its patient, [n].
+    """Of each image, by a logistic regression on PIXELS that was trained on these images without its patient, [n].
 
     rows: of the manifest; measured: features of these rows. 0 for all where there are too few patients for folds.
     """
     labels = rows["label"].to_numpy(int)
-    x, values = measured.loc[:, list(SEEN)].to_numpy(float), np.zeros(len(rows))
+    x, values = measured.loc[:, list(PIXELS)].to_numpy(float), np.zeros(len(rows))
     for train, test in folds.by_patient(labels, rows["patient"]):
         values[test] = classifier().fit(x[train], labels[train]).decision_function(x[test])
     return values

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pneumo.audit.features import PIXELS
 from pneumo.evaluation import decision
 from pneumo.external import readable
-from pneumo.external.readable import SEEN
 from pneumo.scoring import scores
 
 RNG = np.random.default_rng(0)
@@ -16,7 +16,7 @@ def films(n, *, darker):
     rows = pd.DataFrame(
         {"image": [f"{k:03}" for k in range(n)], "label": labels, "patient": [f"p{k}" for k in range(n)]}
     )
-    measured = pd.DataFrame(RNG.normal(size=(n, len(SEEN))), columns=list(SEEN))
+    measured = pd.DataFrame(RNG.normal(size=(n, len(PIXELS))), columns=list(PIXELS))
     return rows.assign(subtype="unknown"), measured.assign(mean=measured["mean"] - darker * labels)
 
 
@@ -42,7 +42,7 @@ def test_a_patient_is_never_on_both_sides():
     """Images of one patient alone: what is learnt of the others tells nothing, and folds of images would tell all."""
     rows, measured = films(200, darker=0.0)
     patients = np.arange(200) // 20
-    own = pd.DataFrame(RNG.normal(size=(10, len(SEEN))), columns=list(SEEN)).iloc[patients].reset_index(drop=True)
+    own = pd.DataFrame(RNG.normal(size=(10, len(PIXELS))), columns=list(PIXELS)).iloc[patients].reset_index(drop=True)
     rows = rows.assign(patient=[f"p{k}" for k in patients], label=patients % 2)
     assert without_lungs(rows, 10 * own + 0.01 * measured)["roc_auc"] < 0.85
 
