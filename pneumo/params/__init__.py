@@ -4,6 +4,7 @@ A stage declares what it reads as a Section of its own, with fields named like t
 
     class Params(Section):
         model: Backbone  # model.NAME: of the backbone that the stage is run for
+        replicates: Replicate  # replicates.NAME; `model` is then that of its candidate
         runtime: Runtime
 
 Of a section that is typed by a base class it gets, and dvc.yaml lists, the fields of that class alone.
@@ -48,6 +49,7 @@ from pneumo.params.evaluation import (
 )
 from pneumo.params.loading import check, declared, load, read
 from pneumo.params.project import Params
+from pneumo.params.replicates import Replicate, Seeds
 from pneumo.params.training import Augment, Backbone, BackboneFile, Device, Runtime, Training
 from pneumo.params.values import Section
 
@@ -76,12 +78,14 @@ __all__ = [
     "Part",
     "Pixels",
     "Preprocess",
+    "Replicate",
     "Review",
     "Rule",
     "Runtime",
     "Scores",
     "Section",
     "Seed",
+    "Seeds",
     "Select",
     "Selection",
     "Site",

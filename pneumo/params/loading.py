@@ -1,5 +1,6 @@
 """Reading params.yaml, and giving a stage its share of it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -13,39 +14,51 @@ from pneumo.params.project import Params
 from pneumo.params.training import BackboneFile
 from pneumo.params.values import Section
 
+REPLICATES = {"replicates", "ensemble_replicates"}
 StageParams = TypeVar("StageParams", bound=Section)
 
 
 def load(stage: type[StageParams], name: str | None = None, path: Path = Path("params.yaml")) -> StageParams:
-    """What `stage` declares of the parameters, all of which are checked. `name`: of the backbone or ensemble it is for.
+    """What `stage` declares of the parameters, all of which are checked. `name`: of what it is run for: a backbone, an
+    ensemble or, where it declares replicates, one of these.
 
     Raises ParamsError like `read`, and where params.yaml has no backbone or ensemble `name`.
     """
     params = read(path)
     values = {}
-    for section, kind in get_type_hints(stage).items():
+    hints = get_type_hints(stage)
+    candidate = name
+    for section in REPLICATES & set(hints):
+        candidate = _named(getattr(params, section), section, name, path).candidate
+    for section, kind in hints.items():
         value = getattr(params, section)
         if _is_section(kind) and isinstance(value, dict):
-            if name not in value:
-                raise ParamsError(
-                    f"{path} has no {section}.{name}; it has {', '.join(value) or 'none'}. "
-                    "conf/model/ lists what `dvc exp run -S model=NAME` can choose."
-                )
-            value = value[name]
+            value = _named(value, section, name if section in REPLICATES else candidate, path)
         if _is_section(kind):
             value = kind.model_construct(**{key: getattr(value, key) for key in kind.model_fields})
         values[section] = value
     return stage.model_construct(**values)
 
 
+def _named(section: Mapping[str, Any], title: str, name: str | None, path: Path) -> Any:
+    if name not in section:
+        raise ParamsError(
+            f"{path} has no {title}.{name}; it has {', '.join(section) or 'none'}. "
+            "conf/model/ lists what `dvc exp run -S model=NAME` can choose."
+        )
+    return section[name]
+
+
 def declared(stage: type[Section]) -> list[str]:
     """The parameters that `load` gives to `stage`, as dvc.yaml has to list them."""
     keys = []
-    for section, kind in get_type_hints(stage).items():
+    hints = get_type_hints(stage)
+    for section, kind in hints.items():
         whole = Params.model_fields[section].annotation
         key = section
         if _is_section(kind) and not _is_section(whole):
-            key, whole = f"{section}.${{key}}", get_args(whole)[1]
+            own = section in REPLICATES or not REPLICATES & set(hints)
+            key, whole = f"{section}.${{{'key' if own else 'item.candidate'}}}", get_args(whole)[1]
         keys += [key] if not _is_section(kind) or kind is whole else [f"{key}.{field}" for field in kind.model_fields]
     return sorted(keys)
 

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pneumo.params.data import Audit, Data, External, Preprocess, Site, Split
 from pneumo.params.evaluation import Bootstrap, Ensemble, Evaluate, Explain, Review, Select, Threshold, Views
+from pneumo.params.replicates import Replicate, replicates
 from pneumo.params.training import Augment, BackboneFile, Runtime, Train
 from pneumo.params.values import Section
 
@@ -39,6 +40,8 @@ class Params(Section):
     train: Train
     model: Annotated[dict[str, BackboneFile], Field(min_length=1)]
     ensembles: dict[str, Ensemble]
+    replicates: dict[str, Replicate]
+    ensemble_replicates: dict[str, Replicate]
     views: Views
     threshold: Threshold
     bootstrap: Bootstrap
@@ -66,6 +69,24 @@ class Params(Section):
                 raise ValueError(f"ensembles.{name} has the name of a backbone")
             if len(self.model) < 2 or (ensemble.top != "all" and ensemble.top > len(self.model)):
                 raise ValueError(f"ensembles.{name} needs more backbones than {', '.join(self.model)}: -S model=all")
+        return self
+
+    @model_validator(mode="after")
+    def _replicates_follow(self) -> "Params":
+        both = {"replicates": self.model, "ensemble_replicates": self.ensembles}
+        for section, candidates in both.items():
+            expected = replicates(candidates, self.train.seeds)
+            twice = [name for name in expected if name in self.candidates and expected[name]["candidate"] != name]
+            if twice:
+                raise ValueError(
+                    f"train.seeds makes {twice[0]} the name of a replicate, and there is a candidate of this name: "
+                    "rename that"
+                )
+            if {name: each.model_dump() for name, each in getattr(self, section).items()} != expected:
+                raise ValueError(
+                    f"{section} is not what follows from train.seeds and the candidates: it is composed by `dvc exp "
+                    "run -S train.seeds=…`, never edited"
+                )
         return self
 
     @model_validator(mode="after")

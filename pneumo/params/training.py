@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
+from pneumo.params.replicates import Seeds
 from pneumo.params.values import Count, Fraction, NonNegative, Positive, PositiveFraction, Rate, Section, Share, Share0
 
 
@@ -60,9 +61,8 @@ class Device(Section):
 
 
 class Training(Device):
-    """How every backbone is trained; a backbone's own values stand in `model.NAME`."""
+    """How every backbone is trained; a backbone's own values stand in `model.NAME`, its seed in `replicates.NAME`."""
 
-    seed: Count
     probe: Rate | None
     label_smoothing: Share0
     ema: Share0
@@ -76,7 +76,7 @@ class Training(Device):
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
 
-class Train(Training):
+class Train(Training, Seeds):
     """The section `train`: also the defaults that conf/model/ takes over into each `model.NAME`."""
 
     recipe: Literal["fine_tune", "from_scratch"]

@@ -19,14 +19,19 @@ OTHER_METRICS = ("metrics/best.json", "metrics/data.json")
 
 @dataclass(frozen=True)
 class Model:
-    """The files of one model: metrics, scores on validation and test, and logits on validation under stress."""
+    """The files of one model: metrics, scores on validation and test, and logits on validation under stress.
+
+    A model is one network or one ensemble of networks. Where `candidate` has several, one for each seed, metrics/ has
+    one file of them all.
+    """
 
     tree: Tree
     name: str
+    candidate: str
 
     def path(self, kind: Kind) -> str:
         if kind == "metrics":
-            return f"metrics/{self.name}.json"
+            return f"metrics/{self.candidate}.json"
         return f"scores/{BASELINE}/{kind}.csv" if self.name == BASELINE else f"scores/{kind}/{self.name}.csv"
 
     def where(self, kind: Kind) -> str:
@@ -38,7 +43,14 @@ class Model:
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        return read_json(self.tree, self.path("metrics"))
+        """Of this model alone. Raises RecordError where the file of its candidate is of other replicates."""
+        content = read_json(self.tree, self.path("metrics"))
+        if "replicates" not in content:
+            return content
+        if not isinstance(content["replicates"], dict) or not isinstance(content["replicates"].get(self.name), dict):
+            where, remedy = self.where("metrics"), self.tree.remedy(self.path("metrics"))
+            raise RecordError(f"{where} has no figures of replicate {self.name}: {remedy}")
+        return content["replicates"][self.name]
 
     @cached_property
     def val_scores(self) -> pd.DataFrame:
@@ -111,8 +123,8 @@ class Record:
         """Files in metrics/ and scores/ that belong to no candidate and not to the baseline, so that nothing verifies
         them: those of a backbone that was dropped, as a rule.
         """
-        names = [*self.candidates, BASELINE]
-        expected = {*OTHER_METRICS, *(self.model(name).path(kind) for name in names for kind in KINDS)}
+        models = [*(model for name in self.candidates for model in self.replicates(name)), self.model(BASELINE)]
+        expected = {*OTHER_METRICS, *(model.path(kind) for model in models for kind in KINDS)}
         expected |= {path for name in self.external for path in self.external_paths(name)}
         paths = [PurePosixPath(path) for path in self.tree.paths()]
         results = [path for path in paths if path.parts[0] in FOLDERS and not path.name.startswith(".")]
@@ -134,7 +146,26 @@ class Record:
         )
 
     def model(self, name: str) -> Model:
-        return Model(self.tree, name)
+        """The model `name`: a candidate of one seed, a replicate, or the baseline."""
+        return Model(self.tree, name, self._candidate_of.get(name, name))
+
+    def replicates(self, candidate: str) -> list[Model]:
+        """The models of a candidate, one for each seed, in the order of train.seeds."""
+        names = [name for name, of in self._candidate_of.items() if of == candidate]
+        return [self.model(name) for name in names or [candidate]]
+
+    def figures(self, candidate: str) -> dict[str, Any]:
+        """metrics/NAME.json of a candidate: of its one model, or the mean over all."""
+        return read_json(self.tree, f"metrics/{candidate}.json")
+
+    @cached_property
+    def _candidate_of(self) -> dict[str, str]:
+        """Replicate -> its candidate; empty for records from before there were any."""
+        entries = {**self.section("replicates"), **self.section("ensemble_replicates")}
+        of = {name: entry.get("candidate") if isinstance(entry, dict) else None for name, entry in entries.items()}
+        if not all(isinstance(candidate, str) for candidate in of.values()):
+            raise RecordError(f"{self.tree.where('params.yaml')}: expected the candidate of each of the replicates")
+        return of  # type: ignore[return-value]
 
     def _mapping(self, path: str) -> dict[str, Any]:
         if self.lenient and not self.tree.has(path):

@@ -1,15 +1,16 @@
 """Hydra finds this file and runs it: it adds to what conf/ may say. DVC composes from here, too.
 
 `${local_path:KEY}` is the path that KEY beside `inputs` names; `${local_path:KEY,OTHER}` is that of OTHER where KEY is
-null. `${site_names:}` lists `sites`, `${site_folder:}` is the folder of their images, where there are any, and
-`${by_site:}` a value of train.imbalance.
+null. `${site_names:}` lists `sites`, `${site_folder:}` is the folder of their images, where there are any, `${by_site:}` a
+value of train.imbalance, and `${replicates:SECTION}` an entry for each candidate of that section and each seed.
 """
 
 from pathlib import Path
 from typing import Any
 
-from omegaconf import ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from pneumo.params.replicates import replicates as of_seeds
 from pneumo.sources import local
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -32,5 +33,10 @@ def by_site(*, _root_: Any) -> str:
     return "sites" if _root_.sites else "weights"
 
 
-for resolver in (local_path, site_names, site_folder, by_site):
+def replicates(section: str, *, _root_: Any) -> DictConfig:
+    seeds = _root_.train.seeds
+    return OmegaConf.create(of_seeds(_root_[section], seeds if isinstance(seeds, int) else list(seeds)))
+
+
+for resolver in (local_path, site_names, site_folder, by_site, replicates):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
