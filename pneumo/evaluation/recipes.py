@@ -1,0 +1,231 @@
+"""Recipes, each trained with one or several seeds: the mean of a metric over seeds, and the difference of two means.
+
+Seeds are to networks as readers are to a study of readers and cases, and each recipe has seeds of its own: the model of
+Obuchowski & Rockette, Communications in Statistics 24 (1995) 285, with readers nested in tests (Hillis, Statistics in
+Medicine 33 (2014) 330). With S seeds a side
+
+    variance of a mean over seeds = spread / S + common
+
+spread: between the seeds of the recipe, as seen on this test set. It holds what training does by chance, and what the
+same patients do to one network and not to another. common: what the patients do to all networks alike, so that no
+number of seeds averages it away; of a difference, what they do to all of one side and not to the other. It comes from
+leaving out one patient at a time, with all images.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import nctdtrinc, stdtr, stdtrit
+
+from pneumo.evaluation.drawn import Drawn
+from pneumo.evaluation.intervals import LEVEL, Bounds, Sample
+from pneumo.evaluation.left_out import at_thresholds, left_out
+from pneumo.evaluation.metrics import BY_KEY, METRICS, rounded
+
+Array = NDArray[np.float64]
+ROUNDING = 1e-15  # of a variance
+POWER = 0.8
+
+
+@dataclass(frozen=True)
+class Networks:
+    """One metric of the s networks of a recipe on one test set.
+
+    values: [s]. left_out: without each of g groups of patients in turn, [g, s]. redrawn: at r thresholds that were
+    drawn anew, the same draw of validation patients for all networks in each row, [r, s]; None for fixed thresholds.
+    """
+
+    values: Array
+    left_out: Array
+    redrawn: Array | None = None
+
+
+@dataclass(frozen=True)
+class Side:
+    """A recipe's `seeds`. spread: variance between its networks, None with one seed. interplay: the part of `spread`
+    that is due to these patients, which do something else to each network.
+    """
+
+    seeds: int
+    spread: float | None
+    interplay: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds, or a difference of two. common: the variance that all networks of a side have from the
+    patients; common_error: the variance of `common` itself. NaN where some group of patients leaves no metric.
+    """
+
+    value: float
+    sides: tuple[Side, ...]
+    common: float
+    common_error: float
+
+    @property
+    def of_recipes(self) -> bool:
+        """Whether training is counted: otherwise it is about these very networks."""
+        return all(side.spread is not None for side in self.sides)
+
+    @property
+    def from_patients(self) -> float:
+        """The variance that no number of seeds averages away."""
+        return max(0.0, self.common)
+
+    @property
+    def from_seeds(self) -> float:
+        """The variance that does."""
+        return sum((side.spread or 0.0) / side.seeds for side in self.sides)
+
+    @property
+    def error(self) -> float | None:
+        """The standard error; None where it is zero or undefined, since then nothing can be said."""
+        variance = self.from_patients + self.from_seeds
+        return float(np.sqrt(variance)) if variance > ROUNDING and np.isfinite(self.value) else None
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom (Satterthwaite 1946; Welch 1947)."""
+        spread = sum((side.spread / side.seeds) ** 2 / (side.seeds - 1) for side in self.sides if side.spread)
+        below = spread + self.common_error / 2
+        return float((self.from_patients + self.from_seeds) ** 2 / below) if below > 0 else np.inf
+
+    def interval(self, alpha: float = 0.05) -> Bounds:
+        if self.error is None:
+            return None
+        half = self.error * float(stdtrit(self.freedom, 1 - alpha / 2))
+        return self.value - half, self.value + half
+
+    @property
+    def p(self) -> float | None:
+        """Two-sided, of a value of zero. It is below alpha exactly where the interval leaves zero out."""
+        return None if self.error is None else float(2 * stdtr(self.freedom, -abs(self.value) / self.error))
+
+    def detectable(self, alpha: float = 0.05, power: float = POWER) -> float | None:
+        """The smallest true value that such data tell from zero in a share `power` of cases."""
+        if self.error is None:
+            return None
+        critical = stdtrit(self.freedom, 1 - alpha / 2)
+        return self.error * float(nctdtrinc(self.freedom, 1 - power, critical))
+
+
+def networks(
+    key: str,
+    tables: Sequence[pd.DataFrame],
+    thresholds: Sequence[float],
+    *,
+    temperatures: Sequence[float] | None = None,
+    prevalence: float = 0.5,
+    threshold_draws: Sequence[ArrayLike] | None = None,
+) -> Networks:
+    """The metric `key` of metrics.METRICS of networks, on the same images in the same order.
+
+    `tables`: scores.COLUMNS of each; logits matter for metrics of calibration alone. `threshold_draws`: of each, r
+    thresholds from the same draws of validation patients; they matter for decisions alone.
+    """
+    metric = BY_KEY[key]
+    images = [
+        Drawn.of(table if "logit" in table else table.assign(logit=np.nan), at, temperature=heat, prevalence=prevalence)
+        for table, at, heat in zip(tables, thresholds, temperatures or [1.0] * len(tables), strict=True)
+    ]
+    drawn_anew = threshold_draws if metric.group == "decision" else None
+    return Networks(
+        np.array([metric.of(drawn)[0] for drawn in images]),
+        np.stack([left_out(key, Sample.of(tables[0], drawn)) for drawn in images], axis=1),
+        None
+        if drawn_anew is None
+        else np.stack([at_thresholds(key, drawn, at) for drawn, at in zip(images, drawn_anew, strict=True)], axis=1),
+    )
+
+
+def mean(recipe: Networks) -> Estimate:
+    """Of a metric over the seeds of a recipe."""
+    return _estimate([recipe], [1.0])
+
+
+def difference(base: Networks, head: Networks) -> Estimate:
+    """Of the means of two recipes on the same images, head minus base."""
+    return _estimate([base, head], [-1.0, 1.0])
+
+
+def _estimate(recipes: Sequence[Networks], signs: Sequence[float]) -> Estimate:
+    by_patients, interplay = _common(recipes, signs, [_contributions(recipe.left_out) for recipe in recipes])
+    common, common_error = by_patients.sum(), (by_patients**2).sum() - by_patients.sum() ** 2 / len(by_patients)
+    redrawn = [recipe.redrawn for recipe in recipes if recipe.redrawn is not None]
+    if len(redrawn) == len(recipes):
+        common += _common(recipes, signs, [(at - at.mean(axis=0)) / np.sqrt(len(at) - 1) for at in redrawn])[0].sum()
+    sides = tuple(
+        Side(len(recipe.values), float(recipe.values.var(ddof=1)) if len(recipe.values) > 1 else None, part)
+        for recipe, part in zip(recipes, interplay, strict=True)
+    )
+    value = sum(sign * recipe.values.mean() for sign, recipe in zip(signs, recipes, strict=True))
+    return Estimate(float(value), sides, float(common), float(common_error))
+
+
+def _contributions(values: Array) -> Array:
+    """Whose products, summed over groups of patients, are the jackknife's covariances of networks: [g, s]."""
+    groups = len(values)
+    return np.asarray((values - values.mean(axis=0)) * np.sqrt((groups - 1) / groups), dtype=np.float64)
+
+
+def _common(
+    recipes: Sequence[Networks], signs: Sequence[float], contributions: Sequence[Array]
+) -> tuple[Array, list[float]]:
+    """What each group adds to the common variance, [g], and the variance of each side that networks do not share.
+
+    Summed over groups, the square of the mean over s networks is their covariance and 1 / s of what they do not share.
+    """
+    seeds = [len(recipe.values) for recipe in recipes]
+    alone = [of.var(axis=1, ddof=1) if s > 1 else np.zeros(len(of)) for of, s in zip(contributions, seeds, strict=True)]
+    together = sum(sign * of.mean(axis=1) for sign, of in zip(signs, contributions, strict=True))
+    shared = together**2 - sum(of / s for of, s in zip(alone, seeds, strict=True))
+    return np.asarray(shared, dtype=np.float64), [float(of.sum()) for of in alone]
+
+
+def covariance(recipes: Sequence[Networks]) -> Array:
+    """Of the means of c recipes on the same images, [c, c]: of drawing patients, and the seeds of each, anew."""
+    estimates = [mean(recipe) for recipe in recipes]
+    made = np.diag([estimate.from_patients + estimate.from_seeds for estimate in estimates])
+    for row, column in zip(*np.triu_indices(len(recipes), 1), strict=True):
+        shared = _shared(recipes[row], recipes[column])
+        made[row, column] = made[column, row] = shared
+    return made
+
+
+def _shared(first: Networks, second: Networks) -> float:
+    """The covariance of the means of two recipes, which comes from the patients alone."""
+    sums = [_contributions(recipe.left_out).mean(axis=1) for recipe in (first, second)]
+    shared = sums[0] @ sums[1]
+    if first.redrawn is not None and second.redrawn is not None:
+        shared += np.cov(first.redrawn.mean(axis=1), second.redrawn.mean(axis=1))[0, 1]
+    return float(shared)
+
+
+def intervals(
+    tables: Sequence[pd.DataFrame],
+    thresholds: Sequence[float],
+    *,
+    temperatures: Sequence[float],
+    prevalence: float,
+    threshold_draws: Sequence[ArrayLike] | None = None,
+) -> dict[str, list[float | None]]:
+    """95 % interval [low, high] of the mean over seeds of each metric, to six digits, as metrics.intervals has them of
+    one network; [None, None] where it has none. Parameters: as of `networks`.
+    """
+    made: dict[str, list[float | None]] = {}
+    for metric in METRICS:
+        if metric.interval:
+            measured = networks(
+                metric.key,
+                tables,
+                thresholds,
+                temperatures=temperatures,
+                prevalence=prevalence,
+                threshold_draws=threshold_draws,
+            )
+            bounds = mean(measured).interval(1 - LEVEL)
+            made[metric.key] = [rounded(bound) for bound in bounds or (None, None)]
+    return made
