@@ -24,7 +24,7 @@ FITS = ("stretch", "pad")
 
 
 def overrides(arguments: argparse.Namespace, fit: str, seed: int) -> list[str]:
-    given = [f"model={arguments.model}", f"train.seed={seed}", f"preprocess.fit={fit}", "recipe=from_scratch"]
+    given = [f"model={arguments.model}", f"train.seeds=[{seed}]", f"preprocess.fit={fit}", "recipe=from_scratch"]
     given += ["train.accelerator=cpu"]
     if arguments.archive:
         given += ["data=archive", f"data.path='{arguments.archive.resolve()}'", "preprocess.image_size=128"]

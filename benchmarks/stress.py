@@ -55,7 +55,7 @@ def framed(store: Path) -> None:
 
 def candidate(store: Path, out: Path, area: tuple[float, float], seed: int) -> dict[str, float]:
     composed = gate.compose(
-        TOP, "model=cnn10", "model.cnn10.input_size=64", f"model.cnn10.epochs={EPOCHS}", f"train.seed={seed}"
+        TOP, "model=cnn10", "model.cnn10.input_size=64", f"model.cnn10.epochs={EPOCHS}", f"train.seeds=[{seed}]"
     )
     config = params.check(composed, "conf/")
     train(

@@ -90,7 +90,7 @@ def ours(arguments: argparse.Namespace, store: Path, device: torch.device) -> fl
         use_distributed_sampler=False,
     )
     classifier = _classifier(arguments)
-    trainer.fit(classifier, fit.loaders(*splits, arguments.batch, classifier.settings)[0])
+    trainer.fit(classifier, fit.loaders(*splits, arguments.batch, classifier.settings, seed=0)[0])
     return clock.rate
 
 
@@ -227,7 +227,9 @@ def _classifier(arguments: argparse.Namespace) -> Classifier:
     network, _ = backbones.create(
         backbone.architecture, input_size=arguments.size, dropout=backbone.dropout, weights="none", seed=0
     )
-    return Classifier(network, backbone, config.augment, config.train.model_copy(update={"ema": 0.0}), pos_weight=1.0)
+    return Classifier(
+        network, backbone, config.augment, config.train.model_copy(update={"ema": 0.0}), seed=0, pos_weight=1.0
+    )
 
 
 def _forever(loader: Iterable) -> Iterator:

@@ -1,22 +1,30 @@
-"""Temperature and threshold on validation for the backbone that the command line names -> model.json and scores."""
+"""Temperature and threshold on validation for the replicate that the command line names -> model.json and scores."""
 
 from pathlib import Path
 
 from pneumo import params
 from pneumo.evaluation import decision
-from pneumo.params import Section, Threshold, Views
+from pneumo.params import Replicate, Section, Threshold, Views
+from pneumo.scoring import scores
 from stages import run
 
 
 class Params(Section):
+    replicates: Replicate
     threshold: Threshold
     views: Views
 
 
 def main(name: str) -> None:
-    config = params.load(Params)
+    config = params.load(Params, name)
+    logits = scores.paths(Path("outputs"), config.replicates.candidate, name)
     model_json = decision.calibrate_backbone(
-        Path("models/trained", name), Path("outputs"), Path("scores"), views=config.views, policy=config.threshold
+        Path("models/trained", config.replicates.folder),
+        logits["val"],
+        logits["stress"],
+        Path("scores"),
+        views=config.views,
+        policy=config.threshold,
     )
     print(f"{name}: temperature {model_json['temperature']:.4g}, threshold {model_json['threshold']:.4g}")
 

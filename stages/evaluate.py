@@ -1,30 +1,32 @@
-"""The backbone that the command line names on the official test set -> its scores and metrics."""
+"""The backbone that the command line names on the official test set: the metrics of all its replicates -> metrics/."""
 
 from pathlib import Path
 
 from pneumo import params
-from pneumo.evaluation.evaluate import evaluate
-from pneumo.params import Evaluate, Section
+from pneumo.evaluation.evaluate import Evaluated, evaluate, line
+from pneumo.params import Evaluate, Section, Seeds, replicates
 from pneumo.scoring import scores
 from stages import run
 
 
 class Params(Section):
     evaluate: Evaluate
+    train: Seeds
 
 
 def main(name: str) -> None:
     config = params.load(Params)
+    models = [
+        Evaluated.read(Path("models/trained", replicate.folder), scores.paths(Path("outputs"), name, each))
+        for each, replicate in replicates([name], config.train.seeds).items()
+    ]
     metrics = evaluate(
-        Path("models/trained", name),
-        scores.read_logits(Path("outputs/test", f"{name}.csv")),
-        Path("scores"),
+        models,
         Path("metrics", f"{name}.json"),
+        seeds=config.train.listed,
         prevalence=config.evaluate.prevalence,
     )
-    line = f"{name}: test accuracy {metrics['accuracy']:.3f}, recall {metrics['recall']:.3f}"
-    line += f", specificity {metrics['specificity']:.3f}, ROC AUC {metrics['roc_auc']:.3f}"
-    print(f"{line} on {metrics['n']} images")
+    print(f"{name}: {line(metrics)}")
 
 
 if __name__ == "__main__":

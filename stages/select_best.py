@@ -3,24 +3,34 @@
 from pathlib import Path
 
 from pneumo import params
-from pneumo.evaluation import choice
-from pneumo.params import BackboneFile, Bootstrap, Ensemble, Section, Select
+from pneumo.evaluation.select_best import select_best
+from pneumo.params import Bootstrap, Replicate, Section, Select, Threshold
 from stages import run
 
 
 class Params(Section):
     bootstrap: Bootstrap
-    ensembles: dict[str, Ensemble]
-    model: dict[str, BackboneFile]
+    ensemble_replicates: dict[str, Replicate]
+    replicates: dict[str, Replicate]
     select: Select
+    threshold: Threshold
 
 
 def main() -> None:
     config = params.load(Params)
-    folders = {name: Path("models/trained", name) for name in config.model}
-    folders |= {name: Path("models/ensembles", name) for name in config.ensembles}
-    selected = choice.select_best(
-        folders, Path("scores"), Path("models/best"), select=config.select, bootstrap=config.bootstrap
+    folders = {name: Path("models/trained", each.folder) for name, each in config.replicates.items()}
+    folders |= {name: Path("models/ensembles", each.folder) for name, each in config.ensemble_replicates.items()}
+    models: dict[str, list[str]] = {}
+    for name, each in {**config.replicates, **config.ensemble_replicates}.items():
+        models.setdefault(each.candidate, []).append(name)
+    selected = select_best(
+        models,
+        folders,
+        Path("scores"),
+        Path("models/best"),
+        select=config.select,
+        bootstrap=config.bootstrap,
+        threshold=config.threshold,
     )
     print(selected["reason"])
 

@@ -1,10 +1,10 @@
-"""Train the backbone that the command line names -> its weights and curves."""
+"""Train the replicate of a backbone that the command line names -> its weights and curves."""
 
 from pathlib import Path
 
 from pneumo import params
 from pneumo.models import runtime
-from pneumo.params import Augment, Backbone, Fit, Runtime, Section, Training
+from pneumo.params import Augment, Backbone, Fit, Replicate, Runtime, Section, Training
 from stages import run
 
 
@@ -12,6 +12,7 @@ class Params(Section):
     augment: Augment
     model: Backbone
     preprocess: Fit
+    replicates: Replicate
     runtime: Runtime
     train: Training
 
@@ -24,13 +25,14 @@ def main(name: str) -> None:
     train(
         name,
         Path("data/processed"),
-        model=Path("models/trained", name),
+        model=Path("models/trained", config.replicates.folder),
         curves=Path("dvclive", name),
         resume_from=Path(".checkpoints", name),
         features=Path(".features"),
         backbone=config.model,
         augment=config.augment,
         training=config.train,
+        seed=config.replicates.seed,
         film_fit=config.preprocess.fit,
     )
 

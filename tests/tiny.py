@@ -39,7 +39,6 @@ AUGMENT = Augment(
     mixup=0.0,
 )
 TRAINING = Training(
-    seed=0,
     monitor="roc_auc",
     patience=9,
     warmup=0.2,
@@ -74,6 +73,7 @@ def run(processed, out, **changes):
         backbone=changed(BACKBONE, **changes.pop("backbone", {})),
         augment=changed(AUGMENT, **changes.pop("augment", {})),
         training=changed(TRAINING, **changes.pop("training", {})),
+        seed=changes.pop("seed", 0),
         film_fit="stretch",
     )
     views = changed(VIEWS, **changes.pop("views", {}))

@@ -1,61 +1,25 @@
 """Validation scores -> the best candidate, how certain that is, and why. Test scores never come here."""
 
-import shutil
+import zlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pneumo import files
-from pneumo.evaluation import bootstrap, decision, metrics
+from pneumo.evaluation import bootstrap, metrics, over_seeds
 from pneumo.evaluation.metrics import rounded
-from pneumo.models import bundle
-from pneumo.scoring import scores, stress
+from pneumo.scoring import scores
 
-if TYPE_CHECKING:
-    from pneumo.params import Bootstrap, Select
+Array = NDArray[np.float64]
 
 
-def select_best(
-    folders: Mapping[str, Path], scores_folder: Path, best: Path, *, select: "Select", bootstrap: "Bootstrap"
-) -> dict[str, Any]:
-    """Copy the best candidate to the folder `best`, with choice.json; returns the content of choice.json.
-
-    `folders`: name -> folder of each candidate; an ensemble's members are copied with it. Reads val/NAME.csv and
-    stress/NAME.csv below `scores_folder`, and nothing of the test set.
-    """
-    model_jsons = {name: bundle.model_json(folder) for name, folder in folders.items()}
-    candidates = {
-        name: decision.selection_scores(
-            scores.read_scores(scores_folder / "val" / f"{name}.csv"),
-            stress.read_stress(scores_folder / "stress" / f"{name}.csv"),
-            model_json["temperature"],
-            select.scores,
-        )
-        for name, model_json in model_jsons.items()
-    }
-    choice = choose(
-        candidates,
-        model_jsons,
-        select.metric,
-        prefer_cheaper=select.prefer_cheaper,
-        resamples=bootstrap.resamples,
-        seed=bootstrap.seed,
-        scores_kind=select.scores,
-    )
-    winner = choice["model"]
-    shutil.rmtree(best, ignore_errors=True)  # DVC may have hard-linked the last winner's files to its cache
-    bundle.copy(folders[winner], best)
-    for member in model_jsons[winner].get("members", ()):
-        bundle.copy(folders[member], best / "members" / member)
-    files.write_json(best / "choice.json", choice)
-    return choice
+Replicates = Mapping[str, Sequence[str]]  # candidate -> its models, one for each seed
 
 
 def choose(
+    replicates: Replicates,
     validation: Mapping[str, pd.DataFrame],
     model_jsons: Mapping[str, Mapping[str, Any]],
     metric: str,
@@ -67,20 +31,29 @@ def choose(
 ) -> dict[str, Any]:
     """The content of models/best/choice.json: the winner by `metric`, and how far the other candidates are from it.
 
-    `validation`: name -> scores.COLUMNS, all of the same images. `scores_kind`: plain or stress, as in select.scores.
-    `model_jsons`: name -> model.json. All candidates are resampled together, `resamples` times. The winner is the best
-    one; with `prefer_cheaper`, of those within noise of the best, the one with the fewest parameters, then operations.
+    `validation`: model -> scores.COLUMNS, all of the same images. `scores_kind`: plain or stress, as in select.scores.
+    `model_jsons`: model -> model.json. All models are resampled together, `resamples` times, and of candidates with
+    several seeds these are drawn, too (`_drawn`). The winner is the candidate with the best mean over its seeds; with
+    `prefer_cheaper`, of those within noise of the best, the one with the fewest parameters, then operations.
     """
     scores.same_images(dict(validation), "validation scores")
-    candidates = ranked(validation, model_jsons, metric)
+    candidates = ranked(replicates, validation, model_jsons, metric)
     draws = bootstrap.paired(
-        {candidate["model"]: validation[candidate["model"]] for candidate in candidates},
+        validation,
         {name: model_json["threshold"] for name, model_json in model_jsons.items()},
         [metric],
         resamples=resamples,
         seed=seed,
     )
-    _compare_with_best(candidates, metric, {name: of[metric] for name, of in draws.items()})
+    of_models = {name: of[metric] for name, of in draws.items()}
+    _compare_with_best(
+        candidates,
+        metric,
+        {
+            candidate["model"]: _drawn(candidate, [of_models[name] for name in replicates[candidate["model"]]], seed)
+            for candidate in candidates
+        },
+    )
     within_noise = [candidate for candidate in candidates if candidate["within_noise"]]
     winner = min(within_noise, key=_cost) if prefer_cheaper else candidates[0]
     first = next(iter(validation.values()))
@@ -97,13 +70,40 @@ def choose(
     }
 
 
-def _compare_with_best(
-    candidates: Sequence[dict[str, Any]], metric: str, draws: Mapping[str, NDArray[np.float64]]
-) -> None:
+def median_replicate(
+    names: Sequence[str],
+    validation: Mapping[str, pd.DataFrame],
+    model_jsons: Mapping[str, Mapping[str, Any]],
+    metric: str,
+) -> str:
+    """The model whose validation `metric` is in the middle; of an even number the lower one, so that it is never the
+    best of several. Arguments as of `choose`.
+    """
+    in_order = sorted(names, key=lambda name: _measured(validation[name], model_jsons[name])[metric])
+    return in_order[(len(in_order) - 1) // 2]
+
+
+def _drawn(candidate: Mapping[str, Any], of_models: Sequence[Array], seed: int) -> Array:
+    """The candidate's metric in each draw, [resamples]. `of_models`: that of its models in the same resamples of
+    patients.
+
+    Where there are several, the mean over seeds is uncertain, too. Resampling three values would show two thirds of
+    their variance, so to the mean in each resample is added what Student's t says of a mean of so few: a variate of it
+    with one degree of freedom less than seeds, times SD / sqrt(seeds).
+    """
+    mean = np.mean(of_models, axis=0)
+    seeds = len(of_models)
+    if seeds == 1:
+        return mean
+    rng = np.random.default_rng([seed, zlib.crc32(candidate["model"].encode())])
+    return mean + candidate["sd"] / np.sqrt(seeds) * rng.standard_t(seeds - 1, size=len(mean))
+
+
+def _compare_with_best(candidates: Sequence[dict[str, Any]], metric: str, draws: Mapping[str, Array]) -> None:
     """Add to each of the ranked candidates how certain its place is.
 
-    `draws`: name -> the metric in each resample. p_best: share of resamples that the candidate wins. difference: its
-    metric minus that of the best. within_noise: whether the 95 % interval of that difference reaches zero.
+    `draws`: name -> the metric in each draw. p_best: share of draws that the candidate wins. difference: its metric
+    minus that of the best. within_noise: whether the 95 % interval of that difference reaches zero.
     """
     best = candidates[0]
     wins = _wins(draws)
@@ -118,27 +118,36 @@ def _compare_with_best(
 
 
 def ranked(
-    validation: Mapping[str, pd.DataFrame], model_jsons: Mapping[str, Mapping[str, Any]], metric: str
+    replicates: Replicates,
+    validation: Mapping[str, pd.DataFrame],
+    model_jsons: Mapping[str, Mapping[str, Any]],
+    metric: str,
 ) -> list[dict[str, Any]]:
-    """The candidates with their validation metrics, best first; of equals the cheaper one."""
+    """The candidates with their validation metrics, means over seeds, best first; of equals the cheaper one. Those with
+    several seeds also have `sd`, of `metric` between them, and `replicates`: model -> its metric.
+    """
     candidates = []
-    for name, table in validation.items():
-        model_json = model_jsons[name]
-        values = {
-            **metrics.decisions(table["label"], table["score"], model_json["threshold"], table["subtype"]),
-            **metrics.ranking(table["label"], table["score"]),
-        }
-        cost = {key: model_json[key] for key in ("kind", "parameters", "flops")}
-        candidates.append({"model": name, **values, "threshold": model_json["threshold"], **cost})
+    for name, models in replicates.items():
+        measured = {model: _measured(validation[model], model_jsons[model]) for model in models}
+        several = {model: values[metric] for model, values in measured.items()}
+        spread = {"sd": over_seeds.spread(list(several.values())), "replicates": several} if len(models) > 1 else {}
+        cost = {key: model_jsons[models[0]][key] for key in ("kind", "parameters", "flops")}
+        candidates.append({"model": name, **over_seeds.mean(list(measured.values())), **spread, **cost})
     return sorted(candidates, key=lambda candidate: (-candidate[metric], *_cost(candidate)))
+
+
+def _measured(table: pd.DataFrame, model_json: Mapping[str, Any]) -> dict[str, Any]:
+    threshold = model_json["threshold"]
+    decided = metrics.decisions(table["label"], table["score"], threshold, table["subtype"])
+    return {**decided, **metrics.ranking(table["label"], table["score"]), "threshold": threshold}
 
 
 def _cost(candidate: Mapping[str, Any]) -> tuple[int, int, str]:
     return candidate["parameters"], candidate["flops"], candidate["model"]
 
 
-def _wins(draws: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
-    """Share of the resamples that each candidate wins; a tie counts in equal parts."""
+def _wins(draws: Mapping[str, Array]) -> dict[str, float]:
+    """Share of the draws that each candidate wins; a tie counts in equal parts."""
     values = np.stack(list(draws.values()))
     values = values[:, np.isfinite(values).all(axis=0)]
     best = values == values.max(axis=0)
@@ -157,11 +166,9 @@ def _reason(
     best = candidates[0]
     words = metrics.BY_KEY[metric].words + (" under stress" if scores_kind == "stress" else "")
     if len(candidates) == 1:
-        return f"{best['model']} is the only candidate; its validation {words} is {best[metric]:.4f}."
-    lead = (
-        f"{best['model']} has the highest validation {words}, {best[metric]:.4f}, and wins {best['p_best']:.0%} of the "
-        "bootstrap resamples"
-    )
+        only = f"{best['model']} is the only candidate; its validation {words} is {best[metric]:.4f}"
+        return f"{only}{_of_seeds(best)}."
+    lead = _lead(best, words, metric)
     near = [candidate["model"] for candidate in candidates[1:] if candidate["within_noise"]]
     if not near:
         return f"{lead}; no other candidate is within noise of it."
@@ -174,6 +181,18 @@ def _reason(
         f"{lead}, but {noise}. Of these, {winner['model']} ({words} {winner[metric]:.4f}) is the cheapest, with "
         f"{winner['parameters']:,} parameters."
     )
+
+
+def _lead(best: Mapping[str, Any], words: str, metric: str) -> str:
+    mean, drawn = ("mean ", "patients and seeds") if "sd" in best else ("", "patients")
+    return (
+        f"{best['model']} has the highest {mean}validation {words}, {best[metric]:.4f}{_of_seeds(best)}, and wins "
+        f"{best['p_best']:.0%} of the draws of {drawn}"
+    )
+
+
+def _of_seeds(candidate: Mapping[str, Any]) -> str:
+    return f" (SD {candidate['sd']:.4f} between {len(candidate['replicates'])} seeds)" if "sd" in candidate else ""
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def calibrate_backbone(
-    folder: Path, outputs: Path, scores_folder: Path, *, views: "Views", policy: "Threshold"
+    folder: Path, val: Path, under_stress: Path, scores_folder: Path, *, views: "Views", policy: "Threshold"
 ) -> dict[str, Any]:
     """Write model.json, with temperature and threshold, into the trained model's `folder`; returns its content.
 
-    Reads the logits in val/NAME.csv and stress/NAME.csv below `outputs`, predicted with `views`, and writes the scores
-    to files of the same names below `scores_folder`.
+    `val`, `under_stress`: files of its logits, predicted with `views`. Writes the scores to val/NAME.csv and
+    stress/NAME.csv below `scores_folder`.
     """
     training_json = bundle.training_json(folder)
     name = f"{training_json['name']}.csv"
-    stress_logits = stress.read_stress(outputs / "stress" / name)
-    val_scores, decided = decide(scores.read_logits(outputs / "val" / name), stress_logits, policy)
+    stress_logits = stress.read_stress(under_stress)
+    val_scores, decided = decide(scores.read_logits(val), stress_logits, policy)
     scores.write(val_scores, scores_folder / "val" / name)
     stress.write(stress_logits, scores_folder / "stress" / name)
     model_json = training_json | {"views": views.model_dump()} | decided

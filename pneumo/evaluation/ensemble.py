@@ -1,8 +1,9 @@
 """Several trained backbones as one model: the mean of their calibrated logits."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
@@ -13,14 +14,29 @@ from pneumo.models import bundle
 from pneumo.scoring import scores, stress
 
 if TYPE_CHECKING:
-    from pneumo.params import Selection, Threshold
+    from pneumo.params import Replicate, Selection, Threshold
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A replicate of a backbone: its folder, and where its logits are, as scores.paths has it."""
+
+    folder: Path
+    outputs: Mapping[str, Path]
+
+
+def backbones(replicates: "Mapping[str, Replicate]", trained: Path, outputs: Path) -> dict[str, Backbone]:
+    """Those of the section `replicates`, with their folders below `trained` and their logits below `outputs`."""
+    return {
+        name: Backbone(trained / replicate.folder, scores.paths(outputs, replicate.candidate, name))
+        for name, replicate in replicates.items()
+    }
 
 
 def build(
     name: str,
-    backbones: Mapping[str, Path],
+    backbones: Mapping[str, Backbone],
     folder: Path,
-    outputs: Path,
     scores_folder: Path,
     *,
     top: int | str,
@@ -29,12 +45,12 @@ def build(
 ) -> dict[str, Any]:
     """Write the ensemble's model.json into `folder`, and val/NAME.csv and stress/NAME.csv below `scores_folder`.
 
-    `backbones`: name -> folder of the calibrated network. `outputs`: has their logits. `top`: all, or how many of them,
-    the best by `selection`. Returns the content of model.json.
+    `backbones`: the replicates of one seed by their names. `top`: all, or how many of them, the best by `selection`.
+    Returns the content of model.json.
     """
-    model_jsons = {backbone: bundle.model_json(trained) for backbone, trained in backbones.items()}
-    val_logits = {backbone: scores.read_logits(outputs / "val" / f"{backbone}.csv") for backbone in backbones}
-    stress_logits = {backbone: stress.read_stress(outputs / "stress" / f"{backbone}.csv") for backbone in backbones}
+    model_jsons = {backbone: bundle.model_json(trained.folder) for backbone, trained in backbones.items()}
+    val_logits = {backbone: scores.read_logits(trained.outputs["val"]) for backbone, trained in backbones.items()}
+    stress_logits = {backbone: stress.read_stress(trained.outputs["stress"]) for backbone, trained in backbones.items()}
     temperatures = {backbone: model_json["temperature"] for backbone, model_json in model_jsons.items()}
     candidates = {
         backbone: decision.selection_scores(
@@ -46,24 +62,60 @@ def build(
         for backbone, temperature in temperatures.items()
     }
     names = members(candidates, model_jsons, top, selection.metric)
-    mean_val_logits = scores.mean_logit({member: val_logits[member] for member in names}, temperatures)
-    mean_stress_logits = stress.mean_logit({member: stress_logits[member] for member in names}, temperatures)
-    val_scores, decided = decision.decide(mean_val_logits, mean_stress_logits, policy)
-    scores.write(val_scores, scores_folder / "val" / f"{name}.csv")
-    stress.write(mean_stress_logits, scores_folder / "stress" / f"{name}.csv")
-    result = model_json_of(name, {member: model_jsons[member] for member in names}, decided)
-    files.write_json(folder / "model.json", result)
-    return result
+    made = combined(
+        name,
+        {member: model_jsons[member] for member in names},
+        {member: (val_logits[member], stress_logits[member]) for member in names},
+        policy,
+    )
+    scores.write(made.val_scores, scores_folder / "val" / f"{name}.csv")
+    stress.write(made.stress_logits, scores_folder / "stress" / f"{name}.csv")
+    files.write_json(folder / "model.json", made.model_json)
+    return made.model_json
 
 
-def test_logits(folder: Path, outputs: Path, trained: Path) -> pd.DataFrame:
-    """Logits of the ensemble in `folder` on the test set, scores.RAW_COLUMNS.
+class Combined(NamedTuple):
+    """An ensemble as validation makes it: model.json, calibrated scores, and logits under stress."""
 
-    `outputs`: has its members' logits, NAME.csv. `trained`: has the members themselves, NAME/model.json.
+    model_json: dict[str, Any]
+    val_scores: pd.DataFrame
+    stress_logits: pd.DataFrame
+
+
+def combined(
+    name: str,
+    members: Mapping[str, Mapping[str, Any]],
+    logits: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]],
+    policy: "Threshold",
+) -> Combined:
+    """The ensemble of `members`, name -> model.json. `logits`: theirs on validation, plain and under stress."""
+    temperatures = {member: model_json["temperature"] for member, model_json in members.items()}
+    val_logits, stress_logits = mean_logits(logits, temperatures)
+    val_scores, decided = decision.decide(val_logits, stress_logits, policy)
+    return Combined(model_json_of(name, members, decided), val_scores, stress_logits)
+
+
+def mean_logits(
+    logits: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], temperatures: Mapping[str, float]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Logits of an ensemble on validation, plain and under stress. `logits`: those of its members."""
+    plain = scores.mean_logit({member: val for member, (val, _) in logits.items()}, temperatures)
+    return plain, stress.mean_logit({member: under for member, (_, under) in logits.items()}, temperatures)
+
+
+def logits(model_json: Mapping[str, Any], backbones: Mapping[str, Backbone], split: str) -> pd.DataFrame:
+    """Logits of an ensemble on val or test, scores.RAW_COLUMNS, or under stress, stress.COLUMNS.
+
+    `backbones`: replicates by their names; its members among them.
     """
-    names = bundle.model_json(folder)["members"]
-    temperatures = {name: bundle.model_json(trained / name)["temperature"] for name in names}
-    return scores.mean_logit({name: scores.read_logits(outputs / f"{name}.csv") for name in names}, temperatures)
+    of_members = {name: backbones[name] for name in model_json["members"]}
+    temperatures = {name: bundle.model_json(member.folder)["temperature"] for name, member in of_members.items()}
+    if split == "stress":
+        read = {name: stress.read_stress(member.outputs[split]) for name, member in of_members.items()}
+        return stress.mean_logit(read, temperatures)
+    return scores.mean_logit(
+        {name: scores.read_logits(member.outputs[split]) for name, member in of_members.items()}, temperatures
+    )
 
 
 def members(
@@ -85,7 +137,7 @@ def members(
         raise ParamsError(
             f"params.yaml: ensembles: top is {top}; expected 'all' or at most {len(validation)}, one per backbone"
         )
-    ranked = choice.ranked(validation, model_jsons, metric)
+    ranked = choice.ranked({name: [name] for name in validation}, validation, model_jsons, metric)
     return sorted(candidate["model"] for candidate in ranked[: int(top)])
 
 

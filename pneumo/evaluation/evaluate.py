@@ -1,49 +1,89 @@
-"""One model on the official test set -> its scores and metrics."""
+"""A candidate on the official test set -> its scores and metrics."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 
 from pneumo import files
 from pneumo.evaluation import calibration, decision, metrics
 from pneumo.evaluation.drawn import Drawn
+from pneumo.evaluation.over_seeds import over_seeds
 from pneumo.models import bundle
 from pneumo.scoring import scores, stress
 
 FROM_MODEL = ("weights", "parameters", "flops", "input_size")
 
 
-def evaluate(
-    folder: Path,
-    logits: pd.DataFrame,
-    scores_folder: Path,
-    metrics_path: Path,
-    *,
-    prevalence: float,
-) -> dict[str, Any]:
-    """Write test/NAME.csv below `scores_folder` and the metrics to `metrics_path`; returns the metrics.
+@dataclass(frozen=True)
+class Evaluated:
+    """A calibrated model and its logits: scores.RAW_COLUMNS on validation and test, stress.COLUMNS under stress."""
 
-    `folder`: has model.json of a backbone or an ensemble. `logits`: its outputs on the test set, scores.RAW_COLUMNS.
-    Its validation scores, plain and under stress, are read from `scores_folder`. `prevalence`: for ppv and npv.
+    model_json: Mapping[str, Any]
+    val: pd.DataFrame
+    stress: pd.DataFrame
+    test: pd.DataFrame
+
+    @classmethod
+    def read(cls, folder: Path, paths: Mapping[str, Path]) -> Self:
+        """`folder`: has model.json. `paths`: of val, stress and test, as scores.paths has them."""
+        logits = (scores.read_logits(paths["val"]), stress.read_stress(paths["stress"]))
+        return cls(bundle.model_json(folder), *logits, scores.read_logits(paths["test"]))
+
+
+def score(model_json: Mapping[str, Any], logits: pd.DataFrame, scores_folder: Path) -> pd.DataFrame:
+    """Write test/NAME.csv below `scores_folder`; returns scores.COLUMNS. `logits`: on the test set, RAW_COLUMNS."""
+    scored = decision.calibrated(logits, model_json["temperature"])
+    scores.write(scored, scores_folder / "test" / f"{model_json['name']}.csv")
+    return scored
+
+
+def evaluate(
+    models: Sequence[Evaluated], metrics_path: Path, *, seeds: Sequence[int], prevalence: float
+) -> dict[str, Any]:
+    """Write the metrics of a candidate on the test set to `metrics_path`; returns them.
+
+    `models`: its replicates, one for each of `seeds`. `prevalence`: for ppv and npv.
     """
-    model_json = bundle.model_json(folder)
-    name, temperature = model_json["name"], model_json["temperature"]
-    path = scores_folder / "test" / f"{name}.csv"
-    scores.write(decision.calibrated(logits, temperature), path)
+    measured = {model.model_json["name"]: _measured(model, prevalence) for model in models}
+    values = over_seeds(measured, seeds)
+    values |= {key: models[0].model_json[key] for key in FROM_MODEL}
+    files.write_json(metrics_path, values)
+    return values
+
+
+def selected_figures(
+    name: str, scored: pd.DataFrame, temperature: float, threshold: float, *, prevalence: float
+) -> dict[str, Any]:
+    """What metrics/best.json says of the model in models/best where its candidate has several seeds: its name as
+    `replicate`, and its figures as `selected`. `scored`: scores.COLUMNS on the test set.
+    """
+    selected = figures(scored, threshold, temperature=temperature, prevalence=prevalence)
+    return {"replicate": name, "selected": selected}
+
+
+def line(metrics: Mapping[str, Any]) -> str:
+    """What a stage prints of a candidate."""
+    seeds = f", mean of {len(metrics['seeds'])} seeds" if "seeds" in metrics else ""
+    return (
+        f"test accuracy {metrics['accuracy']:.3f}, recall {metrics['recall']:.3f}, specificity "
+        f"{metrics['specificity']:.3f}, ROC AUC {metrics['roc_auc']:.3f} on {metrics['n']} images{seeds}"
+    )
+
+
+def _measured(model: Evaluated, prevalence: float) -> dict[str, Any]:
+    model_json, temperature = model.model_json, model.model_json["temperature"]
     values = measure(
-        scores.read_scores(path),
+        decision.calibrated(model.test, temperature),
         model_json["threshold"],
-        validation=scores.read_scores(scores_folder / "val" / f"{name}.csv"),
-        stress_logits=stress.read_stress(scores_folder / "stress" / f"{name}.csv"),
+        validation=decision.calibrated(model.val, temperature),
+        stress_logits=model.stress,
         temperature=temperature,
         prevalence=prevalence,
     )
-    values |= {key: model_json[key] for key in FROM_MODEL}
-    if "members" in model_json:
-        values["members"] = list(model_json["members"])
-    files.write_json(metrics_path, values)
-    return values
+    return values | ({"members": list(model_json["members"])} if "members" in model_json else {})
 
 
 def measure(

@@ -15,6 +15,7 @@ from pneumo import files
 from pneumo.data import packed
 from pneumo.data.manifest import require_columns
 from pneumo.errors import BundleError, ManifestError
+from pneumo.evaluation import selected
 from pneumo.explain import grad_cam
 from pneumo.models import bundle, runtime
 from pneumo.scoring import inference, scores
@@ -61,7 +62,7 @@ def write(
     folders = folders_of(best, model_json)
     for folder in folders.values():
         test = inference.read_split(folder, bundle.model_json(folder), processed, "test")
-    table = scores.read_scores(scores_folder / f"{model_json['name']}.csv")
+    table = selected.scores_of(best, scores_folder)
     cases = most_confident(table, model_json["threshold"], count)
     images = _images_of(cases, test)
     device = runtime.device(accelerator)

@@ -12,7 +12,7 @@ from pneumo import files
 from pneumo.audit import features, shift, shortcut
 from pneumo.data import manifest, packed
 from pneumo.data.listing import Raw
-from pneumo.evaluation import decision, metrics
+from pneumo.evaluation import decision, metrics, selected
 from pneumo.evaluation.evaluate import figures
 from pneumo.external import readable
 from pneumo.external.measure import measure
@@ -33,7 +33,7 @@ def evaluate(
     model's scores on the internal test set. `prevalence`: of pneumonia, for ppv and npv.
     """
     model_json = bundle.model_json(best)
-    internal = scores.read_scores(scores_folder / "test" / f"{model_json['name']}.csv")
+    internal = selected.scores_of(best, scores_folder / "test")
     folder = data / "external" / name
     here, there = (packed.read_split(processed, "test") for processed in (folder / "processed", data / "processed"))
     measured = features.measure(here, Raw(folder / "raw"))

@@ -49,7 +49,7 @@ from pneumo.params.evaluation import (
 )
 from pneumo.params.loading import check, declared, load, read
 from pneumo.params.project import Params
-from pneumo.params.replicates import Replicate, Seeds
+from pneumo.params.replicates import Replicate, Seeds, replicates
 from pneumo.params.training import Augment, Backbone, BackboneFile, Device, Runtime, Training
 from pneumo.params.values import Section
 
@@ -101,4 +101,5 @@ __all__ = [
     "declared",
     "load",
     "read",
+    "replicates",
 ]

@@ -56,8 +56,9 @@ class Selection(Section):
 
 
 class Select(Selection):
-    """The section `select`."""
+    """The section `select`. `replicate`: which of the winner's replicates models/best is, where it has several."""
 
+    replicate: Literal["median", "ensemble"]
     prefer_cheaper: Annotated[bool, Field(strict=True)]
 
 

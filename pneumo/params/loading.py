@@ -41,7 +41,7 @@ def load(stage: type[StageParams], name: str | None = None, path: Path = Path("p
 
 
 def _named(section: Mapping[str, Any], title: str, name: str | None, path: Path) -> Any:
-    if name not in section:
+    if name is None or name not in section:
         raise ParamsError(
             f"{path} has no {title}.{name}; it has {', '.join(section) or 'none'}. "
             "conf/model/ lists what `dvc exp run -S model=NAME` can choose."

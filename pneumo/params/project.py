@@ -73,16 +73,16 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _replicates_follow(self) -> "Params":
-        both = {"replicates": self.model, "ensemble_replicates": self.ensembles}
+        both = {"replicates": list(self.model), "ensemble_replicates": list(self.ensembles)}
         for section, candidates in both.items():
-            expected = replicates(candidates, self.train.seeds)
-            twice = [name for name in expected if name in self.candidates and expected[name]["candidate"] != name]
+            expected = replicates(list(candidates), self.train.seeds)
+            twice = [name for name in expected if name in self.candidates and expected[name].candidate != name]
             if twice:
                 raise ValueError(
                     f"train.seeds makes {twice[0]} the name of a replicate, and there is a candidate of this name: "
                     "rename that"
                 )
-            if {name: each.model_dump() for name, each in getattr(self, section).items()} != expected:
+            if getattr(self, section) != expected:
                 raise ValueError(
                     f"{section} is not what follows from train.seeds and the candidates: it is composed by `dvc exp "
                     "run -S train.seeds=…`, never edited"

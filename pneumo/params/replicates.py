@@ -34,12 +34,13 @@ class Replicate(Section):
     folder: str
 
 
-def replicates(candidates: Iterable[str], seeds: int | Sequence[int]) -> dict[str, dict[str, str | int]]:
-    """Name -> the fields of Replicate, for each candidate and seed."""
+def replicates(candidates: Iterable[str], seeds: int | Sequence[int]) -> dict[str, Replicate]:
+    """Name -> replicate, for each candidate and seed."""
     first, *others = range(seeds) if isinstance(seeds, int) else seeds
-    made: dict[str, dict[str, str | int]] = {}
+    made: dict[str, Replicate] = {}
     for candidate in candidates:
-        made[candidate] = {"candidate": candidate, "seed": first, "folder": candidate}
+        made[candidate] = Replicate(candidate=candidate, seed=first, folder=candidate)
         for seed in others:
-            made[f"{candidate}-{seed}"] = {"candidate": candidate, "seed": seed, "folder": f"{candidate}/seed-{seed}"}
+            folder = f"{candidate}/seed-{seed}"
+            made[f"{candidate}-{seed}"] = Replicate(candidate=candidate, seed=seed, folder=folder)
     return made

@@ -22,7 +22,8 @@ def stage_code(record: Record) -> dict[str, list[str]]:
 
 def locked_files(record: Record) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """Stage -> path and hash of what it read, and of what it wrote, by dvc.lock; stages like `stage_code`."""
-    candidates = record.candidates
+    models = {model.name for name in record.candidates for model in record.replicates(name)}
+    known = {*record.candidates, *models}
     files: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     try:
         for stage, entry in (record.lock.get("stages") or {}).items():
@@ -32,7 +33,7 @@ def locked_files(record: Record) -> dict[str, tuple[dict[str, Any], dict[str, An
             )
             if not all(isinstance(path, str) for path in (*read, *written)):
                 raise TypeError(f"paths of {stage}")
-            if not name or name in candidates:
+            if not name or name in known:
                 files[stage] = (read, written)
     except (AttributeError, KeyError, TypeError) as error:
         where, remedy = record.tree.where("dvc.lock"), record.tree.remedy("dvc.lock")

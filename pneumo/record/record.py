@@ -154,6 +154,11 @@ class Record:
         names = [name for name, of in self._candidate_of.items() if of == candidate]
         return [self.model(name) for name in names or [candidate]]
 
+    def seeds(self, candidate: str) -> list[int]:
+        """Of its models; empty for records from before there were replicates."""
+        entries = {**self.section("replicates"), **self.section("ensemble_replicates")}
+        return [entry["seed"] for entry in entries.values() if entry.get("candidate") == candidate]
+
     def figures(self, candidate: str) -> dict[str, Any]:
         """metrics/NAME.json of a candidate: of its one model, or the mean over all."""
         return read_json(self.tree, f"metrics/{candidate}.json")

@@ -31,22 +31,23 @@ def write(results: Results, out: Path, winner: Path, *, resamples: int, seed: in
     files.write_text(out / "index.html", page.render(results, figures))
     files.write_text(out / "report.md", short_form.render(results))
     files.write_text(out / "MODEL_CARD.md", model_card.render(results))
-    files.write_json(winner, {"model": results.selected, **results.best})
+    files.write_json(winner, results.winner)
 
 
 def _draw_curves(results: Results, folder: Path, tables: Mapping[str, pd.DataFrame], resamples: int, seed: int) -> None:
     selected = results.selected
     test = results.test[selected]
     band = (GRID, *bootstrap.roc_band(test, GRID, resamples=resamples, seed=seed))
-    curves.roc(folder, tables["roc"], results.metrics, selected, band)
+    curves.roc(folder, tables["roc"], results.figures, selected, band)
     band = (GRID, *bootstrap.precision_recall_band(test, GRID, resamples=resamples, seed=seed))
-    curves.precision_recall(folder, tables["precision_recall"], results.metrics, selected, band)
+    curves.precision_recall(folder, tables["precision_recall"], results.figures, selected, band)
     scored = {**results.test, "shortcut": results.baseline_test}
     benefit = {name: net_benefit(table["label"], table["score"], THRESHOLDS) for name, table in scored.items()}
     treat_all = net_benefit(test["label"], np.ones(len(test)), THRESHOLDS)
     threshold = results.best["threshold"]
     curves.decision_curve(folder / "decision_curve.svg", THRESHOLDS, benefit, treat_all, selected, threshold)
-    curves.training(folder / "training.svg", results.history, selected)
+    drawn = results.history[results.history["model"].isin(results.shown.values())]
+    curves.training(folder / "training.svg", drawn, results.shown[selected])
 
 
 def _draw_stress(results: Results, folder: Path) -> None:

@@ -11,11 +11,13 @@ import pandas as pd
 
 from pneumo.data import manifest, packed
 from pneumo.errors import RecordError
+from pneumo.evaluation.evaluate import figures, selected_figures
 from pneumo.evaluation.metrics import METRICS, WORDS
+from pneumo.evaluation.selected import scores_of
 from pneumo.models import bundle
 from pneumo.models.curves import CURVES
 from pneumo.record.parse import read_json, read_scores
-from pneumo.record.record import BASELINE, Model, Record
+from pneumo.record.record import BASELINE, Record
 from pneumo.record.tree import Folder, Tree
 from pneumo.scoring import scores
 
@@ -25,7 +27,7 @@ CALIBRATION = {
 }
 METRICS_KEYS = (*WORDS, *CALIBRATION, "n", "patients", "threshold", "tp", "fp", "tn", "fn", "ppv", "npv", "ci95")
 NESTED = ("at_half", "oracle", "uncalibrated")
-CHOICE = ("model", "metric", "scores", "reason", "resamples", "n", "patients", "candidates")
+CHOICE = ("model", "replicate", "metric", "scores", "reason", "resamples", "n", "patients", "candidates")
 CANDIDATE = ("model", "kind", "parameters", "p_best", "difference", "difference_ci95", "within_noise")
 EXPLAINED = ("model", "cases", "layers", "mean_correlation", "defined_correlations")
 EXTERNAL = (
@@ -55,7 +57,7 @@ STAGES = {  # file or folder -> the stage that writes it
 }
 STAGES_OF_MODELS = {  # folder -> the stages that write what it has of a backbone, of an ensemble
     "scores/val": ("calibrate", "ensemble"),
-    "scores/test": ("evaluate", "evaluate_ensemble"),
+    "scores/test": ("score", "score_ensemble"),
     "metrics": ("evaluate", "evaluate_ensemble"),
 }
 
@@ -68,7 +70,8 @@ class Outputs(Folder):
         folder, name = str(PurePosixPath(path).parent), PurePosixPath(path).stem
         stage = STAGES.get(path) or STAGES.get(folder, "")
         if not stage and folder in STAGES_OF_MODELS:
-            is_ensemble = name in Record(self).section("ensembles")
+            record = Record(self)
+            is_ensemble = name in {**record.section("ensembles"), **record.section("ensemble_replicates")}
             stage = f"{STAGES_OF_MODELS[folder][is_ensemble]}@{name}"
         if folder in ("metrics/external", "scores/external"):
             stage = f"evaluate_external@{name}"
@@ -79,14 +82,18 @@ class Outputs(Folder):
 
 @dataclass(frozen=True)
 class Results:
-    """`metrics`, `test` and `validation` by name of the model, in the order of the choice; those of the shortcut
-    baseline apart. `external`, `elsewhere`: metrics and scores of the selected model by name of the other data set.
-    `choice`, `data`, `explained`, `ablation`, `model_json`: choice.json, data.json and so on. `history`: model, epoch
-    and the columns of CURVES. `audit`: the tables of data/audit by their names.
+    """`metrics` by name of the candidate, in the order of the choice, means over seeds where there are several; those
+    of the shortcut baseline apart. `shown`: candidate -> the one of its models whose scores are drawn: that of
+    models/best, and of the others the replicate with the median validation score. `figures`, `test` and `validation`:
+    of these models, by name of the candidate. `external`, `elsewhere`: metrics and scores of models/best by name of the
+    other data set. `choice`, `data`, `explained`, `ablation`, `model_json`: choice.json, data.json and so on.
+    `history`: model, epoch and the columns of CURVES. `audit`: the tables of data/audit by their names.
     """
 
     choice: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, Any]]
+    shown: Mapping[str, str]
+    figures: Mapping[str, Mapping[str, Any]]
     test: Mapping[str, pd.DataFrame]
     validation: Mapping[str, pd.DataFrame]
     external: Mapping[str, Mapping[str, Any]]
@@ -104,13 +111,31 @@ class Results:
 
     @property
     def selected(self) -> str:
-        """Name of the model that select_best selected."""
+        """Name of the candidate that select_best selected."""
         return self.choice["model"]
 
     @property
     def best(self) -> Mapping[str, Any]:
-        """Its metrics on the test set."""
-        return self.metrics[self.selected]
+        """Metrics of the model in models/best on the test set."""
+        return self.figures[self.selected]
+
+    @property
+    def replicates(self) -> Mapping[str, Mapping[str, Any]]:
+        """Of the selected candidate, by their names; empty where it has one seed."""
+        return self.metrics[self.selected].get("replicates", {})
+
+    @property
+    def winner(self) -> Mapping[str, Any]:
+        """The content of metrics/best.json."""
+        of_candidate = {"model": self.selected, **self.metrics[self.selected]}
+        if not self.replicates:
+            return of_candidate
+        name, best = self.shown[self.selected], self.best
+        prevalence = best["prevalence"]
+        scored = self.test[self.selected]
+        return of_candidate | selected_figures(
+            name, scored, best["temperature"], best["threshold"], prevalence=prevalence
+        )
 
     @property
     def phantom(self) -> bool:
@@ -143,8 +168,15 @@ def read_results(root: Path, names: Sequence[str]) -> Results:
     """
     record = Record(Outputs(root))
     choice = _choice(record.tree, names)
-    ranked = {candidate["model"]: record.model(candidate["model"]) for candidate in choice["candidates"]}
-    trained = [candidate["model"] for candidate in choice["candidates"] if candidate["kind"] == "backbone"]
+    ranked = [candidate["model"] for candidate in choice["candidates"]]
+    trained = [
+        model.name
+        for candidate in choice["candidates"]
+        if candidate["kind"] == "backbone"
+        for model in record.replicates(candidate["model"])
+    ]
+    shown = {candidate["model"]: _median(candidate) for candidate in choice["candidates"]}
+    shown[choice["model"]] = choice["replicate"]
     baseline = record.model(BASELINE)
     _require(record.tree, DATA_PATH, record.data, ("source", "splits", "audit", "manifest_sha256"))
     explained = read_json(record.tree, EXPLAIN_PATH)
@@ -154,18 +186,26 @@ def read_results(root: Path, names: Sequence[str]) -> Results:
     model_json = bundle.model_json(root / "models/best")
     ran_for = {"ablation": ablation["model"], "explain": explained["model"], "select_best": model_json["name"]}
     for stage, name in ran_for.items():
-        if name != choice["model"]:
+        if name != choice["replicate"]:
             raise RecordError(
-                f"{choice['model']} was selected, but {stage} last ran for {name}: run `dvc repro {stage}`"
+                f"{choice['replicate']} was selected, but {stage} last ran for {name}: run `dvc repro {stage}`"
             )
+    metrics = {name: _metrics(record, name, *NESTED, "stress") for name in ranked}
+    test, validation = (
+        {name: _scores(record, root, shown[name], split) for name in ranked} for split in ("test", "val")
+    )
+    _require_same_images(record, test, validation, metrics)
+    in_best = {"threshold": model_json["threshold"], "temperature": model_json["temperature"]}
     return Results(
         choice=choice,
-        metrics={name: _metrics(model, *NESTED, "stress") for name, model in ranked.items()},
-        test=_tables(ranked, "test"),
-        validation=_tables(ranked, "val"),
-        external={name: _external(record, name, choice["model"]) for name in record.external},
+        metrics=metrics,
+        shown=shown,
+        figures={name: _figures(metrics[name], shown[name], test[name], in_best) for name in ranked},
+        test=test,
+        validation=validation,
+        external={name: _external(record, name, choice["replicate"]) for name in record.external},
         elsewhere={name: read_scores(record.tree, record.external_paths(name).scores) for name in record.external},
-        baseline=_metrics(baseline, *NESTED),
+        baseline=_metrics(record, BASELINE, *NESTED),
         baseline_test=baseline.test_scores,
         data=record.data,
         audit={name: _table(record.tree, f"data/audit/{name}.csv") for name in AUDIT},
@@ -202,9 +242,41 @@ def _choice(tree: Tree, names: Sequence[str]) -> dict[str, Any]:
     return choice
 
 
-def _metrics(model: Model, *keys: str) -> dict[str, Any]:
-    _require(model.tree, model.path("metrics"), model.metrics, (*METRICS_KEYS, *keys))
-    return model.metrics
+def _median(candidate: Mapping[str, Any]) -> str:
+    """The replicate with the median validation score, of an even number the lower one."""
+    of_replicates = candidate.get("replicates", {candidate["model"]: 0})
+    in_order = sorted(of_replicates, key=of_replicates.__getitem__)
+    return in_order[(len(in_order) - 1) // 2]
+
+
+def _metrics(record: Record, name: str, *keys: str) -> dict[str, Any]:
+    metrics = record.figures(name)
+    _require(record.tree, f"metrics/{name}.json", metrics, (*METRICS_KEYS, *keys))
+    return metrics
+
+
+def _scores(record: Record, root: Path, name: str, split: Literal["val", "test"]) -> pd.DataFrame:
+    """Of a model that is a file of its own, or of the ensemble over seeds in models/best."""
+    model = record.model(name)
+    return (
+        model.scores(split)
+        if record.tree.has(model.path(split))
+        else scores_of(root / "models/best", root / "scores" / split)
+    )
+
+
+def _figures(
+    metrics: Mapping[str, Any], shown: str, scored: pd.DataFrame, in_best: Mapping[str, float]
+) -> Mapping[str, Any]:
+    """Metrics of the model that is shown of a candidate. `in_best`: threshold and temperature of models/best."""
+    if "replicates" not in metrics:
+        return metrics
+    if shown in metrics["replicates"]:
+        return {**metrics, **metrics["replicates"][shown]}
+    return {
+        **metrics,
+        **figures(scored, in_best["threshold"], temperature=in_best["temperature"], prevalence=metrics["prevalence"]),
+    }
 
 
 def _external(record: Record, name: str, selected: str) -> dict[str, Any]:
@@ -218,21 +290,28 @@ def _external(record: Record, name: str, selected: str) -> dict[str, Any]:
     return metrics
 
 
-def _tables(models: Mapping[str, Model], split: Literal["val", "test"]) -> dict[str, pd.DataFrame]:
-    """The scores of each model: of the same images, of both labels, on test as many as its metrics say."""
-    tables = {name: model.scores(split) for name, model in models.items()}
-    for name, table in tables.items():
-        model, remedy = models[name], models[name].tree.remedy(models[name].path(split))
-        if set(table["label"]) != {0, 1}:
-            labels = sorted(set(table["label"]))
-            raise RecordError(f"{model.where(split)} has the labels {labels}, not both 0 and 1: {remedy}")
-        if split == "test" and len(table) != model.metrics["n"]:
-            raise RecordError(
-                f"{model.where(split)} has {len(table)} images, but {model.where('metrics')} is of "
-                f"{model.metrics['n']}: {remedy}"
-            )
-    scores.same_images(tables, f"scores/{split}")
-    return tables
+def _require_same_images(
+    record: Record,
+    test: Mapping[str, pd.DataFrame],
+    validation: Mapping[str, pd.DataFrame],
+    metrics: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Raise RecordError or ManifestError unless all tables are of the same images and of both labels, those of test as
+    many as the metrics say.
+    """
+    for split, tables in (("test", test), ("val", validation)):
+        for name, table in tables.items():
+            path = f"scores/{split}/{name}.csv"
+            where, remedy = record.tree.where(path), record.tree.remedy(path)
+            if set(table["label"]) != {0, 1}:
+                labels = sorted(set(table["label"]))
+                raise RecordError(f"{where} has the labels {labels}, not both 0 and 1: {remedy}")
+            if split == "test" and len(table) != metrics[name]["n"]:
+                raise RecordError(
+                    f"{where} has {len(table)} images, but {record.tree.where(f'metrics/{name}.json')} is of "
+                    f"{metrics[name]['n']}: {remedy}"
+                )
+        scores.same_images(dict(tables), f"scores/{split}")
 
 
 def _history(root: Path, name: str) -> pd.DataFrame:

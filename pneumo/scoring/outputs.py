@@ -14,19 +14,20 @@ if TYPE_CHECKING:
     from pneumo.params import Views
 
 
-def predict(folder: Path, processed: Path, out: Path, *, views: "Views", accelerator: str) -> None:
-    """Write the logits of the trained network in `folder`: val/NAME.csv, stress/NAME.csv and test/NAME.csv below `out`.
+def predict(folder: Path, processed: Path, out: Path, *, candidate: str, views: "Views", accelerator: str) -> None:
+    """Write the logits of the trained network in `folder`, a replicate of `candidate`, to the files that
+    scores.paths names below `out`.
 
     stress: of the validation images under each perturbation. An output is the mean over `views`. Nothing is fitted
     here, so that the validation outputs cannot depend on the test images.
     """
     training_json = bundle.training_json(folder)
-    name = f"{training_json['name']}.csv"
+    written = scores.paths(out, candidate, training_json["name"])
     scorer = _scorer(folder, training_json, views.model_dump(), accelerator)
     val, test = (inference.read_split(folder, training_json, processed, split) for split in ("val", "test"))
-    scores.write(scores.table(val.rows, scorer.logits(val)), out / "val" / name)
-    stress.write(stress.table(val.rows, scorer.stress_logits(val)), out / "stress" / name)
-    scores.write(scores.table(test.rows, scorer.logits(test)), out / "test" / name)
+    scores.write(scores.table(val.rows, scorer.logits(val)), written["val"])
+    stress.write(stress.table(val.rows, scorer.stress_logits(val)), written["stress"])
+    scores.write(scores.table(test.rows, scorer.logits(test)), written["test"])
 
 
 def logits(

@@ -24,6 +24,11 @@ def table(rows: pd.DataFrame, logits: ArrayLike) -> pd.DataFrame:
     return rows.loc[:, list(KEY_COLUMNS)].assign(logit=six_digits(logits))
 
 
+def paths(out: Path, candidate: str, name: str) -> dict[str, Path]:
+    """val, stress and test -> where below `out` the logits of the network `name` are: a folder for each candidate."""
+    return {kind: out / kind / candidate / f"{name}.csv" for kind in ("val", "stress", "test")}
+
+
 def six_digits(values: ArrayLike) -> NDArray[np.float64]:
     """`values` rounded to six significant digits, as they are written."""
     return np.array([float(f"{value:.6g}") for value in np.asarray(values, dtype=float)])

@@ -48,11 +48,18 @@ class Classifier(LightningModule):
     pos_weight: Tensor
 
     def __init__(
-        self, network: Network, backbone: "Backbone", augment: "Augment", training: "Training", *, pos_weight: float
+        self,
+        network: Network,
+        backbone: "Backbone",
+        augment: "Augment",
+        training: "Training",
+        *,
+        seed: int,
+        pos_weight: float,
     ) -> None:
         super().__init__()
         self.network = network
-        self.backbone, self.augment, self.settings = backbone, augment, training
+        self.backbone, self.augment, self.settings, self.seed = backbone, augment, training, seed
         self.augmentation = Augmentation(backbone.input_size, augment)
         self.averaged = _averaged(network, training.ema) if training.ema else None
         self.register_buffer("pos_weight", torch.tensor(pos_weight), persistent=False)
@@ -65,7 +72,7 @@ class Classifier(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Augmentation and dropout of an epoch follow from seed and epoch alone, so that a resumed run has the same."""
-        torch.manual_seed(of_epoch(self.settings.seed, self.current_epoch) + self.global_rank)
+        torch.manual_seed(of_epoch(self.seed, self.current_epoch) + self.global_rank)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         pixels, labels, _rows = batch

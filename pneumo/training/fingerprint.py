@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 
 def of_run(
-    processed: Path, backbone: "Backbone", augment: "Augment", training: "Training", weights_sha256: str
+    processed: Path, backbone: "Backbone", augment: "Augment", training: "Training", weights_sha256: str, *, seed: int
 ) -> dict[str, str]:
     """SHA-256 of data, parameters, code and starting weights (empty when from scratch)."""
-    params = {"model": backbone, "augment": augment, "train": training}
+    params = {"model": backbone.model_dump(), "augment": augment.model_dump(), "train": training.model_dump()}
+    params["train"]["seed"] = seed
     return {
         "manifest": manifest.digest(processed / "manifest.csv"),
-        "params": digest({section: values.model_dump() for section, values in params.items()}),
+        "params": digest(params),
         "code": bundle.code_sha256(),
         "starting_weights": weights_sha256,
     }

@@ -72,7 +72,7 @@ def fit(
     last = checkpoints.last(folder)
     if last:
         say(f"resuming the interrupted run: {last}")
-    train_loader, val_loader = loaders(train_split, val_split, backbone.batch_size, training)
+    train_loader, val_loader = loaders(train_split, val_split, backbone.batch_size, training, seed=classifier.seed)
     try:
         trainer.fit(classifier, train_loader, val_loader, ckpt_path=last, weights_only=True)
     except SIGTERMException:  # a SystemExit that would say that all is well
@@ -84,7 +84,7 @@ def fit(
 
 
 def loaders(
-    train_split: packed.Split, val_split: packed.Split, batch_size: int, training: "Training"
+    train_split: packed.Split, val_split: packed.Split, batch_size: int, training: "Training", *, seed: int
 ) -> tuple[DataLoader, DataLoader]:
     """Batches for training and for validation. Each process validates all images, so that none counts twice."""
     if len(train_split) < batch_size * training.devices:
@@ -94,7 +94,7 @@ def loaders(
         )
     drawn = training.imbalance in ("sampling", "sites")
     weights = torch.from_numpy(balance.shares(train_split.rows, training.imbalance)) if drawn else None
-    order = batches.Shuffled(len(train_split), training.seed, weights)
+    order = batches.Shuffled(len(train_split), seed, weights)
     device = runtime.device(training.accelerator).type
     return batches.loader(train_split, batch_size, device, order), batches.loader(val_split, batch_size, device)
 

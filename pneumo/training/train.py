@@ -28,18 +28,20 @@ def train(
     backbone: "Backbone",
     augment: "Augment",
     training: "Training",
+    seed: int,
     film_fit: str,
 ) -> None:
     """Train `name`: weights and training.json in `model`, curves in `curves`.
 
-    Only the train and val splits are read. `film_fit`: how films became squares, for those who use the model. Features
-    for the linear probe are cached in `features`. A run of the same parameters, data and code that was interrupted
-    continues after its last completed epoch, from `resume_from`, and ends with the same bytes. Raises TrainingError
-    where the loss is not finite, the process is told to end, or there is nothing to train.
+    Only the train and val splits are read. `seed`: of new weights, the order of images, augmentation and dropout.
+    `film_fit`: how films became squares, for those who use the model. Features for the linear probe are cached in
+    `features`. A run of the same parameters, data and code that was interrupted continues after its last completed
+    epoch, from `resume_from`, and ends with the same bytes. Raises TrainingError where the loss is not finite, the
+    process is told to end, or there is nothing to train.
     """
     require_devices(training)
     train_split, val_split = (packed.read_split(processed, split) for split in ("train", "val"))
-    seed_everything(training.seed, verbose=False)
+    seed_everything(seed, verbose=False)
     network, weights_sha256 = backbones.create(
         backbone.architecture,
         input_size=backbone.input_size,
@@ -47,7 +49,7 @@ def train(
         pool=backbone.pool,
         stages=backbone.stages,
         weights=backbone.weights,
-        seed=training.seed,
+        seed=seed,
     )
     say(f"{name}: {backbone.architecture}, {backbones.parameters(network) / 1e6:.1f} M parameters, "
         f"{starting_point(backbone.weights)}, {backbone.input_size} px, "
@@ -59,14 +61,14 @@ def train(
             f"and starting weights (model.{name}.weights is {backbone.weights})"
         )
     device = runtime.device(training.accelerator)
-    sha256 = fingerprint.of_run(processed, backbone, augment, training, weights_sha256)
+    sha256 = fingerprint.of_run(processed, backbone, augment, training, weights_sha256, seed=seed)
     if has_probe:
         depends_on = fingerprint.of_features(processed, backbone.architecture, sha256, device)
         probe.initialise_head(network, train_split, backbone, training, device, cache=features, depends_on=depends_on)
     trained = network
     if backbone.epochs:
         classifier = Classifier(
-            network, backbone, augment, training, pos_weight=_pos_weight(train_split, training.imbalance)
+            network, backbone, augment, training, seed=seed, pos_weight=_pos_weight(train_split, training.imbalance)
         )
         depends_on = fingerprint.of_checkpoints(processed, sha256, device)
         folder = checkpoints.folder(resume_from, depends_on, cleans_up=first_process())

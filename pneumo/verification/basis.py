@@ -1,6 +1,6 @@
 """The sections of params.yaml that figures rest on, of any age."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
@@ -28,6 +28,7 @@ class PastThreshold(Threshold):
 
 class PastSelect(Select):
     scores: PastScores = "plain"
+    replicate: Literal["median", "ensemble"] = "median"
 
 
 class Basis(BaseModel):

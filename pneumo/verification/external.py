@@ -15,6 +15,7 @@ from pneumo.external.subgroups import subgroups
 from pneumo.record.parse import read_json, read_scores
 from pneumo.record.record import BASELINE
 from pneumo.scoring import scores
+from pneumo.verification import recompute
 from pneumo.verification.compare import ABSENT, history, same, same_table
 from pneumo.verification.run import Run
 
@@ -28,14 +29,16 @@ def verify_external(run: Run, name: str) -> tuple[dict[str, object], int, list[s
 
     Raises VerifyError or RecordError like `verify`.
     """
-    tree, best = run.record.tree, run.record.best.get("model", ABSENT)
+    tree, candidate = run.record.tree, run.record.best.get("model", ABSENT)
+    best = run.record.best.get("replicate", candidate)
     paths = run.record.external_paths(name)
     committed, text = read_json(tree, paths.metrics), tree.text(paths.scores)
     table, details = read_scores(tree, paths.scores), scores.details(io.StringIO(text))
     where, rests_on = tree.where(paths.metrics), [tree.where(paths.scores)]
     same(committed.get("model", ABSENT), best, where, [tree.where("metrics/best.json")], "model")
-    model, columns = run.models[best], [column for column in details.columns if column != "image"]
-    threshold, temperature = model.metrics["threshold"], model.metrics["temperature"]
+    columns = [column for column in details.columns if column != "image"]
+    model = recompute.model_in_best(run, candidate)
+    threshold, temperature = model.threshold, model.temperature
     scored = decision.calibrated(table, temperature).merge(details, on="image", validate="one_to_one")
     same_table(text, scored, rests_on[0], rests_on, lambda rows, path: scores.write(rows, path, details=columns))
     of_baseline, scored_by_baseline = _shortcut(run, name, committed, table)
@@ -56,7 +59,7 @@ def verify_external(run: Run, name: str) -> tuple[dict[str, object], int, list[s
     taken = {key: committed[key] for key in NOT_FROM_SCORES if key in committed}
     rests_on += [tree.where(paths.shortcut)] if of_baseline else []
     rests_on += [tree.where(paths.exposure)] if of_exposure else []
-    same(committed, expected | taken, where, [*rests_on, model.where("test")])
+    same(committed, expected | taken, where, [*rests_on, run.record.model(candidate).where("test")])
     return expected, len(table) + scored_by_baseline + scored_by_exposure, list(taken)
 
 

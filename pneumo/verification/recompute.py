@@ -1,25 +1,38 @@
 """What the scores and params.yaml of a run give: metrics, members of an ensemble, the selected model."""
 
+from collections.abc import Sequence
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
 from pneumo.errors import VerifyError
 from pneumo.evaluation import choice, decision, ensemble
-from pneumo.evaluation.evaluate import measure
+from pneumo.evaluation.evaluate import measure, selected_figures
+from pneumo.evaluation.over_seeds import over_seeds
+from pneumo.evaluation.select_best import over_seeds_name
 from pneumo.params import Threshold
 from pneumo.record.record import BASELINE, Model
 from pneumo.scoring import scores, stress
 from pneumo.verification.compare import ABSENT, difference
 from pneumo.verification.run import Run
 
-OF_MEMBERS = ("temperature", "parameters", "flops", "weights", "input_size")
-
 
 def metrics(run: Run, name: str) -> dict[str, Any]:
-    """metrics/NAME.json, without what only the network knows."""
-    model = run.models[name]
+    """metrics/NAME.json of a candidate or of the baseline, without what only the network knows."""
+    models = [run.models[each] for each in run.candidates.get(name, [name])]
+    values = over_seeds({model.name: _measured(run, model) for model in models}, run.record.seeds(name))
+    if name in run.basis.model:
+        network = run.basis.model[name]
+        values |= {"weights": PurePath(network.weights).name, "input_size": network.input_size}
+    if name in run.basis.ensembles:
+        of_members = {each.name: run.record.figures(each.candidate) for each in members(run, models[0].name)}
+        values |= ensemble.of_members(of_members)
+    return values
+
+
+def _measured(run: Run, model: Model) -> dict[str, Any]:
+    """The metrics of one model; of an ensemble with its members."""
     values = measure(
         model.test_scores,
         model.metrics["threshold"],
@@ -28,13 +41,55 @@ def metrics(run: Run, name: str) -> dict[str, Any]:
         temperature=model.metrics["temperature"],
         prevalence=run.basis.evaluate.prevalence,
     )
-    if name in run.basis.model:
-        network = run.basis.model[name]
-        values |= {"weights": PurePath(network.weights).name, "input_size": network.input_size}
-    if name in run.basis.ensembles:
-        of_members = {member.name: member.metrics for member in members(run, name)}
-        values |= {**ensemble.of_members(of_members), "members": list(of_members)}
-    return values
+    of_it = [member.name for member in members(run, model.name)]
+    return values | ({"members": of_it} if of_it else {})
+
+
+def best(run: Run) -> dict[str, Any]:
+    """metrics/best.json: the candidate that validation selects, and what its metrics/NAME.json has."""
+    chosen = selected_model(run)
+    values = {"model": chosen, **run.record.figures(chosen)}
+    if len(run.candidates[chosen]) == 1:
+        return values
+    made = model_in_best(run, chosen)
+    return values | selected_figures(*made, prevalence=run.basis.evaluate.prevalence)
+
+
+class InBest(NamedTuple):
+    """The model in models/best, by its scores on the test set, scores.COLUMNS."""
+
+    name: str
+    test_scores: pd.DataFrame
+    temperature: float
+    threshold: float
+
+
+def model_in_best(run: Run, candidate: str) -> InBest:
+    """What models/best is of the selected `candidate`: the median replicate, or the ensemble over its seeds."""
+    models, select = run.candidates[candidate], run.basis.select
+    if len(models) > 1 and select.replicate == "ensemble":
+        of_each = [[member.name for member in members(run, name)] or [name] for name in models]
+        return _over_seeds(run, candidate, [name for names in of_each for name in names])
+    validation = {name: selection_scores(run, name) for name in models}
+    model_jsons = {name: run.model_json(name) for name in models}
+    model = run.models[choice.median_replicate(models, validation, model_jsons, select.metric)]
+    return InBest(model.name, model.test_scores, model.metrics["temperature"], model.metrics["threshold"])
+
+
+def _over_seeds(run: Run, candidate: str, names: Sequence[str]) -> InBest:
+    models = {name: run.models[name] for name in names}
+    temperatures = {name: model.metrics["temperature"] for name, model in models.items()}
+    logits = {name: (model.val_scores, _under_stress(model)) for name, model in models.items()}
+    decided = decision.decide(*ensemble.mean_logits(logits, temperatures), run.basis.threshold)[1]
+    test_logits = scores.mean_logit({name: model.test_scores for name, model in models.items()}, temperatures)
+    scored = decision.calibrated(test_logits, decided["temperature"])
+    return InBest(over_seeds_name(candidate), scored, decided["temperature"], decided["threshold"])
+
+
+def _under_stress(model: Model) -> pd.DataFrame:
+    if model.stress_logits is None:
+        raise VerifyError(f"{model.where('stress')} is missing, but models/best is the ensemble over seeds")
+    return model.stress_logits
 
 
 def policy(run: Run, model: Model) -> Threshold:
@@ -57,8 +112,9 @@ def selection_scores(run: Run, name: str) -> pd.DataFrame:
 
 def selected_model(run: Run) -> str:
     """The name of the model that select_best selects."""
-    names = [*run.basis.model, *run.basis.ensembles]
+    names = [name for models in run.candidates.values() for name in models]
     return choice.choose(
+        run.candidates,
         {name: selection_scores(run, name) for name in names},
         {name: run.model_json(name) for name in names},
         run.basis.select.metric,
@@ -69,11 +125,14 @@ def selected_model(run: Run) -> str:
 
 
 def selected_members(run: Run, name: str) -> list[str]:
-    """The members that params.yaml selects on validation for an ensemble."""
+    """The members that params.yaml selects on validation for a replicate of an ensemble."""
+    candidate = run.models[name].candidate
+    at = run.candidates[candidate].index(name)
+    backbones = [run.candidates[backbone][at] for backbone in run.basis.model]
     return ensemble.members(
-        {backbone: selection_scores(run, backbone) for backbone in run.basis.model},
-        {backbone: run.model_json(backbone) for backbone in run.basis.model},
-        run.basis.ensembles[name].top,
+        {backbone: selection_scores(run, backbone) for backbone in backbones},
+        {backbone: run.model_json(backbone) for backbone in backbones},
+        run.basis.ensembles[candidate].top,
         run.basis.select.metric,
     )
 
@@ -89,7 +148,7 @@ def members(run: Run, name: str) -> list[Model]:
         known = ", ".join(run.models)
         raise VerifyError(f"{model.where('metrics')}: members are {names}; expected two or more of {known}")
     for member in names:
-        require(run.models[member], *OF_MEMBERS)
+        require(run.models[member], "temperature")
     return [run.models[member] for member in names]
 
 

@@ -61,21 +61,24 @@ def render(spec: Spec, page: Path, top: Path, where: str) -> list[str]:
 def _rows(run: Run, spec: Spec, where: str) -> list[Row]:
     """Metrics of each model with its name and validation metrics, best on validation first."""
     best = str(run.record.best.get("model"))
+    candidates = {**run.candidates, **({BASELINE: [BASELINE]} if BASELINE in run.models else {})}
     names = [best if name == "best" else name for name in spec.models] or run.record.candidates
-    unknown = [name for name in names if name not in run.models]
+    unknown = [name for name in names if name not in candidates]
     if unknown:
         folder = run.record.tree.where("")
-        raise VerifyError(f"{where}: {folder} has no model {unknown[0]}; it has {', '.join(run.models)}")
-    if BASELINE in run.models and BASELINE not in (*names, *spec.without):
+        raise VerifyError(f"{where}: {folder} has no model {unknown[0]}; it has {', '.join(candidates)}")
+    if BASELINE in candidates and BASELINE not in (*names, *spec.without):
         names = [*names, BASELINE]
+    models = [model for name in names for model in candidates[name]]
     ranked = choice.ranked(
-        {name: run.models[name].val_scores for name in names},
-        {name: run.model_json(name) for name in names},
+        {name: candidates[name] for name in names},
+        {model: run.models[model].val_scores for model in models},
+        {model: run.model_json(model) for model in models},
         run.basis.select.metric,
     )
     ranked.sort(key=lambda candidate: candidate["model"] == BASELINE)
     return [
-        {**run.models[candidate["model"]].metrics}
+        {**run.record.figures(candidate["model"])}
         | {f"val_{key}": value for key, value in candidate.items()}
         | {"model": f"**{best}**" if candidate["model"] == best else candidate["model"]}
         for candidate in ranked

@@ -1,6 +1,6 @@
 """A record as it is verified: the models that params.yaml names, complete, and with typed parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,13 @@ REQUIRED: tuple[Kind, ...] = ("metrics", "val", "test")
 
 @dataclass(frozen=True)
 class Run:
-    """`models`: the candidates of params.yaml, then the baseline where there is one."""
+    """`candidates`: those of params.yaml, each with the names of its models, one for each seed. `models`: all of these,
+    then the baseline where there is one.
+    """
 
     record: Record
     basis: Basis
+    candidates: Mapping[str, Sequence[str]]
     models: Mapping[str, Model]
 
     @property
@@ -33,25 +36,27 @@ class Run:
         model = self.models[name]
         if name == BASELINE:  # a logistic regression, which has neither parameters nor flops to speak of
             return {"kind": "backbone", "parameters": 0, "flops": 0, "threshold": model.metrics["threshold"]}
+        figures = self.record.figures(model.candidate) | {"threshold": model.metrics.get("threshold")}
         keys = ("threshold", "parameters", "flops")
-        missing = [key for key in keys if key not in model.metrics]
+        missing = [key for key in keys if figures.get(key) is None]
         if missing:
             path = model.where("metrics")
             raise VerifyError(f"{path}: {missing[0]} is missing; {history(path)}")
         kind = "ensemble" if "members" in model.metrics else "backbone"
-        return {"kind": kind, **{key: model.metrics[key] for key in keys}}
+        return {"kind": kind, **{key: figures[key] for key in keys}}
 
 
 def read_run(tree: Tree) -> Run:
     """Raises RecordError or VerifyError where a file is missing or broken."""
     record = Record(tree)
     basis = read_basis(record)
-    names = record.candidates
+    candidates = {name: [model.name for model in record.replicates(name)] for name in record.candidates}
+    names = [name for models in candidates.values() for name in models]
     if any(tree.has(record.model(BASELINE).path(kind)) for kind in KINDS):
         names = [*names, BASELINE]
     if not names:
         raise VerifyError(f"{tree.where('params.yaml')} names no model: there is nothing to verify")
-    return Run(record, basis, {name: _complete(record, name) for name in names})
+    return Run(record, basis, candidates, {name: _complete(record, name) for name in names})
 
 
 def _complete(record: Record, name: str) -> Model:

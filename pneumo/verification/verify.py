@@ -13,14 +13,12 @@ from pneumo.errors import VerifyError
 from pneumo.evaluation import decision
 from pneumo.models.perturbations import NAMES
 from pneumo.preprocessing import counts
-from pneumo.record.record import Model
-from pneumo.record.tree import Folder, Tree
+from pneumo.record.record import BASELINE, Model
+from pneumo.record.tree import Folder
 from pneumo.scoring import stress
 from pneumo.verification import recompute, tables
 from pneumo.verification.compare import ABSENT, history, numbers, same, same_table
-from pneumo.verification.consistency import consistent
-from pneumo.verification.external import verify_external
-from pneumo.verification.run import Run, read_run
+from pneumo.verification.run import Run
 
 # Of a network, not of its scores. Of candidates, weights and input_size are those of params.yaml; of an ensemble, all
 # follow from its members'.
@@ -51,33 +49,8 @@ def verify(folders: Sequence[Path], pages: Sequence[Path], top: Path, *, others:
     verified = [tables.named(folder, top) for folder in folders]
     for page in pages:
         n_tables, cells = tables.check(page, top, verified, others=others)
-        tally.files += 1
-        tally.recomputed += Counter({"tables": n_tables, "cells": cells})
-        tally.unverified[f"{page}: table rows with figures outside of markers"] += len(tables.unmarked(page))
-    return tally
-
-
-def verify_record(tree: Tree, tally: Tally) -> None:
-    """Add to `tally` what the record in `tree` gives, or raise like `verify`."""
-    run = read_run(tree)
-    consistent(run)
-    for name in run.models:
-        _verify_scores(run, name, tally)
-    for name, model in run.models.items():
-        expected = recompute.metrics(run, name)
-        taken = {key: model.metrics[key] for key in NOT_FROM_SCORES if key in model.metrics and key not in expected}
-        same(model.metrics, expected | taken, model.where("metrics"), [model.where("test"), model.where("val")])
-        tally.recomputed["figures"] += numbers(expected)
-        tally.unverified += Counter({f"{key} of a network": 1 for key in taken})
-    _verify_best(run, tally)
-    for name in run.record.external:
-        figures, scored, unknown = verify_external(run, name)
-        tally.recomputed += Counter({"figures": numbers(figures), "scores": scored})
-        tally.unverified += Counter({f"{key} of an external data set": 1 for key in unknown})
-    _verify_data(run, tally)
-    under_stress = [model for model in run.models.values() if model.stress_logits is not None]
-    external = [path for name in run.record.external for path in run.record.external_paths(name) if tree.has(path)]
-    tally.files += 3 * len(run.models) + len(under_stress) + len(external) + 2
+        of_metrics = len(run.candidates) + (BASELINE in run.models) + 2
+    tally.files += of_metrics + 2 * len(run.models) + len(under_stress) + len(external)
     tally.left_over += [tree.where(path) for path in run.record.left_over]
 
 
@@ -85,9 +58,9 @@ def _verify_scores(run: Run, name: str, tally: Tally) -> None:
     """Temperature and threshold are those that validation gives, and scores are the logits under that temperature."""
     model = run.models[name]
     recompute.require(model, "threshold", "temperature")
-    if name in run.basis.ensembles:
+    if model.candidate in run.basis.ensembles:
         recompute.require(model, "members")
-        rests_on = [run.models[backbone].where("val") for backbone in run.basis.model]
+        rests_on = [run.models[each].where("val") for backbone in run.basis.model for each in run.candidates[backbone]]
         expected = recompute.selected_members(run, name)
         same(model.metrics["members"], expected, model.where("metrics"), rests_on, "members")
     temperature = _verify_temperature(run, model)
@@ -125,11 +98,10 @@ def _verify_threshold(run: Run, model: Model, temperature: float) -> None:
 def _verify_best(run: Run, tally: Tally) -> None:
     """metrics/best.json names the model that validation selects, and repeats its metrics."""
     best, path = run.record.best, run.record.tree.where("metrics/best.json")
-    selected = recompute.selected_model(run)
-    rests_on = [run.models[name].where("val") for name in run.record.candidates]
-    same(best.get("model", ABSENT), selected, path, rests_on, "model")
-    expected = {"model": selected, **run.models[selected].metrics}
-    same(best, expected, path, [run.models[selected].where("metrics")])
+    expected = recompute.best(run)
+    rests_on = [run.models[name].where("val") for names in run.candidates.values() for name in names]
+    same(best.get("model", ABSENT), expected["model"], path, rests_on, "model")
+    same(best, expected, path, [run.record.model(expected["model"]).where("metrics")])
     tally.recomputed["figures"] += numbers(expected)
 
 

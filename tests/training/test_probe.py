@@ -72,7 +72,7 @@ def test_features_of_other_weights_or_another_size_are_not_taken(processed, weig
 def test_no_epochs_leave_the_probe_alone(processed, weights, tmp_path):
     backbone = {"weights": str(weights), "epochs": 0}
     run(processed, tmp_path / "one", backbone=backbone, training={"probe": 0.1})
-    run(processed, tmp_path / "two", backbone=backbone, training={"probe": 0.1, "seed": 3})
+    run(processed, tmp_path / "two", backbone=backbone, training={"probe": 0.1}, seed=3)
     one, two = ((tmp_path / name / "model/model.safetensors").read_bytes() for name in ("one", "two"))
     assert one == two, "nothing in it is random"
     assert bundle.training_json(tmp_path / "one/model")["weights"] == "start.safetensors"

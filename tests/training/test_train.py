@@ -125,7 +125,7 @@ def test_views_are_averaged(processed, tmp_path):
 
 
 def test_another_seed_gives_other_weights(trained, processed, tmp_path):
-    run(processed, tmp_path, training={"seed": 1})
+    run(processed, tmp_path, seed=1)
     assert (tmp_path / "model/model.safetensors").read_bytes() != (trained / "model/model.safetensors").read_bytes()
 
 
@@ -184,7 +184,7 @@ def test_no_checkpoint_is_left_and_every_epoch_has_a_point(trained):
 
 
 def test_the_best_epoch_is_kept(processed, tmp_path):
-    rising = {"monitor": "loss", "seed": 1, "warmup": 0.95}  # so high at the end that the last epoch is a bad one
+    rising = {"monitor": "loss", "warmup": 0.95}  # so high at the end that the last epoch is a bad one
     run(processed, tmp_path, training=rising, backbone={"lr": 0.02, "epochs": 6, "dropout": 0.8})
     losses = pd.read_csv(tmp_path / "curves/plots/metrics/val/loss.tsv", sep="\t")["loss"]
     written = scores.read_scores(tmp_path / "scores/val.csv")

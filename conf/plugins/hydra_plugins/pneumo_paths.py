@@ -1,8 +1,8 @@
 """Hydra finds this file and runs it: it adds to what conf/ may say. DVC composes from here, too.
 
 `${local_path:KEY}` is the path that KEY beside `inputs` names; `${local_path:KEY,OTHER}` is that of OTHER where KEY is
-null. `${site_names:}` lists `sites`, `${site_folder:}` is the folder of their images, where there are any, `${by_site:}` a
-value of train.imbalance, and `${replicates:SECTION}` an entry for each candidate of that section and each seed.
+null. `${site_names:}` lists `sites`, `${site_folder:}` is the folder of their images, where there are any, and
+`${by_site:}` a value of train.imbalance. `${replicates:SECTION}` has an entry for each candidate of SECTION and seed.
 """
 
 from pathlib import Path
@@ -35,7 +35,8 @@ def by_site(*, _root_: Any) -> str:
 
 def replicates(section: str, *, _root_: Any) -> DictConfig:
     seeds = _root_.train.seeds
-    return OmegaConf.create(of_seeds(_root_[section], seeds if isinstance(seeds, int) else list(seeds)))
+    made = of_seeds(_root_[section], seeds if isinstance(seeds, int) else list(seeds))
+    return OmegaConf.create({name: replicate.model_dump() for name, replicate in made.items()})
 
 
 for resolver in (local_path, site_names, site_folder, by_site, replicates):
