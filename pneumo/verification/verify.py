@@ -14,11 +14,13 @@ from pneumo.evaluation import decision
 from pneumo.models.perturbations import NAMES
 from pneumo.preprocessing import counts
 from pneumo.record.record import BASELINE, Model
-from pneumo.record.tree import Folder
+from pneumo.record.tree import Folder, Tree
 from pneumo.scoring import stress
 from pneumo.verification import recompute, tables
 from pneumo.verification.compare import ABSENT, history, numbers, same, same_table
-from pneumo.verification.run import Run
+from pneumo.verification.consistency import consistent
+from pneumo.verification.external import verify_external
+from pneumo.verification.run import Run, read_run
 
 # Of a network, not of its scores. Of candidates, weights and input_size are those of params.yaml; of an ensemble, all
 # follow from its members'.
@@ -49,7 +51,34 @@ def verify(folders: Sequence[Path], pages: Sequence[Path], top: Path, *, others:
     verified = [tables.named(folder, top) for folder in folders]
     for page in pages:
         n_tables, cells = tables.check(page, top, verified, others=others)
-        of_metrics = len(run.candidates) + (BASELINE in run.models) + 2
+        tally.files += 1
+        tally.recomputed += Counter({"tables": n_tables, "cells": cells})
+        tally.unverified[f"{page}: table rows with figures outside of markers"] += len(tables.unmarked(page))
+    return tally
+
+
+def verify_record(tree: Tree, tally: Tally) -> None:
+    """Add to `tally` what the record in `tree` gives, or raise like `verify`."""
+    run = read_run(tree)
+    consistent(run)
+    for name in run.models:
+        _verify_scores(run, name, tally)
+    for name in (*run.candidates, *([BASELINE] if BASELINE in run.models else [])):
+        model, committed = run.models[run.candidates.get(name, [name])[0]], run.record.figures(name)
+        expected = recompute.metrics(run, name)
+        taken = {key: committed[key] for key in NOT_FROM_SCORES if key in committed and key not in expected}
+        same(committed, expected | taken, model.where("metrics"), [model.where("test"), model.where("val")])
+        tally.recomputed["figures"] += numbers(expected)
+        tally.unverified += Counter({f"{key} of a network": 1 for key in taken})
+    _verify_best(run, tally)
+    for name in run.record.external:
+        figures, scored, unknown = verify_external(run, name)
+        tally.recomputed += Counter({"figures": numbers(figures), "scores": scored})
+        tally.unverified += Counter({f"{key} of an external data set": 1 for key in unknown})
+    _verify_data(run, tally)
+    under_stress = [model for model in run.models.values() if model.stress_logits is not None]
+    external = [path for name in run.record.external for path in run.record.external_paths(name) if tree.has(path)]
+    of_metrics = len(run.candidates) + (BASELINE in run.models) + 2
     tally.files += of_metrics + 2 * len(run.models) + len(under_stress) + len(external)
     tally.left_over += [tree.where(path) for path in run.record.left_over]
 
