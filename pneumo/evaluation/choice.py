@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pneumo.evaluation import bootstrap, metrics, over_seeds
+from pneumo.evaluation import bootstrap, metrics, over_seeds, recipes
 from pneumo.evaluation.metrics import rounded
 from pneumo.scoring import scores
 
@@ -45,14 +45,11 @@ def choose(
         resamples=resamples,
         seed=seed,
     )
-    of_models = {name: of[metric] for name, of in draws.items()}
     _compare_with_best(
         candidates,
         metric,
-        {
-            candidate["model"]: _drawn(candidate, [of_models[name] for name in replicates[candidate["model"]]], seed)
-            for candidate in candidates
-        },
+        {name: _drawn(name, [draws[model][metric] for model in models], seed) for name, models in replicates.items()},
+        {name: _networks(metric, models, validation, model_jsons) for name, models in replicates.items()},
     )
     within_noise = [candidate for candidate in candidates if candidate["within_noise"]]
     winner = min(within_noise, key=_cost) if prefer_cheaper else candidates[0]
@@ -83,37 +80,55 @@ def median_replicate(
     return in_order[(len(in_order) - 1) // 2]
 
 
-def _drawn(candidate: Mapping[str, Any], of_models: Sequence[Array], seed: int) -> Array:
-    """The candidate's metric in each draw, [resamples]. `of_models`: that of its models in the same resamples of
-    patients.
+def _drawn(candidate: str, of_models: Sequence[Array], seed: int) -> Array:
+    """The metric of `candidate` in each draw, [resamples]. `of_models`: of its models in the same draws of patients.
 
     Where there are several, the mean over seeds is uncertain, too. Resampling three values would show two thirds of
     their variance, so to the mean in each resample is added what Student's t says of a mean of so few: a variate of it
-    with one degree of freedom less than seeds, times SD / sqrt(seeds).
+    with one degree of freedom less than seeds, times the SD between seeds over the root of their number.
     """
     mean = np.mean(of_models, axis=0)
     seeds = len(of_models)
     if seeds == 1:
-        return mean
-    rng = np.random.default_rng([seed, zlib.crc32(candidate["model"].encode())])
-    return mean + candidate["sd"] / np.sqrt(seeds) * rng.standard_t(seeds - 1, size=len(mean))
+        return np.asarray(mean, dtype=np.float64)
+    spread = np.std(np.nanmean(of_models, axis=1), ddof=1) / np.sqrt(seeds)
+    rng = np.random.default_rng([seed, zlib.crc32(candidate.encode())])
+    return np.asarray(mean + spread * rng.standard_t(seeds - 1, size=len(mean)), dtype=np.float64)
 
 
-def _compare_with_best(candidates: Sequence[dict[str, Any]], metric: str, draws: Mapping[str, Array]) -> None:
-    """Add to each of the ranked candidates how certain its place is.
+def _networks(
+    metric: str,
+    models: Sequence[str],
+    validation: Mapping[str, pd.DataFrame],
+    model_jsons: Mapping[str, Mapping[str, Any]],
+) -> recipes.Networks:
+    """The models of a candidate as recipes.difference compares them."""
+    tables = [validation[model].sort_values("image", kind="stable") for model in models]
+    return recipes.networks(metric, tables, [model_jsons[model]["threshold"] for model in models])
 
-    `draws`: name -> the metric in each draw. p_best: share of draws that the candidate wins. difference: its metric
-    minus that of the best. within_noise: whether the 95 % interval of that difference reaches zero.
+
+def _compare_with_best(
+    candidates: Sequence[dict[str, Any]],
+    metric: str,
+    draws: Mapping[str, Array],
+    networks: Mapping[str, recipes.Networks],
+) -> None:
+    """Add to each of the ranked candidates how certain its place is. `draws`: name -> the metric in each draw.
+
+    p_best: share of draws that the candidate wins. difference: its metric minus that of the best. within_noise: whether
+    the 95 % interval of that difference, over patients and, where there are several, seeds, reaches zero.
     """
     best = candidates[0]
     wins = _wins(draws)
     for candidate in candidates:
-        low, high = np.nanpercentile(draws[candidate["model"]] - draws[best["model"]], [2.5, 97.5])
+        name = candidate["model"]
+        bounds = recipes.difference(networks[best["model"]], networks[name]).interval() if candidate != best else None
+        low, high = bounds or (None, None)
         candidate |= {
-            "p_best": rounded(wins[candidate["model"]]),
+            "p_best": rounded(wins[name]),
             "difference": rounded(candidate[metric] - best[metric]),
             "difference_ci95": [rounded(low), rounded(high)],
-            "within_noise": bool(high >= 0),
+            "within_noise": high is None or bool(high >= 0),
         }
 
 

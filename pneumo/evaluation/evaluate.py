@@ -47,8 +47,11 @@ def evaluate(
 
     `models`: its replicates, one for each of `seeds`. `prevalence`: for ppv and npv.
     """
+    scored = {
+        model.model_json["name"]: decision.calibrated(model.test, model.model_json["temperature"]) for model in models
+    }
     measured = {model.model_json["name"]: _measured(model, prevalence) for model in models}
-    values = over_seeds(measured, seeds)
+    values = over_seeds(measured, scored, seeds)
     values |= {key: models[0].model_json[key] for key in FROM_MODEL}
     files.write_json(metrics_path, values)
     return values

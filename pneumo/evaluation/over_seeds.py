@@ -4,16 +4,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from pneumo.evaluation import recipes
 from pneumo.evaluation.metrics import METRICS, rounded
 
 OF_EACH = (*(metric.key for metric in METRICS), "tp", "fp", "tn", "fn", "threshold", "temperature", "ci95", "members")
 
 
-def over_seeds(measured: Mapping[str, Mapping[str, Any]], seeds: Sequence[int]) -> dict[str, Any]:
+def over_seeds(
+    measured: Mapping[str, Mapping[str, Any]], tables: Mapping[str, pd.DataFrame], seeds: Sequence[int]
+) -> dict[str, Any]:
     """Of one replicate its own metrics, of several their mean, with `sd`, `seeds` and `replicates`.
 
-    `measured`: replicate -> its metrics, in the order of `seeds`. `sd`: of each metric between the seeds.
+    `measured`: replicate -> its metrics, in the order of `seeds`. `tables`: their scores on the test set,
+    scores.COLUMNS. `sd`: of each metric between the seeds. `ci95`: of the mean, over patients and seeds.
     """
     first, *others = measured.values()
     if not others:
@@ -21,6 +26,12 @@ def over_seeds(measured: Mapping[str, Mapping[str, Any]], seeds: Sequence[int]) 
     return {
         **{key: mean([values[key] for values in measured.values()]) for key in first if key not in ("ci95", "members")},
         "sd": {metric.key: spread([values[metric.key] for values in measured.values()]) for metric in METRICS},
+        "ci95": recipes.intervals(
+            [tables[name].sort_values("image") for name in measured],
+            [values["threshold"] for values in measured.values()],
+            temperatures=[values["temperature"] for values in measured.values()],
+            prevalence=first["prevalence"],
+        ),
         **({"members": first["members"]} if "members" in first else {}),
         "seeds": list(seeds),
         "replicates": {

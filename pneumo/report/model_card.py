@@ -16,6 +16,7 @@ def render(results: Results) -> str:
         html=False,
         results=results,
         headline=verdict.headline(results),
+        seeds=verdict.seeds(results),
         line_to_beat=verdict.line_to_beat(results),
         findings=results.data["audit"]["findings"],
         official=verdict.official(results),

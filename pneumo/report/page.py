@@ -47,6 +47,7 @@ def render(results: Results, figures: Path) -> str:
         published=published,
         official=verdict.official(results),
         columns={key: BY_KEY[key].words for key in COLUMNS},
+        seed_columns=WORDS,
         selection_metric=WORDS.get(results.choice["metric"], results.choice["metric"]),
         calibration=CALIBRATION,
         subgroups=_subgroups(results),

@@ -19,15 +19,16 @@ def render(results: Results) -> str:
         "## Test images",
         _test_table(results),
         _wrap(
-            "Brackets hold 95 % intervals over patients, not images. Each model is used at its own "
-            "threshold, set on validation. The shortcut baseline never sees the lungs."
+            "Brackets hold 95 % intervals over patients, not images, and over seeds where there are several: then "
+            "figures are means. Each model is used at its own threshold, set on validation. The shortcut baseline "
+            "never sees the lungs."
         ),
         f"## {'Stress validation' if under_stress else 'Validation'}, on which the model was selected",
         _validation_table(results),
         _wrap(
-            f"`wins` is the share of {results.choice['resamples']:,} resamples of the {results.choice['patients']} "
-            "validation patients in which the model ranks first. The interval of the difference is paired, from the "
-            "same resamples."
+            f"`wins` is the share of {results.choice['resamples']:,} draws of the {results.choice['patients']} "
+            "validation patients, and of seeds where there are several, in which the model ranks first. The interval "
+            "of the difference is paired over patients."
         ),
         "## Data",
         _listed(

@@ -21,7 +21,11 @@ from pneumo.verification.run import Run
 def metrics(run: Run, name: str) -> dict[str, Any]:
     """metrics/NAME.json of a candidate or of the baseline, without what only the network knows."""
     models = [run.models[each] for each in run.candidates.get(name, [name])]
-    values = over_seeds({model.name: _measured(run, model) for model in models}, run.record.seeds(name))
+    values = over_seeds(
+        {model.name: _measured(run, model) for model in models},
+        {model.name: model.test_scores for model in models},
+        run.record.seeds(name),
+    )
     if name in run.basis.model:
         network = run.basis.model[name]
         values |= {"weights": PurePath(network.weights).name, "input_size": network.input_size}
