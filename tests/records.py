@@ -16,16 +16,17 @@ import yaml
 from pneumo import files
 from pneumo.audit import features
 from pneumo.evaluation import decision
-from pneumo.evaluation.evaluate import measure
+from pneumo.evaluation.evaluate import measure, selected_figures
+from pneumo.evaluation.selected import scores_of
 from pneumo.models import bundle
 from pneumo.models.perturbations import NAMES
-from pneumo.params import Threshold
+from pneumo.params import Threshold, replicates
 from pneumo.preprocessing import counts
-from pneumo.record.record import Model
+from pneumo.record.record import Record
 from pneumo.record.tree import Folder
 from pneumo.scoring import scores, stress
 from pneumo.verification import tables, verify
-from stages import calibrate, select_best
+from stages import calibrate, evaluate, evaluate_ensemble, score, score_ensemble, select_best
 from stages import ensemble as ensemble_stage
 
 ROOT = Path(__file__).parent.parent
@@ -59,32 +60,38 @@ def make(
     backbones: Mapping[str, float] = MappingProxyType(BACKBONES),
     ensembles: Sequence[str] = ("ensemble",),
     external: Sequence[str] = (),
+    seeds: int = 1,
+    replicate: str = "median",
 ) -> Path:
     """params.yaml, metrics/ and scores/ of backbones, ensembles and the baseline, with a README of tables. `external`:
-    data sets of other hospitals.
+    data sets of other hospitals. `seeds`: networks of each backbone. `replicate`: which models/best is.
     """
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["model"] = {name: params["model"][name] for name in backbones}
     params["ensembles"] = {name: {"top": top} for name in ensembles}
     there = {key: value for key, value in params["data"].items() if key != "site"}
     params["external"] = dict.fromkeys(external, there)
+    params["train"]["seeds"] = list(range(seeds))
+    for section, candidates in (("replicates", backbones), ("ensemble_replicates", ensembles)):
+        params[section] = {name: each.model_dump() for name, each in replicates(candidates, seeds).items()}
+    params["select"]["replicate"] = replicate
     params["bootstrap"]["resamples"] = RESAMPLES
     params["threshold"]["scores"] = params["select"]["scores"] = selection_scores
     root.mkdir(parents=True, exist_ok=True)
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    noises = {name: backbones[each["candidate"]] + 0.3 * each["seed"] for name, each in params["replicates"].items()}
     logits = {name: {"val": outputs("train", n_val, noise), "test": outputs("test", n, 1.5 * noise)}
-              for name, noise in {**backbones, "shortcut": 4.0}.items()}  # fmt: skip
-    model_jsons = _models(root, params, logits)
-    for name, model_json in model_jsons.items():
-        _evaluate(root, name, model_json, logits[name]["test"], params)
-    selected = json.loads((root / "models/best/choice.json").read_text())["model"]
-    best = json.loads((root / f"metrics/{selected}.json").read_text())
-    files.write_json(root / "metrics/best.json", {"model": selected, **best})
-    scored = {split: counts.of_split(logits["cnn"][split]) for split in ("val", "test")}
+              for name, noise in {**noises, "shortcut": 4.0}.items()}  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        decided = _models(params, logits)
+        winner(root)
+    first = next(iter(backbones))
+    scored = {split: counts.of_split(logits[first][split]) for split in ("val", "test")}
     data = {"source": source, "rejected": 0, "splits": {"train": {"images": 300, "patients": 150}, **scored}}
     files.write_json(root / "metrics/data.json", data)
     if external:
-        _elsewhere(root, external, model_jsons["shortcut"])
+        _elsewhere(root, external, decided)
     shutil.rmtree(root / "models")
     shutil.rmtree(root / "outputs")
     page = PAGE if "resnet50" in backbones else PAGE.replace("models=best,resnet50", "models=best")
@@ -93,35 +100,63 @@ def make(
     return root
 
 
-def _models(root: Path, params: dict[str, Any], logits: dict[str, dict[str, pd.DataFrame]]) -> dict[str, Any]:
-    """Calibrate backbones, ensemble and baseline, and select the best; model.json of each. Adds the ensembles' test
-    logits to `logits`.
+def _models(params: dict[str, Any], logits: dict[str, dict[str, pd.DataFrame]]) -> dict[str, Any]:
+    """Run the stages from calibrate to select_best in the current folder, and evaluate the baseline; returns what that
+    has in place of model.json.
     """
-    for name in params["model"]:
+    for name, replicate in params["replicates"].items():
         about = {"name": name, "kind": "backbone", "weights": "none", "labels": ["n", "p"]}
-        about |= {"input_size": params["model"][name]["input_size"], "parameters": 1000 + len(name), "flops": 5}
+        about |= {"input_size": params["model"][replicate["candidate"]]["input_size"]}
+        about |= {"parameters": 1000 + len(replicate["candidate"]), "flops": 5}
         about |= {"sha256": {"weights": name, "manifest": ""}}
-        files.write_json(root / f"models/trained/{name}/training.json", dict.fromkeys(bundle.TRAINING_KEYS, 1) | about)
-        scores.write(logits[name]["val"], root / f"outputs/val/{name}.csv")
-        stress.write(under_stress(logits[name]["val"]), root / f"outputs/stress/{name}.csv")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        for name in params["model"]:
-            calibrate.main(name)
-        for name in params["ensembles"]:
-            ensemble_stage.main(name)
-        select_best.main()
-    model_jsons = {name: bundle.model_json(root / "models/trained" / name) for name in params["model"]}
-    for name in params["ensembles"]:
-        model_jsons[name] = bundle.model_json(root / "models/ensembles" / name)
-        members = model_jsons[name]["members"]
-        temperatures = {member: model_jsons[member]["temperature"] for member in members}
-        mean = scores.mean_logit({member: logits[member]["test"] for member in members}, temperatures)
-        logits[name] = {"test": mean}
+        folder = Path("models/trained", replicate["folder"])
+        files.write_json(folder / "training.json", dict.fromkeys(bundle.TRAINING_KEYS, 1) | about)
+        paths = scores.paths(Path("outputs"), replicate["candidate"], name)
+        scores.write(logits[name]["val"], paths["val"])
+        scores.write(logits[name]["test"], paths["test"])
+        stress.write(under_stress(logits[name]["val"]), paths["stress"])
+    stages = [(calibrate, "replicates"), (ensemble_stage, "ensemble_replicates")]
+    stages += [(score, "replicates"), (score_ensemble, "ensemble_replicates")]
+    stages += [(evaluate, "model"), (evaluate_ensemble, "ensembles")]
+    for stage, section in stages:
+        for name in params[section]:
+            stage.main(name)
+    select_best.main()
+    return _baseline(params, logits["shortcut"])
+
+
+def _baseline(params: dict[str, Any], logits: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """Scores and metrics of the shortcut baseline; returns what it decides by."""
     plain = Threshold(**params["threshold"] | {"scores": "plain"})
-    val_scores, model_jsons["shortcut"] = decision.decide(logits["shortcut"]["val"], None, plain)
-    scores.write(val_scores, root / "scores/shortcut/val.csv")
-    return model_jsons
+    val_scores, decided = decision.decide(logits["val"], None, plain)
+    scores.write(val_scores, Path("scores/shortcut/val.csv"))
+    scores.write(decision.calibrated(logits["test"], decided["temperature"]), Path("scores/shortcut/test.csv"))
+    model = Record(Folder(Path())).model("shortcut")
+    values = measure(
+        model.test_scores,
+        decided["threshold"],
+        validation=model.val_scores,
+        stress_logits=None,
+        temperature=decided["temperature"],
+        prevalence=params["evaluate"]["prevalence"],
+    )
+    files.write_json(Path("metrics/shortcut.json"), values)
+    return decided
+
+
+def winner(root: Path) -> None:
+    """Write metrics/best.json as the stage report does."""
+    chosen = json.loads((root / "models/best/choice.json").read_text())
+    figures = json.loads((root / f"metrics/{chosen['model']}.json").read_text())
+    content = {"model": chosen["model"], **figures}
+    if "replicates" in figures:
+        scored, model_json = (
+            scores_of(root / "models/best", root / "scores/test"),
+            bundle.model_json(root / "models/best"),
+        )
+        decided = (model_json["temperature"], model_json["threshold"])
+        content |= selected_figures(chosen["replicate"], scored, *decided, prevalence=figures["prevalence"])
+    files.write_json(root / "metrics/best.json", content)
 
 
 def _elsewhere(root: Path, names: Sequence[str], decided: Mapping[str, Any]) -> None:
@@ -133,23 +168,6 @@ def _elsewhere(root: Path, names: Sequence[str], decided: Mapping[str, Any]) -> 
     for name in names:
         elsewhere.add(root, name)
     shutil.rmtree(root / "data")
-
-
-def _evaluate(root: Path, name: str, model_json: dict[str, Any], logits: pd.DataFrame, params: dict[str, Any]) -> None:
-    """Write test scores and metrics of a calibrated model."""
-    model = Model(Folder(root), name)
-    scores.write(decision.calibrated(logits, model_json["temperature"]), root / model.path("test"))
-    values = measure(
-        model.test_scores,
-        model_json["threshold"],
-        validation=model.val_scores,
-        stress_logits=model.stress_logits,
-        temperature=model_json["temperature"],
-        prevalence=params["evaluate"]["prevalence"],
-    )
-    values |= {key: model_json[key] for key in ("weights", "parameters", "flops", "input_size") if key in model_json}
-    values |= {"members": list(model_json["members"])} if "members" in model_json else {}
-    files.write_json(root / model.path("metrics"), values)
 
 
 def under_stress(table: pd.DataFrame) -> pd.DataFrame:

@@ -137,7 +137,10 @@ EDITS = {  # file -> the stages that an edit of it runs, before what follows fro
         "ensemble",
         "evaluate",
         "evaluate_ensemble",
+        "explain",
         "report",
+        "score",
+        "score_ensemble",
         "select_best",
     ],
     "pneumo/scoring/scores.py": [
@@ -150,6 +153,8 @@ EDITS = {  # file -> the stages that an edit of it runs, before what follows fro
         "explain",
         "predict",
         "report",
+        "score",
+        "score_ensemble",
         "select_best",
     ],
     "pneumo/record/parse.py": ["report"],
@@ -224,7 +229,15 @@ def test_the_ablation_sees_no_test_results():
 
 def test_only_evaluate_explain_and_report_see_test_results():
     readers = {name for name in STAGES if any(file.startswith(TEST_RESULTS) for file in sources(name))}
-    assert readers == {"evaluate", "evaluate_ensemble", "evaluate_external", "explain", "report"}
+    assert readers == {
+        "evaluate",
+        "evaluate_ensemble",
+        "evaluate_external",
+        "explain",
+        "report",
+        "score",
+        "score_ensemble",
+    }
 
 
 def test_nothing_is_trained_calibrated_or_selected_on_another_hospital():
@@ -239,7 +252,7 @@ def test_only_evaluation_elsewhere_and_the_report_see_the_audit():
 
 def test_data_moves_one_way():
     order = ["download", "download_site", "preprocess", "audit", "train", "predict", "calibrate", "ensemble"]
-    order += ["evaluate", "evaluate_ensemble", "select_best"]
+    order += ["score", "score_ensemble", "evaluate", "evaluate_ensemble", "select_best"]
     order += [f"{verb}_external" for verb in ("download", "preprocess", "predict", "evaluate")]
     order += ["ablation", "explain", "report"]
     assert list(STAGES) == order

@@ -33,9 +33,10 @@ else:
     for split in ("val", "test"):
         rows = table[table["split"] == split].sort_values("image")
         logits = 2 * rows["label"].to_numpy()[:, None] - 1 + chance.normal(0, 1, (len(rows), len(NAMES)))
-        scores.write(scores.table(rows, logits[:, 0]), Path("outputs", split, f"{name}.csv"))
+        paths = scores.paths(Path("outputs"), name, name)
+        scores.write(scores.table(rows, logits[:, 0]), paths[split])
         if split == "val":
-            stress.write(stress.table(rows, logits), Path("outputs/stress", f"{name}.csv"))
+            stress.write(stress.table(rows, logits), paths["stress"])
 """
 
 
@@ -52,6 +53,7 @@ def clone(tmp_path_factory) -> Path:
     OmegaConf.resolve(config)
     OmegaConf.set_struct(config, False)
     config.model.other = config.model.cnn
+    config.replicates.other = {"candidate": "other", "seed": 0, "folder": "other"}
     (clone / "conf/config.yaml").write_text(OmegaConf.to_yaml(config))
     graph = yaml.safe_load((clone / "dvc.yaml").read_text())
     for name in ("audit", "ablation", "explain", "report"):  # what follows from the rest would only take time

@@ -151,22 +151,64 @@ def test_all_bad_parameters_are_listed_at_once(root):
 
 
 def test_an_unknown_backbone_names_the_known_ones(root):
-    with pytest.raises(ParamsError, match=r"no model\.vgg61; it has cnn, vgg16, vgg19, inceptionv3, resnet50"):
+    with pytest.raises(ParamsError, match=r"no replicates\.vgg61; it has cnn, vgg16, vgg19, inceptionv3, resnet50"):
         params.load(train.Params, "vgg61", root / "params.yaml")
 
 
 def test_a_stage_is_given_the_parameters_that_it_declares_and_no_others(root):
     config = params.load(train.Params, "cnn", root / "params.yaml")
-    assert {*type(config).model_fields} == {"augment", "model", "preprocess", "runtime", "train"}
+    assert {*type(config).model_fields} == {"augment", "model", "preprocess", "replicates", "runtime", "train"}
     assert not hasattr(config.train, "recipe"), "hashed into training.json, it would change without DVC noticing"
     assert not hasattr(config.model, "lrs")
-    assert params.declared(train.Params)[1] == "model.${key}.architecture"
+    assert params.declared(train.Params)[1] == "model.${item.candidate}.architecture"
 
 
 def test_checked_parameters_are_what_the_file_says(root):
     """So params.py is no dependency of a stage: DVC tracks the very values that a stage is given."""
     raw = yaml.safe_load((root / "params.yaml").read_text())
     assert params.check(raw, "params.yaml").model_dump(mode="json") == raw
+
+
+@pytest.mark.parametrize(("seeds", "names"), [(2, ["cnn", "cnn-1"]), ([5, 3], ["cnn", "cnn-3"]), ([4], ["cnn"])])
+def test_replicates_follow_from_seeds_and_the_first_has_the_name_of_the_candidate(root, seeds, names):
+    chosen = params.check(composed(root, "model=cnn", f"train.seeds={seeds}".replace(" ", "")), "conf")
+    assert list(chosen.replicates) == names
+    assert chosen.replicates[names[-1]].seed == (seeds - 1 if isinstance(seeds, int) else seeds[-1])
+    assert {each.candidate for each in chosen.replicates.values()} == {"cnn"}
+
+
+@pytest.mark.parametrize(
+    ("seeds", "says"),
+    [
+        ([1, 1], "expected seeds that differ"),
+        (0, "greater than or equal to 1"),
+        ([], "at least 1 item"),
+        ([0, 1], "replicates is not what follows from train.seeds and the candidates: it is composed by"),
+    ],
+)
+def test_seeds_that_make_no_replicates_are_refused(root, seeds, says):
+    raw = copy.deepcopy(composed(root))
+    raw["train"]["seeds"] = seeds
+    with pytest.raises(ParamsError, match=says):
+        params.check(raw, "params.yaml")
+
+
+def test_a_candidate_with_the_name_of_a_replicate_is_refused(root):
+    raw = copy.deepcopy(composed(root))
+    raw["model"]["cnn-1"] = raw["model"]["cnn"]
+    raw["train"]["seeds"] = 2
+    with pytest.raises(
+        ParamsError, match=r"makes cnn-1 the name of a replicate, and there is a candidate of this name"
+    ):
+        params.check(raw, "params.yaml")
+
+
+def test_a_stage_of_a_replicate_gets_the_backbone_and_the_seed(root, tmp_path):
+    raw = composed(root, "train.seeds=[2,7]")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
+    config = params.load(train.Params, "vgg16-7", tmp_path / "params.yaml")
+    assert config.model.architecture == "vgg16.tv_in1k"
+    assert (config.replicates.seed, config.replicates.folder) == (7, "vgg16/seed-7")
 
 
 def test_a_missing_file_says_where_to_stand(tmp_path):

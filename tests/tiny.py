@@ -78,8 +78,8 @@ def run(processed, out, **changes):
     )
     views = changed(VIEWS, **changes.pop("views", {}))
     assert not changes, changes
-    outputs.predict(out / "model", processed, out / "outputs", views=views, accelerator="cpu")
-    scored, decided = decision.decide(scores.read_logits(out / "outputs/val/cnn.csv"), None, THRESHOLD)
+    outputs.predict(out / "model", processed, out / "outputs", candidate="cnn", views=views, accelerator="cpu")
+    scored, decided = decision.decide(scores.read_logits(out / "outputs/val/cnn/cnn.csv"), None, THRESHOLD)
     scores.write(scored, out / "scores/val.csv")
     files.write_json(
         out / "model/model.json", bundle.training_json(out / "model") | {"views": views.model_dump()} | decided

@@ -28,16 +28,21 @@ def load(stage: type[StageParams], name: str | None = None, path: Path = Path("p
     values = {}
     hints = get_type_hints(stage)
     candidate = name
-    for section in REPLICATES & set(hints):
+    for section in _replicated(hints):
         candidate = _named(getattr(params, section), section, name, path).candidate
     for section, kind in hints.items():
         value = getattr(params, section)
         if _is_section(kind) and isinstance(value, dict):
-            value = _named(value, section, name if section in REPLICATES else candidate, path)
+            value = _named(value, section, name if section in _replicated(hints) else candidate, path)
         if _is_section(kind):
             value = kind.model_construct(**{key: getattr(value, key) for key in kind.model_fields})
         values[section] = value
     return stage.model_construct(**values)
+
+
+def _replicated(hints: Mapping[str, Any]) -> set[str]:
+    """The section whose one entry says which replicate the stage is for, if there is one."""
+    return {section for section in REPLICATES & set(hints) if _is_section(hints[section])}
 
 
 def _named(section: Mapping[str, Any], title: str, name: str | None, path: Path) -> Any:
@@ -57,7 +62,7 @@ def declared(stage: type[Section]) -> list[str]:
         whole = Params.model_fields[section].annotation
         key = section
         if _is_section(kind) and not _is_section(whole):
-            own = section in REPLICATES or not REPLICATES & set(hints)
+            own = section in _replicated(hints) or not _replicated(hints)
             key, whole = f"{section}.${{{'key' if own else 'item.candidate'}}}", get_args(whole)[1]
         keys += [key] if not _is_section(kind) or kind is whole else [f"{key}.{field}" for field in kind.model_fields]
     return sorted(keys)

@@ -76,7 +76,8 @@ class Params(Section):
         both = {"replicates": list(self.model), "ensemble_replicates": list(self.ensembles)}
         for section, candidates in both.items():
             expected = replicates(list(candidates), self.train.seeds)
-            twice = [name for name in expected if name in self.candidates and expected[name].candidate != name]
+            names = [f"{candidate}-{seed}" for candidate in candidates for seed in self.train.listed[1:]]
+            twice = [name for name in names if name in self.candidates]
             if twice:
                 raise ValueError(
                     f"train.seeds makes {twice[0]} the name of a replicate, and there is a candidate of this name: "

@@ -43,7 +43,7 @@ def seeds(results: Results) -> str:
         )
     figures = ", ".join(f"{WORDS[key]} {_value(metrics, key)}, SD {number(metrics['sd'][key])}" for key in shown)
     return (
-        f"Mean of {results.selected} over {len(metrics['seeds'])} seeds, with intervals over patients and seeds, and SD "
+        f"Mean of {results.selected} over {len(metrics['seeds'])} seeds, with intervals over patients and seeds and SD "
         f"between seeds: {figures}."
     )
 

@@ -23,14 +23,16 @@ def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
         files.write_json(root / "models/trained" / name / "training.json", training_json)
         val_logits, test_logits = (drawn_logits(noise, seed=place, split=split) for split in ("val", "test"))
-        scores.write(val_logits, root / "outputs/val" / f"{name}.csv")
-        scores.write(test_logits, root / "outputs/test" / f"{name}.csv")
+        paths = scores.paths(root / "outputs", name, name)
+        scores.write(val_logits, paths["val"])
+        scores.write(test_logits, paths["test"])
         shifts = np.random.default_rng(9).normal(0, 1, (len(val_logits), len(NAMES)))
         under_stress = stress.table(val_logits, val_logits["logit"].to_numpy()[:, None] + shifts)
-        stress.write(under_stress, root / "outputs/stress" / f"{name}.csv")
+        stress.write(under_stress, paths["stress"])
         decision.calibrate_backbone(
             root / "models/trained" / name,
-            root / "outputs",
+            paths["val"],
+            paths["stress"],
             root / "scores",
             views=Views(flip=False, zooms=[1.0]),
             policy=Threshold(scores="plain", policy="youden", value=None),

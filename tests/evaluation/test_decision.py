@@ -20,7 +20,8 @@ def test_calibration_completes_the_model_and_writes_its_scores(calibrated):
         assert model_json["threshold"] in set(val_scores["score"])
         expected = decision.calibrated(val_scores, model_json["temperature"])["score"]
         np.testing.assert_array_equal(val_scores["score"], expected)
-        outputs, copied = (calibrated / folder / "stress" / f"{name}.csv" for folder in ("outputs", "scores"))
+        outputs = scores.paths(calibrated / "outputs", name, name)["stress"]
+        copied = calibrated / "scores/stress" / f"{name}.csv"
         assert copied.read_bytes() == outputs.read_bytes()
 
 

@@ -4,9 +4,10 @@ import pytest
 from made_scores import NOISE, drawn_scores, logits
 
 from pneumo.errors import ManifestError, ParamsError
-from pneumo.evaluation import choice, ensemble
+from pneumo.evaluation import ensemble
+from pneumo.evaluation.select_best import select_best
 from pneumo.models import bundle
-from pneumo.params import Bootstrap, Select, Selection, Threshold
+from pneumo.params import Bootstrap, Replicate, Select, Selection, Threshold
 from pneumo.scoring import scores
 
 MODEL_JSON = {"threshold": 0.5, "parameters": 1, "flops": 2, "kind": "backbone", "weights": "none", "input_size": 64}
@@ -51,14 +52,14 @@ def test_model_json_adds_up_the_cost_and_has_what_all_members_share():
 
 
 def test_an_ensemble_is_built_scored_and_copied_with_its_members(calibrated, tmp_path):
-    backbones = {name: calibrated / "models/trained" / name for name in NOISE}
+    replicates = {name: Replicate(candidate=name, seed=0, folder=name) for name in NOISE}
+    backbones = ensemble.backbones(replicates, calibrated / "models/trained", calibrated / "outputs")
     folder = tmp_path / "both"
     shutil.copytree(calibrated / "scores", tmp_path / "scores")
     model_json = ensemble.build(
         "both",
         backbones,
         folder,
-        calibrated / "outputs",
         tmp_path / "scores",
         top=2,
         selection=Selection(scores="plain", metric="roc_auc"),
@@ -66,16 +67,18 @@ def test_an_ensemble_is_built_scored_and_copied_with_its_members(calibrated, tmp
     )
     assert list(model_json["members"]) == ["cnn", "vgg16"]
     assert bundle.model_json(folder) == model_json
-    test_logits = ensemble.test_logits(folder, calibrated / "outputs/test", calibrated / "models/trained")
-    members = {name: scores.read_logits(calibrated / "outputs/test" / f"{name}.csv") for name in ("cnn", "vgg16")}
-    temperatures = {name: bundle.model_json(backbones[name])["temperature"] for name in members}
+    test_logits = ensemble.logits(model_json, backbones, "test")
+    members = {name: scores.read_logits(backbones[name].outputs["test"]) for name in ("cnn", "vgg16")}
+    temperatures = {name: bundle.model_json(backbones[name].folder)["temperature"] for name in members}
     assert test_logits.equals(scores.mean_logit(members, temperatures))
-    selected = choice.select_best(
-        {"both": folder, **{name: backbones[name] for name in members}},
+    selected = select_best(
+        {name: [name] for name in ("both", *members)},
+        {"both": folder, **{name: backbones[name].folder for name in members}},
         tmp_path / "scores",
         tmp_path / "best",
-        select=Select(scores="plain", metric="roc_auc", prefer_cheaper=False),
+        select=Select(scores="plain", metric="roc_auc", prefer_cheaper=False, replicate="median"),
         bootstrap=Bootstrap(resamples=200, seed=0),
+        threshold=Threshold(scores="stress", policy="youden", value=None),
     )
     assert selected["model"] == "both"
     assert {path.name for path in (tmp_path / "best/members").iterdir()} == {"cnn", "vgg16"}

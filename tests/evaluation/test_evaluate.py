@@ -5,8 +5,7 @@ import pytest
 from made_scores import NOISE, drawn_scores
 
 from pneumo.evaluation import metrics
-from pneumo.evaluation.evaluate import FROM_MODEL, evaluate, measure
-from pneumo.models import bundle
+from pneumo.evaluation.evaluate import FROM_MODEL, Evaluated, evaluate, measure, score
 from pneumo.scoring import scores
 
 TEST = drawn_scores(1.2, n=60, split="test")
@@ -59,20 +58,39 @@ def test_calibration_before_temperature_scaling_is_that_of_the_logits():
     assert hot["uncalibrated"]["ece"] == MEASURED["uncalibrated"]["ece"] == pytest.approx(MEASURED["ece"], abs=1e-6)
 
 
-def test_evaluation_writes_the_scores_and_metrics_of_a_model(calibrated, tmp_path):
+def evaluated(calibrated, name) -> Evaluated:
+    return Evaluated.read(calibrated / "models/trained" / name, scores.paths(calibrated / "outputs", name, name))
+
+
+def test_evaluation_writes_the_metrics_of_a_model(calibrated, tmp_path):
     name = next(iter(NOISE))
-    folder = calibrated / "models/trained" / name
-    val, stress = (calibrated / "scores" / kind / f"{name}.csv" for kind in ("val", "stress"))
-    for path in (val, stress):
-        copied = tmp_path / path.relative_to(calibrated)
-        copied.parent.mkdir(parents=True)
-        copied.write_bytes(path.read_bytes())
-    test_logits = scores.read_logits(calibrated / "outputs/test" / f"{name}.csv")
-    values = evaluate(folder, test_logits, tmp_path / "scores", tmp_path / "metrics.json", prevalence=0.1)
+    model = evaluated(calibrated, name)
+    values = evaluate([model], tmp_path / "metrics.json", seeds=[0], prevalence=0.1)
     assert json.loads((tmp_path / "metrics.json").read_text()) == values
-    model_json = bundle.model_json(folder)
-    assert {key: values[key] for key in FROM_MODEL} == {key: model_json[key] for key in FROM_MODEL}
-    test_scores = scores.read_scores(tmp_path / "scores/test" / f"{name}.csv")
-    np.testing.assert_array_equal(test_scores["logit"], test_logits["logit"])
-    assert values["roc_auc"] == metrics.ranking(test_scores["label"], test_scores["score"])["roc_auc"]
+    assert {key: values[key] for key in FROM_MODEL} == {key: model.model_json[key] for key in FROM_MODEL}
+    scored = score(model.model_json, model.test, tmp_path / "scores")
+    written = scores.read_scores(tmp_path / "scores/test" / f"{name}.csv")
+    np.testing.assert_array_equal(written["logit"], model.test["logit"])
+    assert values["roc_auc"] == metrics.ranking(scored["label"], written["score"])["roc_auc"]
     assert list(values["stress"])[:2] == ["plain", "all"]
+    assert not {"sd", "seeds", "replicates"} & set(values)
+
+
+def test_the_metrics_of_several_seeds_are_their_means_with_what_each_of_them_has(calibrated, tmp_path):
+    models = [evaluated(calibrated, name) for name in NOISE]  # as if these were three seeds of a backbone
+    values = evaluate(models, tmp_path / "metrics.json", seeds=[0, 1, 7], prevalence=0.1)
+    assert values["seeds"] == [0, 1, 7]
+    assert list(values["replicates"]) == list(NOISE)
+    alone = [evaluate([model], tmp_path / "one.json", seeds=[0], prevalence=0.1) for model in models]
+    for key in metrics.BY_KEY:
+        of_each = [each[key] for each in alone]
+        assert values[key] == pytest.approx(np.mean(of_each), abs=1e-6), key
+        assert values["sd"][key] == pytest.approx(np.std(of_each, ddof=1), abs=1e-6), key
+    for each, replicate in zip(alone, values["replicates"].values(), strict=True):
+        assert all(each[key] == value for key, value in replicate.items() if key != "seed")
+    assert values["stress"]["all"]["roc_auc"] == pytest.approx(
+        np.mean([each["stress"]["all"]["roc_auc"] for each in alone]), abs=1e-6
+    )
+    low, high = values["ci95"]["roc_auc"]
+    assert low < min(each["roc_auc"] for each in alone), "three networks as different as these: seeds count"
+    assert high > max(each["roc_auc"] for each in alone)

@@ -39,7 +39,7 @@ def test_a_model_has_metrics_and_scores(read_tree, project):
 
 def test_the_baseline_has_a_folder_of_scores_to_itself(read_tree):
     def paths(name):
-        return [Model(read_tree(), name).path(kind) for kind in KINDS]
+        return [Model(read_tree(), name, name).path(kind) for kind in KINDS]
 
     assert paths("cnn") == ["metrics/cnn.json", "scores/val/cnn.csv", "scores/test/cnn.csv", "scores/stress/cnn.csv"]
     assert paths(BASELINE) == ["metrics/shortcut.json", *(f"scores/shortcut/{kind}.csv" for kind in KINDS[1:])]

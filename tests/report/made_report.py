@@ -58,10 +58,20 @@ def make(root: Path) -> Path:
         model_jsons[name] = _model_json(name, threshold, about)
         _curves(root / f"dvclive/{name}/plots/metrics", rng)
     best = MODELS[-1]
+    alone = {name: [name] for name in MODELS}
     selection = choice.choose(
-        tables["val"], model_jsons, "roc_auc", prefer_cheaper=False, resamples=RESAMPLES, seed=0, scores_kind="stress"
+        alone,
+        tables["val"],
+        model_jsons,
+        "roc_auc",
+        prefer_cheaper=False,
+        resamples=RESAMPLES,
+        seed=0,
+        scores_kind="stress",
     )
-    files.write_json(root / "models/best/choice.json", selection | {"model": best, "reason": f"{best} it is."})
+    files.write_json(
+        root / "models/best/choice.json", selection | {"model": best, "replicate": best, "reason": f"{best} it is."}
+    )
     files.write_json(root / "models/best/model.json", model_jsons[best])
     _explain(root / "reports/explain", best, tables["test"][best])
     _ablation(root / "reports/ablation", best, rows[rows["split"] == "val"])

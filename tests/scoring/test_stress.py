@@ -167,8 +167,8 @@ def test_a_planted_framing_shortcut_is_seen_under_stress_and_not_by_ordinary_val
     for name, changes in {"mild": mild, "strong": strong}.items():
         backbone = {"epochs": 16, "batch_size": 16, "input_size": 48, "architecture": "cnn10"}
         run(tmp_path / "processed", tmp_path / name, augment=changes, backbone=backbone)
-        plain = scores.read_logits(tmp_path / name / "outputs/val/cnn.csv")
-        stress_logits = stress.read_stress(tmp_path / name / "outputs/stress/cnn.csv")
+        plain = scores.read_logits(tmp_path / name / "outputs/val/cnn/cnn.csv")
+        stress_logits = stress.read_stress(tmp_path / name / "outputs/stress/cnn/cnn.csv")
         test = scored(tmp_path / name / "model", tmp_path / "processed", "test")
         found[name] = {
             "plain": roc_auc_score(plain["label"], plain["logit"]),

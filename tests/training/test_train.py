@@ -137,7 +137,7 @@ def test_training_cannot_see_the_test_set(trained, processed, tmp_path):
     np.save(blinded / "images.npy", pixels)
     seeing, blind = contents(trained), contents(run(blinded, tmp_path / "out"))
     assert seeing.keys() == blind.keys()
-    assert [str(file) for file in seeing if seeing[file] != blind[file]] == ["outputs/test/cnn.csv"]
+    assert [str(file) for file in seeing if seeing[file] != blind[file]] == ["outputs/test/cnn/cnn.csv"]
 
 
 def test_scores_and_threshold_can_be_recomputed_from_what_is_written(trained):

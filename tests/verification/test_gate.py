@@ -90,12 +90,12 @@ def test_a_lock_mended_by_hand_is_caught_by_the_scores(spoilt):
 
 
 def test_a_lock_whose_stages_read_other_files_than_were_written_is_named(spoilt):
-    """The hash of what evaluate@cnn read, typed in: DVC has no such file here, and does not compare."""
+    """The hash of what score@cnn read, typed in: DVC has no such file here, and does not compare."""
     lock = yaml.safe_load((spoilt / "dvc.lock").read_text())
-    (dep,) = (dep for dep in lock["stages"]["evaluate@cnn"]["deps"] if dep["path"] == "outputs/test/cnn.csv")
+    (dep,) = (dep for dep in lock["stages"]["score@cnn"]["deps"] if dep["path"] == "outputs/test/cnn/cnn.csv")
     dep["md5"] = "9" * 32
     (spoilt / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
-    with pytest.raises(GateError, match=r"evaluate@cnn read another outputs/test/cnn.csv than predict@cnn wrote"):
+    with pytest.raises(GateError, match=r"score@cnn read another outputs/test/cnn/cnn.csv than predict@cnn wrote"):
         gate.gate(spoilt)
 
 
