@@ -13,6 +13,7 @@ from pneumo.data import manifest, packed
 from pneumo.errors import RecordError
 from pneumo.evaluation.evaluate import figures, selected_figures
 from pneumo.evaluation.metrics import METRICS, WORDS
+from pneumo.evaluation.select_best import over_seeds_name
 from pneumo.evaluation.selected import scores_of
 from pneumo.models import bundle
 from pneumo.models.curves import CURVES
@@ -192,7 +193,7 @@ def read_results(root: Path, names: Sequence[str]) -> Results:
             )
     metrics = {name: _metrics(record, name, *NESTED, "stress") for name in ranked}
     test, validation = (
-        {name: _scores(record, root, shown[name], split) for name in ranked} for split in ("test", "val")
+        {name: _scores(record, root, name, shown[name], split) for name in ranked} for split in ("test", "val")
     )
     _require_same_images(record, test, validation, metrics)
     in_best = {"threshold": model_json["threshold"], "temperature": model_json["temperature"]}
@@ -255,14 +256,11 @@ def _metrics(record: Record, name: str, *keys: str) -> dict[str, Any]:
     return metrics
 
 
-def _scores(record: Record, root: Path, name: str, split: Literal["val", "test"]) -> pd.DataFrame:
-    """Of a model that is a file of its own, or of the ensemble over seeds in models/best."""
-    model = record.model(name)
-    return (
-        model.scores(split)
-        if record.tree.has(model.path(split))
-        else scores_of(root / "models/best", root / "scores" / split)
-    )
+def _scores(record: Record, root: Path, candidate: str, name: str, split: Literal["val", "test"]) -> pd.DataFrame:
+    """Of the model `name` of a candidate; the ensemble over its seeds has no file of its own."""
+    if name == over_seeds_name(candidate):
+        return scores_of(root / "models/best", root / "scores" / split)
+    return record.model(name).scores(split)
 
 
 def _figures(

@@ -8,7 +8,15 @@ def results_of(source: str, n: int, weights: str) -> Results:
     metrics = {"n": n, "weights": weights, "accuracy": 0.95, "recall": 0.95, "precision": 0.95, "f1": 0.95}
     metrics["ci95"] = {"accuracy": [0.94, 0.96], "recall": [0.9, 0.97], "precision": [0.9, 0.97], "f1": [None, None]}
     fields = dict.fromkeys(Results.__dataclass_fields__)
-    return Results(**fields | {"choice": {"model": "cnn"}, "metrics": {"cnn": metrics}, "data": {"source": source}})
+    return Results(
+        **fields
+        | {
+            "choice": {"model": "cnn"},
+            "metrics": {"cnn": metrics},
+            "figures": {"cnn": metrics},
+            "data": {"source": source},
+        }
+    )
 
 
 @pytest.mark.parametrize(
