@@ -4,13 +4,15 @@ from pathlib import Path
 
 from pneumo import params
 from pneumo.evaluation.evaluate import evaluate
-from pneumo.params import Evaluate, Section
+from pneumo.params import Bootstrap, Evaluate, Section, Threshold
 from pneumo.scoring import scores
 from stages import run
 
 
 class Params(Section):
+    bootstrap: Bootstrap
     evaluate: Evaluate
+    threshold: Threshold
 
 
 def main(name: str) -> None:
@@ -20,6 +22,8 @@ def main(name: str) -> None:
         scores.read_logits(Path("outputs/test", f"{name}.csv")),
         Path("scores"),
         Path("metrics", f"{name}.json"),
+        policy=config.threshold,
+        bootstrap=config.bootstrap,
         prevalence=config.evaluate.prevalence,
     )
     line = f"{name}: test accuracy {metrics['accuracy']:.3f}, recall {metrics['recall']:.3f}"

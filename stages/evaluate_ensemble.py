@@ -5,12 +5,14 @@ from pathlib import Path
 from pneumo import params
 from pneumo.evaluation import ensemble
 from pneumo.evaluation.evaluate import evaluate
-from pneumo.params import Evaluate, Section
+from pneumo.params import Bootstrap, Evaluate, Section, Threshold
 from stages import run
 
 
 class Params(Section):
+    bootstrap: Bootstrap
     evaluate: Evaluate
+    threshold: Threshold
 
 
 def main(name: str) -> None:
@@ -21,6 +23,8 @@ def main(name: str) -> None:
         ensemble.test_logits(folder, Path("outputs/test"), Path("models/trained")),
         Path("scores"),
         Path("metrics", f"{name}.json"),
+        policy=config.threshold,
+        bootstrap=config.bootstrap,
         prevalence=config.evaluate.prevalence,
     )
     line = f"{name}: test accuracy {metrics['accuracy']:.3f}, recall {metrics['recall']:.3f}"

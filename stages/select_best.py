@@ -4,12 +4,12 @@ from pathlib import Path
 
 from pneumo import params
 from pneumo.evaluation import choice
-from pneumo.params import BackboneFile, Bootstrap, Ensemble, Section, Select
+from pneumo.params import BackboneFile, Ensemble, Resampling, Section, Select
 from stages import run
 
 
 class Params(Section):
-    bootstrap: Bootstrap
+    bootstrap: Resampling
     ensembles: dict[str, Ensemble]
     model: dict[str, BackboneFile]
     select: Select

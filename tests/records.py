@@ -19,7 +19,7 @@ from pneumo.evaluation import decision
 from pneumo.evaluation.evaluate import measure
 from pneumo.models import bundle
 from pneumo.models.perturbations import NAMES
-from pneumo.params import Threshold
+from pneumo.params import Bootstrap, Threshold
 from pneumo.preprocessing import counts
 from pneumo.record.record import Model
 from pneumo.record.tree import Folder
@@ -139,12 +139,16 @@ def _evaluate(root: Path, name: str, model_json: dict[str, Any], logits: pd.Data
     """Write test scores and metrics of a calibrated model."""
     model = Model(Folder(root), name)
     scores.write(decision.calibrated(logits, model_json["temperature"]), root / model.path("test"))
+    policy = Threshold(**params["threshold"] | ({"scores": "plain"} if name == "shortcut" else {}))
+    validation, stress_logits, temperature = model.val_scores, model.stress_logits, model_json["temperature"]
+    bootstrap = Bootstrap(**params["bootstrap"])
     values = measure(
         model.test_scores,
         model_json["threshold"],
-        validation=model.val_scores,
-        stress_logits=model.stress_logits,
-        temperature=model_json["temperature"],
+        thresholds=decision.redrawn_thresholds(validation, stress_logits, temperature, policy, bootstrap),
+        validation=validation,
+        stress_logits=stress_logits,
+        temperature=temperature,
         prevalence=params["evaluate"]["prevalence"],
     )
     values |= {key: model_json[key] for key in ("weights", "parameters", "flops", "input_size") if key in model_json}

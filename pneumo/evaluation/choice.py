@@ -16,11 +16,11 @@ from pneumo.models import bundle
 from pneumo.scoring import scores, stress
 
 if TYPE_CHECKING:
-    from pneumo.params import Bootstrap, Select
+    from pneumo.params import Resampling, Select
 
 
 def select_best(
-    folders: Mapping[str, Path], scores_folder: Path, best: Path, *, select: "Select", bootstrap: "Bootstrap"
+    folders: Mapping[str, Path], scores_folder: Path, best: Path, *, select: "Select", bootstrap: "Resampling"
 ) -> dict[str, Any]:
     """Copy the best candidate to the folder `best`, with choice.json; returns the content of choice.json.
 

@@ -1,15 +1,20 @@
 """One model on the official test set -> its scores and metrics."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pneumo import files
 from pneumo.evaluation import calibration, decision, metrics
 from pneumo.evaluation.drawn import Drawn
 from pneumo.models import bundle
 from pneumo.scoring import scores, stress
+
+if TYPE_CHECKING:
+    from pneumo.params import Bootstrap, Threshold
 
 FROM_MODEL = ("weights", "parameters", "flops", "input_size")
 
@@ -20,22 +25,28 @@ def evaluate(
     scores_folder: Path,
     metrics_path: Path,
     *,
+    policy: "Threshold",
+    bootstrap: "Bootstrap",
     prevalence: float,
 ) -> dict[str, Any]:
     """Write test/NAME.csv below `scores_folder` and the metrics to `metrics_path`; returns the metrics.
 
     `folder`: has model.json of a backbone or an ensemble. `logits`: its outputs on the test set, scores.RAW_COLUMNS.
-    Its validation scores, plain and under stress, are read from `scores_folder`. `prevalence`: for ppv and npv.
+    Its validation scores, plain and under stress, are read from `scores_folder`. `policy`: that of its threshold.
+    `prevalence`: for ppv and npv.
     """
     model_json = bundle.model_json(folder)
     name, temperature = model_json["name"], model_json["temperature"]
     path = scores_folder / "test" / f"{name}.csv"
     scores.write(decision.calibrated(logits, temperature), path)
+    validation = scores.read_scores(scores_folder / "val" / f"{name}.csv")
+    stress_logits = stress.read_stress(scores_folder / "stress" / f"{name}.csv")
     values = measure(
         scores.read_scores(path),
         model_json["threshold"],
-        validation=scores.read_scores(scores_folder / "val" / f"{name}.csv"),
-        stress_logits=stress.read_stress(scores_folder / "stress" / f"{name}.csv"),
+        thresholds=decision.redrawn_thresholds(validation, stress_logits, temperature, policy, bootstrap),
+        validation=validation,
+        stress_logits=stress_logits,
         temperature=temperature,
         prevalence=prevalence,
     )
@@ -50,6 +61,7 @@ def measure(
     table: pd.DataFrame,
     threshold: float,
     *,
+    thresholds: NDArray[np.float64] | None,
     validation: pd.DataFrame,
     stress_logits: pd.DataFrame | None,
     temperature: float,
@@ -57,8 +69,9 @@ def measure(
 ) -> dict[str, Any]:
     """All numbers of the test set, to six digits; null where a number is undefined.
 
-    `table`, `validation`: scores.COLUMNS of test and validation. `stress_logits`: stress.COLUMNS of validation, or None
-    for a model without images. `prevalence`: of pneumonia, assumed for `ppv` and `npv`.
+    `table`, `validation`: scores.COLUMNS of test and validation. `thresholds`: as for `figures`. `stress_logits`:
+    stress.COLUMNS of validation, or None for a model without images. `prevalence`: of pneumonia, assumed for `ppv` and
+    `npv`.
 
     In the result, beside what `figures` has, `at_half`: decisions at 0.5. `uncalibrated`: calibration before
     temperature scaling. `score_shift`: validation against test. `stress`: of validation images. `oracle`: see its note.
@@ -66,7 +79,7 @@ def measure(
     at_half = Drawn.of(table, 0.5)
     uncalibrated = table.assign(score=calibration.calibrate(table["logit"], 1.0))
     return {
-        **figures(table, threshold, temperature=temperature, prevalence=prevalence),
+        **figures(table, threshold, thresholds=thresholds, temperature=temperature, prevalence=prevalence),
         "at_half": {**metrics.values(at_half, "decision"), **metrics.counts(at_half)},
         "uncalibrated": metrics.values(Drawn.of(uncalibrated, threshold), "calibration"),
         "score_shift": metrics.score_shift(validation, table, threshold),
@@ -79,11 +92,19 @@ def measure(
     }
 
 
-def figures(table: pd.DataFrame, threshold: float, *, temperature: float, prevalence: float) -> dict[str, Any]:
+def figures(
+    table: pd.DataFrame,
+    threshold: float,
+    *,
+    temperature: float,
+    prevalence: float,
+    thresholds: NDArray[np.float64] | None = None,
+) -> dict[str, Any]:
     """All metrics of one set of images, to six digits, with what they rest on; null where one is undefined.
 
     `table`: scores.COLUMNS. `prevalence`: of pneumonia, assumed for `ppv` and `npv`. `ci95`: 95 % intervals over
-    patients (`intervals`).
+    patients (`intervals`), also over those of validation where `thresholds` has the thresholds that draws of them give
+    (`decision.redrawn_thresholds`); None takes `threshold` for given.
     """
     images = Drawn.of(table, threshold, temperature=temperature, prevalence=prevalence)
     return {
@@ -97,5 +118,7 @@ def figures(table: pd.DataFrame, threshold: float, *, temperature: float, preval
         **metrics.values(images, "calibration"),
         "threshold": threshold,
         "temperature": temperature,
-        "ci95": metrics.intervals(table, threshold, temperature=temperature, prevalence=prevalence),
+        "ci95": metrics.intervals(
+            table, threshold, temperature=temperature, prevalence=prevalence, thresholds=thresholds
+        ),
     }

@@ -2,42 +2,69 @@
 
 Shares of images (recall, precision, ...) have mid-P intervals of a binomial share, on as many images as the patients'
 images are worth. F1 and predictive values follow from such shares. All other metrics have a t interval with the
-standard error of a jackknife over patients. Nothing is drawn at random. `benchmarks/coverage.py` measures how often the
-intervals hold the truth.
+standard error of a jackknife over patients. No test patient is drawn at random. `benchmarks/coverage.py` measures how
+often the intervals hold the truth.
+
+The threshold is an estimate, too, from validation patients. Shares and what follows from them take it from `Sample`,
+once for each draw of these patients: their interval is that of the mixture of what a share may be at each threshold.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.special import betainc, expit, logit, stdtrit
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import betainc, betaincinv, expit, logit, stdtrit
 
-from pneumo.evaluation.drawn import Drawn
+from pneumo.evaluation.drawn import Drawn, bayes
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Bounds = tuple[float, float] | None
+_Share = tuple[float, float]  # and the number of independent images that it rests on
 LEVEL = 0.95
+TAILS = [100 * (1 - LEVEL) / 2, 100 * (1 + LEVEL) / 2]  # per cent
 GROUPS = 2000  # at most, of patients that a jackknife leaves out, to bound its time
 CHUNK = 4_000_000  # weights in memory at once
 HALVINGS = 60  # of [0, 1], to the last digit of a float
+UNDEFINED = 0.025  # share of draws in which a metric may be undefined; beyond it there is no interval
+POINTS = 10_000  # pairs of recall and specificity, for predictive values
+PLASTIC = 1.2207440846057596  # x ** 4 = x + 1: points by its powers fill a cube evenly (Roberts 2018, the R3 sequence)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The n images of a test set, each once. patient: number of each image's patient from 0, [n]."""
+    """The n images of a test set, each once. patient: number of each image's patient from 0, [n]. thresholds: of draws
+    of the validation patients, NaN where a draw has none, [b] (`decision.threshold_draws`); None: the one of `drawn` is
+    taken for given.
+    """
 
     drawn: Drawn
     patient: NDArray[np.int_]
+    thresholds: Array | None = None
 
     @classmethod
-    def of(cls, table: pd.DataFrame, drawn: Drawn) -> Self:
+    def of(cls, table: pd.DataFrame, drawn: Drawn, thresholds: Array | None = None) -> Self:
         """`table`: scores.COLUMNS, the rows of `drawn`."""
-        return cls(drawn, np.unique(table["patient"].to_numpy(str), return_inverse=True)[1])
+        return cls(drawn, np.unique(table["patient"].to_numpy(str), return_inverse=True)[1], thresholds)
+
+    @cached_property
+    def redrawn(self) -> list[tuple[Drawn, float]]:
+        """The images with each threshold, lowest first, and the share of draws that have it. Of thresholds that call
+        the same images pneumonia there is one.
+        """
+        if self.thresholds is None:
+            return [(self.drawn, 1.0)]
+        defined = self.thresholds[np.isfinite(self.thresholds)]
+        below = np.searchsorted(np.sort(self.drawn.scores), defined)
+        _, first, count = np.unique(below, return_index=True, return_counts=True)
+        return [
+            (replace(self.drawn, threshold=float(defined[place])), number / len(defined))
+            for place, number in zip(first, count, strict=True)
+        ]
 
     @cached_property
     def without(self) -> list[Drawn]:
@@ -60,22 +87,25 @@ Interval = Callable[[Callable[[Drawn], Array], Sample], Bounds]  # of a metric, 
 Share = Callable[[Drawn], tuple[Mask, Mask]]  # the images that count, and those that they are a share of, [n] each
 
 
-def mid_p(share: float, n: float) -> tuple[float, float]:
+def mid_p(share: ArrayLike, n: ArrayLike, weights: ArrayLike = 1.0) -> tuple[float, float]:
     """The mid-P interval of a binomial share in n draws (Lancaster 1961; Berry & Armitage 1995). n need not be whole.
 
     It holds all values that a test would keep which counts half the probability of what was seen. Clopper-Pearson's,
-    which counts all of it, is too wide, and Wilson's holds shares near 1 too rarely.
+    which counts all of it, is too wide, and Wilson's holds shares near 1 too rarely. Of several shares, [k] each, it
+    mixes the probabilities by `weights`, whose sum is 1.
     """
-    return _lowest(share * n, n), 1 - _lowest(n - share * n, n)
+    share, n, weights = (np.atleast_1d(np.asarray(values, dtype=float)) for values in (share, n, weights))
+    return _lowest(share * n, n, weights), 1 - _lowest(n - share * n, n, weights)
 
 
-def share_bounds(hits: Mask, among: Mask, patient: NDArray[np.int_]) -> Bounds:
-    """Interval of the share of `hits` in the images `among`, both [n] of bool; None without such images.
+def independent(hits: Mask, among: Mask, patient: NDArray[np.int_]) -> tuple[float, float] | None:
+    """The share of `hits` in the images `among`, both [n] of bool, and the number of independent images that these are
+    worth; None without such images.
 
-    mid_p on the effective number of images: their number divided by the design effect, the variance between patients
-    (Cochran's, of a ratio) over that of independent images, at least 1, as in Korn & Graubard, Survey Methodology 24
-    (1998) 193. That variance rests on the patients with rare images, hits or misses. Where these are few it says
-    little, so one more is imagined, of the worst case: that all images of a patient are alike.
+    That is their number divided by the design effect, the variance between patients (Cochran's, of a ratio) over that
+    of independent images, at least 1, as in Korn & Graubard, Survey Methodology 24 (1998) 193. That variance rests on
+    the patients with rare images, hits or misses. Where these are few it says little, so one more is imagined, of the
+    worst case: that all images of a patient are alike.
     """
     if not among.any():
         return None
@@ -87,29 +117,41 @@ def share_bounds(hits: Mask, among: Mask, patient: NDArray[np.int_]) -> Bounds:
     if rare and units > 1:
         spread = units / (units - 1) * ((count - share * total) ** 2).sum()
         design = (rare * spread / (images * share * (1 - share)) + worst) / (rare + 1)
-    return mid_p(share, images / max(1.0, design))
+    return share, images / max(1.0, design)
+
+
+def share_bounds(share: Share, sample: Sample) -> Bounds:
+    """mid_p of `share` on as many images as are independent, mixed over the thresholds of `sample`; None where it is
+    undefined at the threshold itself, or in more than UNDEFINED of the draws.
+    """
+    draws = _defined([(independent(*share(drawn), sample.patient), weight) for drawn, weight in sample.redrawn])
+    if draws is None or not share(sample.drawn)[1].any():
+        return None
+    shares, n = np.array(draws[0]).T
+    return mid_p(shares, n, draws[1])
 
 
 def proportion(share: Share) -> Interval:
     """Of a metric that is a share of images."""
-    return lambda of, sample: share_bounds(*share(sample.drawn), sample.patient)
+    return lambda of, sample: share_bounds(share, sample)
 
 
 def f1(of: Callable[[Drawn], Array], sample: Sample) -> Bounds:
     """F1 is 2 j / (1 + j), where j is the share of true positives in all images that are pneumonia or called so."""
-    positive, called = sample.drawn.labels == 1, sample.drawn.called
-    bounds = share_bounds(positive & called, positive | called, sample.patient)
+    bounds = share_bounds(
+        lambda drawn: ((drawn.labels == 1) & drawn.called, (drawn.labels == 1) | drawn.called), sample
+    )
     return bounds and (2 * bounds[0] / (1 + bounds[0]), 2 * bounds[1] / (1 + bounds[1]))
 
 
 def positive_predictive(of: Callable[[Drawn], Array], sample: Sample) -> Bounds:
     """At the prevalence of `sample.drawn`, from the intervals of recall and specificity."""
-    return _predictive(sample, sample.drawn.labels == 1, sample.drawn.called, sample.drawn.prevalence)
+    return _predictive(sample, 1)
 
 
 def negative_predictive(of: Callable[[Drawn], Array], sample: Sample) -> Bounds:
     """As `positive_predictive`, with the classes swapped."""
-    return _predictive(sample, sample.drawn.labels == 0, ~sample.drawn.called, 1 - sample.drawn.prevalence)
+    return _predictive(sample, 0)
 
 
 def jackknife(of: Callable[[Drawn], Array], sample: Sample) -> Bounds:
@@ -158,39 +200,85 @@ def _value_and_error(of: Callable[[Drawn], Array], sample: Sample) -> tuple[floa
     return float(of(sample.drawn)[0]), float(error * stdtrit(freedom, (1 + LEVEL) / 2))
 
 
-def _predictive(sample: Sample, of_class: Mask, called: Mask, prevalence: float) -> Bounds:
-    """Bayes' rule for the ratio of false calls in the other class, `false`, to right ones in this class, `true`.
-
-    The interval of the ratio is that of Donner & Zou, Statistical Methods in Medical Research 21 (2012) 347, from those
-    of its two shares, which it takes for independent: a patient should have images of one class.
+def _predictive(sample: Sample, label: int) -> Bounds:
+    """Of the predictive value of a call of the class `label`, from the shares of calls that are right in this class,
+    and that are wrong in the other one. These are taken for independent at one threshold: a patient should have images
+    of one class.
     """
-    true, false = (share_bounds(called, among, sample.patient) for among in (of_class, ~of_class))
-    if true is None or false is None:
+    prevalence = sample.drawn.prevalence if label else 1 - sample.drawn.prevalence
+
+    def calls(drawn: Drawn) -> tuple[_Share, _Share] | None:
+        of_class, called = drawn.labels == label, drawn.called == bool(label)
+        true, false = (independent(called, among, sample.patient) for among in (of_class, ~of_class))
+        return (true, false) if true and false and called.any() else None
+
+    draws, at_threshold = _defined([(calls(drawn), weight) for drawn, weight in sample.redrawn]), calls(sample.drawn)
+    if draws is None or at_threshold is None:
         return None
-    a, b = called[~of_class].mean(), called[of_class].mean()
-    if a == b == 0:
-        return None
+    if len(draws[0]) == 1:
+        true, false = draws[0][0]
+        return _bayes_bounds(true, false, prevalence)
+    return _mixed_bayes_bounds(*draws, prevalence)
+
+
+def _bayes_bounds(true: _Share, false: _Share, prevalence: float) -> tuple[float, float]:
+    """By Bayes' rule from the ratio of false calls to right ones. Its interval is that of Donner & Zou, Statistical
+    Methods in Medical Research 21 (2012) 347, from those of its two shares.
+    """
+    (b, _), (a, _), (true_low, true_high), (false_low, false_high) = true, false, mid_p(*true), mid_p(*false)
 
     def root(far: float, near: float) -> float:
         return float(a * b + np.sqrt(max(0.0, (a * b) ** 2 - far * near * (2 * a - far) * (2 * b - near))))
 
-    low = false[0] * (2 * a - false[0]) / root(false[0], true[1]) if a else 0.0
-    divisor = true[0] * (2 * b - true[0])
-    high = root(false[1], true[0]) / divisor if divisor > 0 else np.inf
+    low = false_low * (2 * a - false_low) / root(false_low, true_high) if a else 0.0
+    divisor = true_low * (2 * b - true_low)
+    high = root(false_high, true_low) / divisor if divisor > 0 else np.inf
     by_chance = (1 - prevalence) / prevalence if prevalence > 0 else np.inf
     return 1 / (1 + by_chance * high) if high < np.inf else 0.0, 1 / (1 + by_chance * low) if low else 1.0
 
 
-def _lowest(hits: float, n: float) -> float:
-    """The lowest share for which so many hits, or more, are no rarer than half of 1 - LEVEL. Those that are exactly as
-    many count half.
+def _mixed_bayes_bounds(
+    draws: Sequence[tuple[_Share, _Share]], weights: Array, prevalence: float
+) -> tuple[float, float]:
+    """Of the mixture of what the predictive value may be at each of k thresholds, at which true and false calls move
+    together: percentiles of POINTS that are spread evenly over thresholds, true and false calls.
     """
-    if hits <= 0:
-        return 0.0
+    even = (np.arange(1, POINTS + 1)[:, None] * PLASTIC ** -np.arange(1.0, 4.0)) % 1
+    at = np.minimum(np.searchsorted(weights.cumsum(), even[:, 0], side="right"), len(weights) - 1)
+    true, false = (_quantiles(even[:, 1 + place], *np.array(draws)[at, place].T) for place in (0, 1))
+    low, high = np.nanpercentile(bayes(true, 1 - false, prevalence), TAILS)
+    return float(low), float(high)
+
+
+def _quantiles(at: Array, share: Array, n: Array) -> Array:
+    """Of the distribution whose 2.5 and 97.5 % points are `mid_p`, half of Beta(x, n - x + 1), half of Beta(x + 1,
+    n - x), for x = share * n: `at` in [0, 1], all [k].
+    """
+    upper = at >= 0.5
+    a, b = share * n + upper, n - share * n + ~upper
+    inner = (a > 0) & (b > 0)
+    return np.where(inner, betaincinv(np.where(inner, a, 1), np.where(inner, b, 1), 2 * at % 1), (b <= 0) * 1.0)
+
+
+def _defined(draws: Sequence[tuple[Any, float]]) -> tuple[list[Any], Array] | None:
+    """Those of the pairs of value and weight whose value is not None, and their weights, of sum 1; None where the
+    others weigh more than UNDEFINED.
+    """
+    values = [value for value, _ in draws if value is not None]
+    weights = np.array([weight for value, weight in draws if value is not None])
+    return (values, weights / weights.sum()) if values and weights.sum() >= 1 - UNDEFINED else None
+
+
+def _lowest(hits: Array, n: Array, weights: Array) -> float:
+    """The lowest share for which so many hits, or more, are no rarer than half of 1 - LEVEL. Those that are exactly as
+    many count half. Rarity is mixed by `weights`. All [k].
+    """
     tail, low, high = (1 - LEVEL) / 2, 0.0, 1.0
+    some, all_hit = hits > 0, hits >= n
+    as_many, more = (np.where(some, hits, 1), n - hits + 1), (hits + 1, np.where(all_hit, 1, n - hits))
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        more = betainc(hits + 1, n - hits, middle) if hits < n else 0.0
-        rarer = (betainc(hits, n - hits + 1, middle) + more) / 2 < tail
-        low, high = (middle, high) if rarer else (low, middle)
+        at_least = np.where(some, betainc(*as_many, middle), 1.0)
+        above = np.where(all_hit, 0.0, betainc(*more, middle))
+        low, high = (middle, high) if (weights * (at_least + above) / 2).sum() < tail else (low, middle)
     return low

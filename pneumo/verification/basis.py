@@ -1,6 +1,6 @@
 """The sections of params.yaml that figures rest on, of any age."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
@@ -30,6 +30,12 @@ class PastSelect(Select):
     scores: PastScores = "plain"
 
 
+class PastBootstrap(Bootstrap):
+    """Intervals of early records take the threshold for given."""
+
+    threshold: Literal["redrawn", "fixed"] = "fixed"
+
+
 class Basis(BaseModel):
     """Not pneumo.params.Params: that also holds what training needs. There an old record may lack a key of today, or
     name a weights file that is not on this machine.
@@ -39,7 +45,7 @@ class Basis(BaseModel):
     model: dict[str, Network]
     ensembles: dict[str, Ensemble]
     threshold: PastThreshold
-    bootstrap: Bootstrap
+    bootstrap: PastBootstrap
     evaluate: Evaluate
     select: PastSelect
 

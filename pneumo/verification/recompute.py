@@ -20,12 +20,16 @@ OF_MEMBERS = ("temperature", "parameters", "flops", "weights", "input_size")
 def metrics(run: Run, name: str) -> dict[str, Any]:
     """metrics/NAME.json, without what only the network knows."""
     model = run.models[name]
+    validation, stress_logits, temperature = model.val_scores, model.stress_logits, model.metrics["temperature"]
     values = measure(
         model.test_scores,
         model.metrics["threshold"],
-        validation=model.val_scores,
-        stress_logits=model.stress_logits,
-        temperature=model.metrics["temperature"],
+        thresholds=decision.redrawn_thresholds(
+            validation, stress_logits, temperature, policy(run, model), run.basis.bootstrap
+        ),
+        validation=validation,
+        stress_logits=stress_logits,
+        temperature=temperature,
         prevalence=run.basis.evaluate.prevalence,
     )
     if name in run.basis.model:

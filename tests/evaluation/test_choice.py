@@ -7,7 +7,7 @@ from made_scores import NOISE, drawn_scores
 from pneumo.errors import ManifestError
 from pneumo.evaluation import choice
 from pneumo.models import bundle
-from pneumo.params import Bootstrap, Select
+from pneumo.params import Resampling, Select
 
 SETTINGS = {"prefer_cheaper": False, "resamples": 500, "seed": 0}
 CHEAPER = SETTINGS | {"prefer_cheaper": True}
@@ -116,7 +116,7 @@ def test_the_best_model_is_copied_with_the_reason_for_its_choice(calibrated, tmp
         calibrated / "scores",
         best,
         select=Select(scores=kind, metric="roc_auc", prefer_cheaper=False),
-        bootstrap=Bootstrap(resamples=200, seed=0),
+        bootstrap=Resampling(resamples=200, seed=0),
     )
     assert json.loads((best / "choice.json").read_text()) == selected
     assert selected["scores"] == kind

@@ -6,7 +6,7 @@ from made_scores import NOISE, drawn_scores, logits
 from pneumo.errors import ManifestError, ParamsError
 from pneumo.evaluation import choice, ensemble
 from pneumo.models import bundle
-from pneumo.params import Bootstrap, Select, Selection, Threshold
+from pneumo.params import Resampling, Select, Selection, Threshold
 from pneumo.scoring import scores
 
 MODEL_JSON = {"threshold": 0.5, "parameters": 1, "flops": 2, "kind": "backbone", "weights": "none", "input_size": 64}
@@ -75,7 +75,7 @@ def test_an_ensemble_is_built_scored_and_copied_with_its_members(calibrated, tmp
         tmp_path / "scores",
         tmp_path / "best",
         select=Select(scores="plain", metric="roc_auc", prefer_cheaper=False),
-        bootstrap=Bootstrap(resamples=200, seed=0),
+        bootstrap=Resampling(resamples=200, seed=0),
     )
     assert selected["model"] == "both"
     assert {path.name for path in (tmp_path / "best/members").iterdir()} == {"cnn", "vgg16"}

@@ -10,7 +10,7 @@ from pneumo.models import bundle
 from pneumo.scoring import scores
 
 TEST = drawn_scores(1.2, n=60, split="test")
-SETTINGS = {"temperature": 1.0, "prevalence": 0.1}
+SETTINGS = {"thresholds": None, "temperature": 1.0, "prevalence": 0.1}
 MEASURED = measure(TEST, 0.4, validation=TEST, stress_logits=None, **SETTINGS)
 
 

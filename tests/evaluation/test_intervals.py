@@ -9,7 +9,7 @@ from statsmodels.stats.proportion import proportion_confint
 from benchmarks.coverage import THRESHOLD, simulate
 from pneumo.evaluation import intervals, metrics
 from pneumo.evaluation.drawn import Drawn, bayes
-from pneumo.evaluation.intervals import Sample, mid_p, share_bounds
+from pneumo.evaluation.intervals import Sample, independent, mid_p
 
 SETTINGS = {"temperature": 1.0, "prevalence": 0.1}
 TABLE = simulate(np.random.default_rng(1), 150)
@@ -62,12 +62,12 @@ def test_a_share_has_as_many_independent_images_as_its_patients_say(count, image
     elif rare:
         spread = 4 / 3 * ((np.array(count) - share * np.array(images)) ** 2).sum()
         effective = len(hits) / ((rare * spread / (len(hits) * share * (1 - share)) + 12 / 6) / (rare + 1))
-    assert share_bounds(hits, np.ones(len(hits), bool), patient) == pytest.approx(mid_p(share, effective))
+    assert independent(hits, np.ones(len(hits), bool), patient) == pytest.approx((share, effective))
 
 
 def test_a_share_of_no_images_has_no_interval():
     nothing = np.zeros(3, bool)
-    assert share_bounds(nothing, nothing, np.arange(3)) is None
+    assert independent(nothing, nothing, np.arange(3)) is None
 
 
 def test_copies_of_a_patients_images_change_little_and_copies_of_patients_much():
@@ -127,7 +127,8 @@ def test_what_hangs_on_one_patient_has_no_interval():
 
 def test_f1_has_the_interval_of_the_share_from_which_it_follows():
     positive, called = TABLE["label"] == 1, TABLE["score"] >= THRESHOLD
-    bounds = share_bounds((positive & called).to_numpy(), (positive | called).to_numpy(), sample_of(TABLE).patient)
+    share = independent((positive & called).to_numpy(), (positive | called).to_numpy(), sample_of(TABLE).patient)
+    bounds = mid_p(*share)
     assert bounds_of(TABLE)["f1"] == pytest.approx([2 * end / (1 + end) for end in bounds], abs=1e-6)
 
 
@@ -194,7 +195,7 @@ def test_of_203_patients_the_truth_is_held_in_at_least_93_percent_of_samples(tru
     for seed in range(1000):
         rng = np.random.default_rng(seed)
         patient = np.repeat(np.arange(203), rng.choice(images, 203))
-        low, high = share_bounds(rng.random(len(patient)) < truth, np.ones(len(patient), bool), patient)
+        low, high = mid_p(*independent(rng.random(len(patient)) < truth, np.ones(len(patient), bool), patient))
         held += low <= truth <= high
     assert 0.93 <= held / 1000 <= 0.99
 

@@ -17,7 +17,7 @@ from pneumo.evaluation import choice
 from pneumo.evaluation.evaluate import measure
 from pneumo.models import bundle
 from pneumo.models.perturbations import NAMES
-from pneumo.params import Threshold
+from pneumo.params import Bootstrap, Threshold
 from pneumo.report import page, report, results
 from pneumo.scoring import scores, stress
 from pneumo.sources import kermany
@@ -49,6 +49,7 @@ def make(root: Path) -> Path:
         values = measure(
             tables["test"][name],
             threshold,
+            thresholds=None,
             validation=tables["val"][name],
             stress_logits=_under_stress(tables["val"][name], rng),
             temperature=1.0,
@@ -127,6 +128,7 @@ def _audit(root: Path) -> None:
         source="phantom",
         subset=None,
         threshold=policy,
+        bootstrap=Bootstrap(resamples=RESAMPLES, seed=0, threshold="redrawn"),
         **SETTINGS,
     )
     scores.write(audited.test_scores, root / "scores/shortcut/test.csv")
