@@ -19,20 +19,19 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc, betaincinv, expit, logit, stdtrit
 
-from pneumo.evaluation.drawn import Drawn, bayes
+from pneumo.evaluation.drawn import Drawn
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Bounds = tuple[float, float] | None
 _Share = tuple[float, float]  # and the number of independent images that it rests on
 LEVEL = 0.95
-TAILS = [100 * (1 - LEVEL) / 2, 100 * (1 + LEVEL) / 2]  # per cent
+TAIL = (1 - LEVEL) / 2
 GROUPS = 2000  # at most, of patients that a jackknife leaves out, to bound its time
 CHUNK = 4_000_000  # weights in memory at once
 HALVINGS = 60  # of [0, 1], to the last digit of a float
 UNDEFINED = 0.025  # share of draws in which a metric may be undefined; beyond it there is no interval
-POINTS = 10_000  # pairs of recall and specificity, for predictive values
-PLASTIC = 1.2207440846057596  # x ** 4 = x + 1: points by its powers fill a cube evenly (Roberts 2018, the R3 sequence)
+NODES = 8  # of Gauss and Legendre's quadrature
 
 
 @dataclass(frozen=True)
@@ -202,7 +201,7 @@ def _value_and_error(of: Callable[[Drawn], Array], sample: Sample) -> tuple[floa
 
 def _predictive(sample: Sample, label: int) -> Bounds:
     """Of the predictive value of a call of the class `label`, from the shares of calls that are right in this class,
-    and that are wrong in the other one. These are taken for independent at one threshold: a patient should have images
+    and that are wrong in the other one. At one threshold these are taken for independent: a patient should have images
     of one class.
     """
     prevalence = sample.drawn.prevalence if label else 1 - sample.drawn.prevalence
@@ -212,13 +211,14 @@ def _predictive(sample: Sample, label: int) -> Bounds:
         true, false = (independent(called, among, sample.patient) for among in (of_class, ~of_class))
         return (true, false) if true and false and called.any() else None
 
-    draws, at_threshold = _defined([(calls(drawn), weight) for drawn, weight in sample.redrawn]), calls(sample.drawn)
-    if draws is None or at_threshold is None:
+    draws = _defined([(calls(drawn), weight) for drawn, weight in sample.redrawn])
+    if draws is None or calls(sample.drawn) is None:
         return None
-    if len(draws[0]) == 1:
-        true, false = draws[0][0]
-        return _bayes_bounds(true, false, prevalence)
-    return _mixed_bayes_bounds(*draws, prevalence)
+    pairs, weights = draws
+    if len(pairs) > 1:
+        return _mixed_bayes_bounds(pairs, weights, prevalence)
+    true, false = pairs[0]
+    return _bayes_bounds(true, false, prevalence)
 
 
 def _bayes_bounds(true: _Share, false: _Share, prevalence: float) -> tuple[float, float]:
@@ -240,24 +240,20 @@ def _bayes_bounds(true: _Share, false: _Share, prevalence: float) -> tuple[float
 def _mixed_bayes_bounds(
     draws: Sequence[tuple[_Share, _Share]], weights: Array, prevalence: float
 ) -> tuple[float, float]:
-    """Of the mixture of what the predictive value may be at each of k thresholds, at which true and false calls move
-    together: percentiles of POINTS that are spread evenly over thresholds, true and false calls.
+    """Of the mixture of what the predictive value may be at each of k thresholds, at which right and false calls move
+    together. It is at most v where the share of false calls is at least that of right ones times a factor of v.
     """
-    even = (np.arange(1, POINTS + 1)[:, None] * PLASTIC ** -np.arange(1.0, 4.0)) % 1
-    at = np.minimum(np.searchsorted(weights.cumsum(), even[:, 0], side="right"), len(weights) - 1)
-    true, false = (_quantiles(even[:, 1 + place], *np.array(draws)[at, place].T) for place in (0, 1))
-    low, high = np.nanpercentile(bayes(true, 1 - false, prevalence), TAILS)
-    return float(low), float(high)
+    shares = np.array(draws)  # [k, 2, 2]
+    nodes, node_weights = np.polynomial.legendre.leggauss(NODES)
+    true = _quantiles(shares[:, 0], (nodes + 1) / 2)
+    false, n = shares[:, 1, 0, None], shares[:, 1, 1, None]
 
+    def at_most(value: float) -> float:
+        factor = (1 - value) / value * prevalence / (1 - prevalence)
+        above = 1 - _distribution(np.minimum(true * factor, 1), false * n, n)
+        return float(weights @ above @ np.tile(node_weights, 2) / 4)
 
-def _quantiles(at: Array, share: Array, n: Array) -> Array:
-    """Of the distribution whose 2.5 and 97.5 % points are `mid_p`, half of Beta(x, n - x + 1), half of Beta(x + 1,
-    n - x), for x = share * n: `at` in [0, 1], all [k].
-    """
-    upper = at >= 0.5
-    a, b = share * n + upper, n - share * n + ~upper
-    inner = (a > 0) & (b > 0)
-    return np.where(inner, betaincinv(np.where(inner, a, 1), np.where(inner, b, 1), 2 * at % 1), (b <= 0) * 1.0)
+    return _halved(at_most, TAIL), _halved(at_most, 1 - TAIL)
 
 
 def _defined(draws: Sequence[tuple[Any, float]]) -> tuple[list[Any], Array] | None:
@@ -273,12 +269,32 @@ def _lowest(hits: Array, n: Array, weights: Array) -> float:
     """The lowest share for which so many hits, or more, are no rarer than half of 1 - LEVEL. Those that are exactly as
     many count half. Rarity is mixed by `weights`. All [k].
     """
-    tail, low, high = (1 - LEVEL) / 2, 0.0, 1.0
-    some, all_hit = hits > 0, hits >= n
-    as_many, more = (np.where(some, hits, 1), n - hits + 1), (hits + 1, np.where(all_hit, 1, n - hits))
+    return _halved(lambda share: float((weights * _distribution(share, hits, n)).sum()), TAIL)
+
+
+def _halved(rising: Callable[[float], float], level: float) -> float:
+    """The lowest number in [0, 1] where `rising` reaches `level`."""
+    low, high = 0.0, 1.0
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        at_least = np.where(some, betainc(*as_many, middle), 1.0)
-        above = np.where(all_hit, 0.0, betainc(*more, middle))
-        low, high = (middle, high) if (weights * (at_least + above) / 2).sum() < tail else (low, middle)
+        low, high = (middle, high) if rising(middle) < level else (low, middle)
     return low
+
+
+def _distribution(share: ArrayLike, hits: Array, n: Array) -> Array:
+    """How probable so many hits, or more, are for a true `share`, where those that are exactly as many count half: the
+    distribution function of what the share may be, half of Beta(hits, n - hits + 1), half of Beta(hits + 1, n - hits).
+    """
+    some, others = hits > 0, hits < n
+    at_least = np.where(some, betainc(np.where(some, hits, 1), n - hits + 1, share), 1.0)
+    more = np.where(others, betainc(hits + 1, np.where(others, n - hits, 1), share), 0.0)
+    return (at_least + more) / 2
+
+
+def _quantiles(shares: Array, at: Array) -> Array:
+    """Of the two halves of `_distribution` for k shares with their n, [k, 2], each `at` [m] levels: [k, 2 m]."""
+    hits, n = shares[:, 0, None] * shares[:, 1, None], shares[:, 1, None]
+    some, others = hits > 0, hits < n
+    lower = np.where(some, betaincinv(np.where(some, hits, 1), n - hits + 1, at), 0.0)
+    upper = np.where(others, betaincinv(hits + 1, np.where(others, n - hits, 1), at), 1.0)
+    return np.concatenate([lower, upper], axis=1)
