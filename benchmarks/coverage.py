@@ -8,7 +8,7 @@
    image a patient; one to six, independent; and one to six whose chances share what is particular to the patient.
 2. All metrics of a model, and paired differences to a second one on the same images: 300 simulated test sets for each
    number of patients and each true ROC AUC. The truth is that of 400,000 patients of the same kind.
-3. Decisions with a threshold from a validation set: 300 pairs of a validation and a test set for each policy, each ROC
+3. Decisions with a threshold from a validation set: 200 pairs of a validation and a test set for each policy, each ROC
    AUC and each number of patients of both, with the threshold taken for given (fixed) or found anew in each draw of the
    validation patients (redrawn). The truth is the mean, over 400 validation sets, of the true value at the threshold
    found there.
@@ -40,8 +40,8 @@ DIFFERENCES = ("roc_auc", "average_precision", "accuracy", "recall", "specificit
 NOISE = (1.0, 0.7)  # of logits: of a patient, of an image
 POLICIES = {"youden": ("youden", None), "sensitivity 0.95": ("sensitivity", 0.95)}
 POLICY_ROC_AUC, VALIDATION_PATIENTS, TEST_PATIENTS = (0.9, 0.98), (60, 200, 800), (100, 430)
-PAIRS, VALIDATION_SETS = 300, 400
-DECISIONS = ("accuracy", "recall", "specificity", "precision", "f1", "recall_bacterial", "recall_viral", "ppv", "npv")
+PAIRS, VALIDATION_SETS, DRAWS = 200, 400, 500
+DECISIONS = ("accuracy", "recall", "specificity", "precision", "f1", "recall_viral", "ppv", "npv")
 Array = NDArray[np.float64]
 
 
@@ -164,7 +164,6 @@ class Population:
             "specificity": specificity,
             "precision": tp / np.maximum(tp + fp, 1),
             "f1": 2 * tp / (tp + fp + positives),
-            "recall_bacterial": called["bacterial"] / n["bacterial"],
             "recall_viral": called["viral"] / n["viral"],
             "ppv": bayes(recall, specificity, PREVALENCE),
             "npv": bayes(specificity, recall, 1 - PREVALENCE),
@@ -191,7 +190,7 @@ def policy(name: str, roc_auc: float, validation: int, test: int) -> pd.DataFram
         )
         threshold = thresholds.find(of_validation["label"], of_validation["score"], *rule)
         section = SimpleNamespace(scores="plain", policy=rule[0], value=rule[1])
-        drawn = decision.threshold_draws(of_validation, None, 1.0, section, resamples=RESAMPLES, seed=seed)
+        drawn = decision.threshold_draws(of_validation, None, 1.0, section, resamples=DRAWS, seed=seed)
         images = Drawn.of(of_test, threshold, prevalence=PREVALENCE)
         for method, draws in (("fixed", None), ("redrawn", drawn)):
             sample = Sample.of(of_test, images, draws)

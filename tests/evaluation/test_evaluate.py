@@ -7,6 +7,7 @@ from made_scores import NOISE, drawn_scores
 from pneumo.evaluation import metrics
 from pneumo.evaluation.evaluate import FROM_MODEL, evaluate, measure
 from pneumo.models import bundle
+from pneumo.params import Bootstrap, Threshold
 from pneumo.scoring import scores
 
 TEST = drawn_scores(1.2, n=60, split="test")
@@ -59,7 +60,8 @@ def test_calibration_before_temperature_scaling_is_that_of_the_logits():
     assert hot["uncalibrated"]["ece"] == MEASURED["uncalibrated"]["ece"] == pytest.approx(MEASURED["ece"], abs=1e-6)
 
 
-def test_evaluation_writes_the_scores_and_metrics_of_a_model(calibrated, tmp_path):
+@pytest.mark.parametrize("threshold", ["redrawn", "fixed"])
+def test_evaluation_writes_the_scores_and_metrics_of_a_model(threshold, calibrated, tmp_path):
     name = next(iter(NOISE))
     folder = calibrated / "models/trained" / name
     val, stress = (calibrated / "scores" / kind / f"{name}.csv" for kind in ("val", "stress"))
@@ -68,7 +70,12 @@ def test_evaluation_writes_the_scores_and_metrics_of_a_model(calibrated, tmp_pat
         copied.parent.mkdir(parents=True)
         copied.write_bytes(path.read_bytes())
     test_logits = scores.read_logits(calibrated / "outputs/test" / f"{name}.csv")
-    values = evaluate(folder, test_logits, tmp_path / "scores", tmp_path / "metrics.json", prevalence=0.1)
+    about = {
+        "policy": Threshold(scores="plain", policy="youden", value=None),
+        "bootstrap": Bootstrap(resamples=200, seed=0, threshold=threshold),
+        "prevalence": 0.1,
+    }
+    values = evaluate(folder, test_logits, tmp_path / "scores", tmp_path / "metrics.json", **about)
     assert json.loads((tmp_path / "metrics.json").read_text()) == values
     model_json = bundle.model_json(folder)
     assert {key: values[key] for key in FROM_MODEL} == {key: model_json[key] for key in FROM_MODEL}
@@ -76,3 +83,8 @@ def test_evaluation_writes_the_scores_and_metrics_of_a_model(calibrated, tmp_pat
     np.testing.assert_array_equal(test_scores["logit"], test_logits["logit"])
     assert values["roc_auc"] == metrics.ranking(test_scores["label"], test_scores["score"])["roc_auc"]
     assert list(values["stress"])[:2] == ["plain", "all"]
+    settings = {"temperature": model_json["temperature"], "prevalence": 0.1}
+    fixed = metrics.intervals(test_scores, model_json["threshold"], **settings)
+    wider = {key for key, bounds in values["ci95"].items() if bounds != fixed[key]}
+    of_decisions = {metric.key for metric in metrics.METRICS if metric.group in ("decision", "prevalence")}
+    assert wider == (of_decisions if threshold == "redrawn" else set())
