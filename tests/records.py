@@ -59,16 +59,17 @@ def make(
     backbones: Mapping[str, float] = MappingProxyType(BACKBONES),
     ensembles: Sequence[str] = ("ensemble",),
     external: Sequence[str] = (),
+    threshold: str = "redrawn",
 ) -> Path:
     """params.yaml, metrics/ and scores/ of backbones, ensembles and the baseline, with a README of tables. `external`:
-    data sets of other hospitals.
+    data sets of other hospitals. `threshold`: of the section bootstrap.
     """
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["model"] = {name: params["model"][name] for name in backbones}
     params["ensembles"] = {name: {"top": top} for name in ensembles}
     there = {key: value for key, value in params["data"].items() if key != "site"}
     params["external"] = dict.fromkeys(external, there)
-    params["bootstrap"]["resamples"] = RESAMPLES
+    params["bootstrap"] |= {"resamples": RESAMPLES, "threshold": threshold}
     params["threshold"]["scores"] = params["select"]["scores"] = selection_scores
     root.mkdir(parents=True, exist_ok=True)
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
