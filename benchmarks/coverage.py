@@ -1,15 +1,24 @@
 """How often 95 % intervals hold the truth, and how wide they are, beside the percentile bootstrap over patients.
 
-    python -m benchmarks.coverage          # 16 minutes of one core
+    python -m benchmarks.coverage                        # all three parts
+    python -m benchmarks.coverage shares models          # the first two: 16 minutes of one core
+    python -m benchmarks.coverage thresholds             # the third
 
 1. Shares, such as recall: 1,000 simulated samples of 30 to 5,000 patients for each true value from 0.5 to 0.995. One
    image a patient; one to six, independent; and one to six whose chances share what is particular to the patient.
 2. All metrics of a model, and paired differences to a second one on the same images: 300 simulated test sets for each
    number of patients and each true ROC AUC. The truth is that of 400,000 patients of the same kind.
+3. Decisions with a threshold from a validation set: 200 pairs of a validation and a test set for each policy, each ROC
+   AUC and each number of patients of both, with the threshold taken for given (fixed) or found anew in each draw of the
+   validation patients (redrawn). The truth is the mean, over 400 validation sets, of the true value at the threshold
+   found there.
 
 93 to 97 % is right. Shares of few images jump from one count to the next: of 203 images at 0.995 all are right in 36 %
 of samples, so that no interval holds the truth in exactly 95 %.
 """
+
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -17,9 +26,9 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy import special  # not its functions: joblib cannot send them to other processes
 
-from pneumo.evaluation import bootstrap, metrics
-from pneumo.evaluation.drawn import Drawn
-from pneumo.evaluation.intervals import share_bounds
+from pneumo.evaluation import bootstrap, decision, metrics, thresholds
+from pneumo.evaluation.drawn import Drawn, bayes
+from pneumo.evaluation.intervals import Sample, independent, mid_p
 
 THRESHOLD, PREVALENCE = 0.5, 0.1
 IMAGES = [1, 1, 1, 1, 2, 2, 3, 6]  # of a patient, equally likely
@@ -29,6 +38,10 @@ SAMPLES, RESAMPLES = 1000, 1000
 ROC_AUC, TEST_SETS, MODEL_PATIENTS = (0.7, 0.9, 0.98, 0.995), 300, (30, 100, 430)
 DIFFERENCES = ("roc_auc", "average_precision", "accuracy", "recall", "specificity", "precision", "f1")
 NOISE = (1.0, 0.7)  # of logits: of a patient, of an image
+POLICIES = {"youden": ("youden", None), "sensitivity 0.95": ("sensitivity", 0.95)}
+POLICY_ROC_AUC, VALIDATION_PATIENTS, TEST_PATIENTS = (0.9, 0.98), (60, 200, 800), (100, 430)
+PAIRS, VALIDATION_SETS, DRAWS = 200, 400, 500
+DECISIONS = ("accuracy", "recall", "specificity", "precision", "f1", "recall_viral", "ppv", "npv")
 Array = NDArray[np.float64]
 
 
@@ -56,7 +69,7 @@ def percentile(values: Array) -> tuple[float, float]:
 
 
 def shares(share: float, patients: int, alike: float | None) -> dict[str, float]:
-    """Coverage and mean width of `share_bounds` and of the percentile bootstrap."""
+    """Coverage and mean width of our interval and of the percentile bootstrap."""
     rng = np.random.default_rng([patients, int(1000 * share), int(10 * (alike or 0)), alike is None])
     bounds: dict[str, list[tuple[float, float]]] = {"ours": [], "percentile": []}
     of_patient = _of_patient(share, alike or 0.0)
@@ -66,7 +79,7 @@ def shares(share: float, patients: int, alike: float | None) -> dict[str, float]
         patient = np.repeat(np.arange(patients), total)
         first = np.repeat(total.cumsum() - total, total)
         hits = np.arange(total.sum()) - first < np.repeat(count, total)
-        bounds["ours"].append(share_bounds(hits, np.ones(len(hits), bool), patient) or (np.nan, np.nan))
+        bounds["ours"].append(mid_p(*independent(hits, np.ones(len(hits), bool), patient)))
         kinds, number = np.unique(np.stack([count, total]), axis=1, return_counts=True)  # the same patients are one
         drawn = rng.multinomial(patients, number / patients, size=RESAMPLES) @ kinds.T
         bounds["percentile"].append(percentile(drawn[:, 0] / drawn[:, 1]))
@@ -131,7 +144,111 @@ def _test_set(seed: int, patients: int, distance: float) -> dict[str, dict[str, 
     return found | {f"difference of {key}": {"percentile": percentile(drawn[key] - second[key])} for key in DIFFERENCES}
 
 
-def main() -> None:
+class Population:
+    """400,000 patients, and what is true of them at any threshold."""
+
+    def __init__(self, distance: float) -> None:
+        large = simulate(np.random.default_rng(99), 400_000, distance=distance)
+        of_class = large.groupby(large["subtype"].where(large["label"] == 1, "normal"))["score"]
+        self.scores = {name: np.sort(scores.to_numpy()) for name, scores in of_class}
+
+    def at(self, threshold: Array) -> dict[str, Array]:
+        """DECISIONS at each threshold, [t] each."""
+        n = {name: len(scores) for name, scores in self.scores.items()}
+        called = {name: n[name] - np.searchsorted(scores, threshold) for name, scores in self.scores.items()}
+        positives, tp, fp = n["bacterial"] + n["viral"], called["bacterial"] + called["viral"], called["normal"]
+        recall, specificity = tp / positives, 1 - fp / n["normal"]
+        return {
+            "accuracy": (tp + n["normal"] - fp) / (positives + n["normal"]),
+            "recall": recall,
+            "specificity": specificity,
+            "precision": tp / np.maximum(tp + fp, 1),
+            "f1": 2 * tp / (tp + fp + positives),
+            "recall_viral": called["viral"] / n["viral"],
+            "ppv": bayes(recall, specificity, PREVALENCE),
+            "npv": bayes(specificity, recall, 1 - PREVALENCE),
+        }
+
+
+def policy(name: str, roc_auc: float, validation: int, test: int) -> pd.DataFrame:
+    """Coverage and mean width for DECISIONS, with the threshold fixed and redrawn. `spread`: SD of the true value at
+    the threshold, over validation sets and over draws of the patients of one.
+    """
+    distance = special.ndtri(roc_auc) * np.sqrt(2 * (NOISE[0] ** 2 + NOISE[1] ** 2))
+    population, rule = Population(distance), POLICIES[name]
+    found = []
+    for seed in range(VALIDATION_SETS):
+        table = simulate(np.random.default_rng([1, seed, validation]), validation, distance=distance)
+        found.append(thresholds.find(table["label"], table["score"], *rule))
+    over_sets = population.at(np.array(found))
+    bounds: dict[str, dict[str, list[tuple[float, float]]]] = {key: {"fixed": [], "redrawn": []} for key in DECISIONS}
+    variances: dict[str, list[float]] = {key: [] for key in DECISIONS}
+    for seed in range(PAIRS):
+        of_validation, of_test = (
+            simulate(np.random.default_rng([part, seed, patients]), patients, distance=distance)
+            for part, patients in ((2, validation), (3, test))
+        )
+        threshold = thresholds.find(of_validation["label"], of_validation["score"], *rule)
+        section = SimpleNamespace(scores="plain", policy=rule[0], value=rule[1])
+        drawn = decision.threshold_draws(of_validation, None, 1.0, section, resamples=DRAWS, seed=seed)
+        images = Drawn.of(of_test, threshold, prevalence=PREVALENCE)
+        for method, draws in (("fixed", None), ("redrawn", drawn)):
+            sample = Sample.of(of_test, images, draws)
+            for key in DECISIONS:
+                metric = metrics.BY_KEY[key]
+                bounds[key][method].append(metric.interval(metric.of, sample) or (np.nan, np.nan))
+        for key, values in population.at(drawn[np.isfinite(drawn)]).items():
+            variances[key].append(values.var())
+    rows = {}
+    for key in DECISIONS:
+        rows[key] = {"spread": over_sets[key].std(), "spread of draws": np.mean(variances[key]) ** 0.5}
+        for method, pairs in bounds[key].items():
+            rows[key] |= _quality(method, pairs, over_sets[key].mean())
+    about = {"policy": name, "roc_auc": roc_auc, "validation": validation, "test": test}
+    return pd.DataFrame(rows).T.rename_axis("metric").reset_index().assign(**about)
+
+
+def print_thresholds() -> None:
+    cells = [
+        (name, roc_auc, validation, test)
+        for validation in reversed(VALIDATION_PATIENTS)
+        for test in TEST_PATIENTS
+        for roc_auc in POLICY_ROC_AUC
+        for name in POLICIES
+    ]
+    table = pd.concat(Parallel(n_jobs=-1, batch_size=1)(delayed(policy)(*cell) for cell in cells))
+    error = 100 * (0.95 * 0.05 / PAIRS) ** 0.5
+    print(f"Decisions at a threshold from validation: {PAIRS} pairs of sets a cell; simulation error {error:.1f} %\n")
+    for name, rows in table.groupby("policy", sort=False):
+        print(f"{name}: per cent that hold the truth, least to most, and mean width")
+        for by in (["validation"], ["validation", "metric"], ["validation", "test", "roc_auc"]):
+            print(_by_method(rows, by), end="\n\n")
+    table["ratio"] = table["spread of draws"] / table["spread"]
+    print("SD of the true value over draws of one validation set, as a share of that over validation sets")
+    print(
+        table.groupby(["policy", "validation", "roc_auc"])["ratio"].agg(["min", "median", "max"]).round(2).to_string()
+    )
+    print("\nAll cells")
+    columns = [f"{method} {what}" for method in ("fixed", "redrawn") for what in ("holds", "width", "undefined")]
+    cells = table.set_index(["policy", "validation", "test", "roc_auc", "metric"])[[*columns, "spread", "ratio"]]
+    print(cells.round(3).to_string())
+
+
+def _by_method(table: pd.DataFrame, by: list[str]) -> str:
+    columns = {}
+    for method in ("fixed", "redrawn"):
+        for what in ("min", "median", "max"):
+            columns[f"{method} {what}"] = (100 * table.groupby(by)[f"{method} holds"].agg(what)).round(1)
+        columns[f"{method} width"] = table.groupby(by)[f"{method} width"].mean().round(3)
+    return pd.DataFrame(columns).to_string()
+
+
+def main(parts: list[str]) -> None:
+    for part in parts or PARTS:
+        PARTS[part]()
+
+
+def print_shares() -> None:
     cells = [(share, patients, kind) for kind in KINDS for patients in PATIENTS for share in SHARES]
     found = Parallel(n_jobs=-1)(delayed(shares)(share, patients, KINDS[kind]) for share, patients, kind in cells)
     table = pd.DataFrame(cells, columns=["share", "patients", "kind"]).join(pd.DataFrame(found))
@@ -149,6 +266,9 @@ def main() -> None:
         f"above 97 %: {len(wide)} of {len(table)} cells, all with {rare:.0f} or fewer patients expected to err",
         flush=True,
     )
+
+
+def print_models() -> None:
     jobs = [(roc_auc, patients) for patients in reversed(MODEL_PATIENTS) for roc_auc in ROC_AUC]
     by_metric = pd.concat(Parallel(n_jobs=-1, batch_size=1)(delayed(model)(*job) for job in jobs))
     print(f"\nMetrics of a model: {TEST_SETS} test sets for each of the ROC AUCs {ROC_AUC}\n")
@@ -166,5 +286,7 @@ def _summary(table: pd.DataFrame, by: list[str]) -> str:
     return pd.DataFrame(columns).to_string()
 
 
+PARTS = {"shares": print_shares, "models": print_models, "thresholds": print_thresholds}
+
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

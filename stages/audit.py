@@ -5,7 +5,7 @@ from pathlib import Path
 from pneumo import files, params
 from pneumo.audit.audit import audit
 from pneumo.data.listing import Raw
-from pneumo.params import Evaluate, Main, Origin, Section, Sited, Threshold
+from pneumo.params import Bootstrap, Evaluate, Main, Origin, Section, Sited, Threshold
 from pneumo.scoring import scores
 from stages import run
 
@@ -15,6 +15,7 @@ class Origins(Main, Origin):
 
 
 class Params(Section):
+    bootstrap: Bootstrap
     data: Origins
     evaluate: Evaluate
     preprocess: Sited
@@ -30,6 +31,7 @@ def main() -> None:
         source=config.data.source,
         subset=config.data.subset,
         threshold=config.threshold,
+        bootstrap=config.bootstrap,
         prevalence=config.evaluate.prevalence,
     )
     scores.write(result.val_scores, Path("scores/shortcut/val.csv"))

@@ -3,25 +3,30 @@
 from pathlib import Path
 
 from pneumo import params
-from pneumo.evaluation.evaluate import Evaluated, evaluate, line
-from pneumo.params import Evaluate, Section, Seeds, replicates
+from pneumo.evaluation.evaluate import Scored, evaluate, line, read_logits
+from pneumo.models import bundle
+from pneumo.params import Bootstrap, Evaluate, Section, Seeds, Threshold, replicates
 from pneumo.scoring import scores
 from stages import run
 
 
 class Params(Section):
+    bootstrap: Bootstrap
     evaluate: Evaluate
+    threshold: Threshold
     train: Seeds
 
 
 def main(name: str) -> None:
     config = params.load(Params)
-    models = [
-        Evaluated.read(Path("models/trained", replicate.folder), scores.paths(Path("outputs"), name, each))
-        for each, replicate in replicates([name], config.train.seeds).items()
-    ]
+    models = {}
+    for each, replicate in replicates([name], config.train.seeds).items():
+        model_json = bundle.model_json(Path("models/trained", replicate.folder))
+        logits = read_logits(scores.paths(Path("outputs"), name, each))
+        models[each] = Scored.of(model_json, logits, config.threshold, config.bootstrap)
     metrics = evaluate(
         models,
+        model_json,
         Path("metrics", f"{name}.json"),
         seeds=config.train.listed,
         prevalence=config.evaluate.prevalence,

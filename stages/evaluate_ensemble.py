@@ -4,28 +4,31 @@ from pathlib import Path
 
 from pneumo import params
 from pneumo.evaluation import ensemble
-from pneumo.evaluation.evaluate import Evaluated, evaluate, line
+from pneumo.evaluation.evaluate import Scored, evaluate, line
 from pneumo.models import bundle
-from pneumo.params import Evaluate, Replicate, Section, Seeds, replicates
+from pneumo.params import Bootstrap, Evaluate, Replicate, Section, Seeds, Threshold, replicates
 from stages import run
 
 
 class Params(Section):
+    bootstrap: Bootstrap
     evaluate: Evaluate
     replicates: dict[str, Replicate]
+    threshold: Threshold
     train: Seeds
 
 
 def main(name: str) -> None:
     config = params.load(Params)
     backbones = ensemble.backbones(config.replicates, Path("models/trained"), Path("outputs"))
-    models = []
-    for replicate in replicates([name], config.train.seeds).values():
+    models = {}
+    for each, replicate in replicates([name], config.train.seeds).items():
         model_json = bundle.model_json(Path("models/ensembles", replicate.folder))
-        logits = (ensemble.logits(model_json, backbones, kind) for kind in ("val", "stress", "test"))
-        models.append(Evaluated(model_json, *logits))
+        logits = {kind: ensemble.logits(model_json, backbones, kind) for kind in ("val", "stress", "test")}
+        models[each] = Scored.of(model_json, logits, config.threshold, config.bootstrap)
     metrics = evaluate(
         models,
+        model_json,
         Path("metrics", f"{name}.json"),
         seeds=config.train.listed,
         prevalence=config.evaluate.prevalence,

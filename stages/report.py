@@ -11,7 +11,7 @@ from stages import run
 def main() -> None:
     config = params.load(Params)
     report.write(
-        results.read_results(Path(), config.candidates),
+        results.read_results(Path(), config.candidates, bootstrap=config.bootstrap, policy=config.threshold),
         Path("reports"),
         Path("metrics/best.json"),
         resamples=config.bootstrap.resamples,

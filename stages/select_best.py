@@ -4,12 +4,12 @@ from pathlib import Path
 
 from pneumo import params
 from pneumo.evaluation.select_best import select_best
-from pneumo.params import Bootstrap, Replicate, Section, Select, Threshold
+from pneumo.params import Replicate, Resampling, Section, Select, Threshold
 from stages import run
 
 
 class Params(Section):
-    bootstrap: Bootstrap
+    bootstrap: Resampling
     ensemble_replicates: dict[str, Replicate]
     replicates: dict[str, Replicate]
     select: Select

@@ -7,7 +7,7 @@ import pandas as pd
 from listed import split_params
 from PIL import Image
 
-from pneumo.params import Threshold
+from pneumo.params import Bootstrap, Threshold
 
 # As many as by default in params.yaml, so that "nothing is flagged" holds there too.
 IMAGES = {
@@ -20,6 +20,7 @@ AUDITED = {
     "source": "phantom",
     "subset": None,
     "threshold": Threshold(scores="plain", policy="youden", value=None),
+    "bootstrap": Bootstrap(resamples=200, seed=0, threshold="redrawn"),
     "prevalence": 0.1,
 }
 

@@ -16,11 +16,11 @@ import yaml
 from pneumo import files
 from pneumo.audit import features
 from pneumo.evaluation import decision
-from pneumo.evaluation.evaluate import measure, selected_figures
-from pneumo.evaluation.selected import scores_of
+from pneumo.evaluation.evaluate import Scored
+from pneumo.evaluation.over_seeds import in_best
 from pneumo.models import bundle
 from pneumo.models.perturbations import NAMES
-from pneumo.params import Threshold, replicates
+from pneumo.params import Bootstrap, Threshold, replicates
 from pneumo.preprocessing import counts
 from pneumo.record.record import Record
 from pneumo.record.tree import Folder
@@ -62,9 +62,11 @@ def make(
     external: Sequence[str] = (),
     seeds: int = 1,
     replicate: str = "median",
+    threshold: str = "redrawn",
 ) -> Path:
     """params.yaml, metrics/ and scores/ of backbones, ensembles and the baseline, with a README of tables. `external`:
     data sets of other hospitals. `seeds`: networks of each backbone. `replicate`: which models/best is.
+    `threshold`: of the section bootstrap.
     """
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["model"] = {name: params["model"][name] for name in backbones}
@@ -75,7 +77,7 @@ def make(
     for section, candidates in (("replicates", backbones), ("ensemble_replicates", ensembles)):
         params[section] = {name: each.model_dump() for name, each in replicates(candidates, seeds).items()}
     params["select"]["replicate"] = replicate
-    params["bootstrap"]["resamples"] = RESAMPLES
+    params["bootstrap"] |= {"resamples": RESAMPLES, "threshold": threshold}
     params["threshold"]["scores"] = params["select"]["scores"] = selection_scores
     root.mkdir(parents=True, exist_ok=True)
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
@@ -85,7 +87,7 @@ def make(
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         decided = _models(params, logits)
-        winner(root)
+        winner(Path(), params)
     first = next(iter(backbones))
     scored = {split: counts.of_split(logits[first][split]) for split in ("val", "test")}
     data = {"source": source, "rejected": 0, "splits": {"train": {"images": 300, "patients": 150}, **scored}}
@@ -132,31 +134,41 @@ def _baseline(params: dict[str, Any], logits: dict[str, pd.DataFrame]) -> dict[s
     scores.write(val_scores, Path("scores/shortcut/val.csv"))
     scores.write(decision.calibrated(logits["test"], decided["temperature"]), Path("scores/shortcut/test.csv"))
     model = Record(Folder(Path())).model("shortcut")
-    values = measure(
-        model.test_scores,
-        decided["threshold"],
-        validation=model.val_scores,
-        stress_logits=None,
-        temperature=decided["temperature"],
-        prevalence=params["evaluate"]["prevalence"],
-    )
+    bootstrap = Bootstrap(**params["bootstrap"])
+    drawn = decision.redrawn_thresholds(model.val_scores, None, decided["temperature"], plain, bootstrap)
+    both = (decided["temperature"], decided["threshold"])
+    scored = Scored(model.test_scores, model.val_scores, None, *both, drawn)
+    values = scored.measure(params["evaluate"]["prevalence"])
     files.write_json(Path("metrics/shortcut.json"), values)
     return decided
 
 
-def winner(root: Path) -> None:
+def winner(root: Path, params: dict[str, Any]) -> None:
     """Write metrics/best.json as the stage report does."""
     chosen = json.loads((root / "models/best/choice.json").read_text())
-    figures = json.loads((root / f"metrics/{chosen['model']}.json").read_text())
+    figures, name = json.loads((root / f"metrics/{chosen['model']}.json").read_text()), chosen["replicate"]
     content = {"model": chosen["model"], **figures}
     if "replicates" in figures:
-        scored, model_json = (
-            scores_of(root / "models/best", root / "scores/test"),
-            bundle.model_json(root / "models/best"),
-        )
-        decided = (model_json["temperature"], model_json["threshold"])
-        content |= selected_figures(chosen["replicate"], scored, *decided, prevalence=figures["prevalence"])
+        content |= in_best(figures, name, None if name in figures["replicates"] else _ensemble(root, params))
     files.write_json(root / "metrics/best.json", content)
+
+
+def _ensemble(root: Path, params: dict[str, Any]) -> dict[str, Any]:
+    """Metrics of the ensemble over seeds in models/best."""
+    model_json = bundle.model_json(root / "models/best")
+    temperatures = {
+        name: bundle.model_json(root / "models/best/members" / name)["temperature"] for name in model_json["members"]
+    }
+    plain = {
+        split: scores.mean_logit(
+            {name: scores.read_scores(root / f"scores/{split}/{name}.csv") for name in temperatures}, temperatures
+        )
+        for split in ("val", "test")
+    }
+    under = {name: stress.read_stress(root / f"scores/stress/{name}.csv") for name in temperatures}
+    logits = {**plain, "stress": stress.mean_logit(under, temperatures)}
+    sections = Threshold(**params["threshold"]), Bootstrap(**params["bootstrap"])
+    return Scored.of(model_json, logits, *sections).measure(params["evaluate"]["prevalence"])
 
 
 def _elsewhere(root: Path, names: Sequence[str], decided: Mapping[str, Any]) -> None:

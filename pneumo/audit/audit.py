@@ -22,7 +22,7 @@ from pneumo.preprocessing import copies, counts
 from pneumo.scoring import scores
 
 if TYPE_CHECKING:
-    from pneumo.params import Threshold
+    from pneumo.params import Bootstrap, Threshold
 
 NAMED = 5  # images or pairs that metrics/data.json names; the tables have all
 
@@ -46,13 +46,14 @@ def audit(
     source: str,
     subset: int | None,
     threshold: "Threshold",
+    bootstrap: "Bootstrap",
     prevalence: float,
 ) -> Audit:
     """Check `processed`, made from `raw`, and write the findings to `out` as CSV tables, each with a header, and the
     shortcut baseline as shortcut.json.
 
-    source, subset: as in data; threshold: the policy of that section; prevalence: for the shortcut
-    baseline's metrics. It changes and refuses nothing: preprocess does that.
+    source, subset: as in data; threshold, bootstrap: these sections; prevalence: for the shortcut baseline's metrics.
+    It changes and refuses nothing: preprocess does that.
     """
     images = packed.read(processed)
     table, pixels = images.rows, images.images
@@ -71,15 +72,13 @@ def audit(
             "shortcut_coefficients": coefficients,
         }
         separability = shift.separability(table, measured)
-    validation, decided = decision.decide(
-        outputs[table["split"] == "val"],
-        None,
-        threshold.model_copy(update={"scores": "plain"}),  # it sees no pixels
-    )
+    policy = threshold.model_copy(update={"scores": "plain"})  # it sees no pixels
+    validation, decided = decision.decide(outputs[table["split"] == "val"], None, policy)
     test = decision.calibrated(outputs[table["split"] == "test"], decided["temperature"])
     values = measure(
         test,
         decided["threshold"],
+        thresholds=decision.redrawn_thresholds(validation, None, decided["temperature"], policy, bootstrap),
         validation=validation,
         stress_logits=None,
         temperature=decided["temperature"],

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from pneumo.evaluation import metrics
+from pneumo.evaluation import intervals, metrics
 from pneumo.evaluation.drawn import Drawn, ratio
 
 Array = NDArray[np.float64]
-UNDEFINED = 0.025  # share of resamples in which a metric may be undefined; beyond it there is no interval
+UNDEFINED = intervals.UNDEFINED
 CHUNK = 4_000_000  # weights in memory at once
 
 

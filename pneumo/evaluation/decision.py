@@ -3,16 +3,19 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pneumo import files
 from pneumo.evaluation import calibration, thresholds
+from pneumo.evaluation.bootstrap import patient_weights
 from pneumo.models import bundle
 from pneumo.scoring import scores, stress
 from pneumo.scoring.scores import six_digits
 
 if TYPE_CHECKING:
-    from pneumo.params import Threshold, Views
+    from pneumo.params import Bootstrap, Threshold, Views
 
 
 def calibrate_backbone(
@@ -54,6 +57,44 @@ def find_threshold(
     """The threshold that `policy` sets on validation scores, plain or under stress."""
     table = selection_scores(val_scores, stress_logits, temperature, policy.scores)
     return thresholds.find(table["label"], table["score"], policy.policy, policy.value)
+
+
+def threshold_draws(
+    val_scores: pd.DataFrame,
+    stress_logits: pd.DataFrame | None,
+    temperature: float,
+    policy: "Threshold",
+    *,
+    resamples: int,
+    seed: int,
+) -> NDArray[np.float64]:
+    """What `find_threshold` gives for each of `resamples` draws of the validation patients, [resamples]; NaN for a draw
+    that lacks one of the classes.
+
+    Patients are drawn with all their images, under stress with all perturbed copies of these. Models with the same
+    validation patients get the same draws. The temperature stays as it is: it changes no order, so no decision.
+    """
+    table = selection_scores(val_scores, stress_logits, temperature, policy.scores)
+    labels, scored = table["label"].to_numpy(), table["score"].to_numpy()
+    draws = patient_weights(table["patient"], resamples=resamples, seed=seed)
+    return np.concatenate(
+        [thresholds.find_each(labels, scored, weights, policy.policy, policy.value) for weights in draws]
+    )
+
+
+def redrawn_thresholds(
+    val_scores: pd.DataFrame,
+    stress_logits: pd.DataFrame | None,
+    temperature: float,
+    policy: "Threshold",
+    bootstrap: "Bootstrap",
+) -> NDArray[np.float64] | None:
+    """`threshold_draws` as the section bootstrap asks for them; None where it takes the threshold for given."""
+    if bootstrap.threshold == "fixed":
+        return None
+    return threshold_draws(
+        val_scores, stress_logits, temperature, policy, resamples=bootstrap.resamples, seed=bootstrap.seed
+    )
 
 
 def selection_scores(

@@ -3,34 +3,77 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pneumo import files
 from pneumo.evaluation import calibration, decision, metrics
 from pneumo.evaluation.drawn import Drawn
 from pneumo.evaluation.over_seeds import over_seeds
-from pneumo.models import bundle
 from pneumo.scoring import scores, stress
+
+if TYPE_CHECKING:
+    from pneumo.params import Bootstrap, Threshold
 
 FROM_MODEL = ("weights", "parameters", "flops", "input_size")
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """A calibrated model and its logits: scores.RAW_COLUMNS on validation and test, stress.COLUMNS under stress."""
+class Scored:
+    """A model by its scores: scores.COLUMNS on test and validation, stress.COLUMNS of validation, or None for a model
+    without images. thresholds: what draws of the validation patients give (decision.redrawn_thresholds).
+    """
 
-    model_json: Mapping[str, Any]
-    val: pd.DataFrame
-    stress: pd.DataFrame
     test: pd.DataFrame
+    validation: pd.DataFrame
+    stress_logits: pd.DataFrame | None
+    temperature: float
+    threshold: float
+    thresholds: NDArray[np.float64] | None
+    members: Sequence[str] = ()
 
     @classmethod
-    def read(cls, folder: Path, paths: Mapping[str, Path]) -> Self:
-        """`folder`: has model.json. `paths`: of val, stress and test, as scores.paths has them."""
-        logits = (scores.read_logits(paths["val"]), stress.read_stress(paths["stress"]))
-        return cls(bundle.model_json(folder), *logits, scores.read_logits(paths["test"]))
+    def of(
+        cls,
+        model_json: Mapping[str, Any],
+        logits: Mapping[str, pd.DataFrame],
+        policy: "Threshold",
+        bootstrap: "Bootstrap",
+    ) -> Self:
+        """`logits`: val, stress and test, as the model gives them. `policy`, `bootstrap`: sections of params.yaml."""
+        temperature = model_json["temperature"]
+        validation = decision.calibrated(logits["val"], temperature)
+        return cls(
+            decision.calibrated(logits["test"], temperature),
+            validation,
+            logits["stress"],
+            temperature,
+            model_json["threshold"],
+            decision.redrawn_thresholds(validation, logits["stress"], temperature, policy, bootstrap),
+            list(model_json.get("members", ())),
+        )
+
+    def measure(self, prevalence: float) -> dict[str, Any]:
+        """As `measure`; of an ensemble with its members."""
+        values = measure(
+            self.test,
+            self.threshold,
+            thresholds=self.thresholds,
+            validation=self.validation,
+            stress_logits=self.stress_logits,
+            temperature=self.temperature,
+            prevalence=prevalence,
+        )
+        return values | ({"members": list(self.members)} if self.members else {})
+
+
+def read_logits(paths: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
+    """What Scored.of takes, from the files that scores.paths names."""
+    plain = {split: scores.read_logits(paths[split]) for split in ("val", "test")}
+    return {**plain, "stress": stress.read_stress(paths["stress"])}
 
 
 def score(model_json: Mapping[str, Any], logits: pd.DataFrame, scores_folder: Path) -> pd.DataFrame:
@@ -41,30 +84,29 @@ def score(model_json: Mapping[str, Any], logits: pd.DataFrame, scores_folder: Pa
 
 
 def evaluate(
-    models: Sequence[Evaluated], metrics_path: Path, *, seeds: Sequence[int], prevalence: float
+    models: Mapping[str, Scored],
+    model_json: Mapping[str, Any],
+    metrics_path: Path,
+    *,
+    seeds: Sequence[int],
+    prevalence: float,
 ) -> dict[str, Any]:
     """Write the metrics of a candidate on the test set to `metrics_path`; returns them.
 
-    `models`: its replicates, one for each of `seeds`. `prevalence`: for ppv and npv.
+    `models`: its replicates by their names, one for each of `seeds`. `model_json`: of any of them. `prevalence`: for
+    ppv and npv.
     """
-    scored = {
-        model.model_json["name"]: decision.calibrated(model.test, model.model_json["temperature"]) for model in models
-    }
-    measured = {model.model_json["name"]: _measured(model, prevalence) for model in models}
-    values = over_seeds(measured, scored, seeds)
-    values |= {key: models[0].model_json[key] for key in FROM_MODEL}
+    values = of_candidate(models, seeds, prevalence) | {key: model_json[key] for key in FROM_MODEL}
     files.write_json(metrics_path, values)
     return values
 
 
-def selected_figures(
-    name: str, scored: pd.DataFrame, temperature: float, threshold: float, *, prevalence: float
-) -> dict[str, Any]:
-    """What metrics/best.json says of the model in models/best where its candidate has several seeds: its name as
-    `replicate`, and its figures as `selected`. `scored`: scores.COLUMNS on the test set.
-    """
-    selected = figures(scored, threshold, temperature=temperature, prevalence=prevalence)
-    return {"replicate": name, "selected": selected}
+def of_candidate(models: Mapping[str, Scored], seeds: Sequence[int], prevalence: float) -> dict[str, Any]:
+    """The metrics of a candidate: of its one model, or over_seeds.over_seeds of all."""
+    measured = {name: model.measure(prevalence) for name, model in models.items()}
+    tables = [model.test.sort_values("image") for model in models.values()]
+    drawn = [model.thresholds for model in models.values() if model.thresholds is not None]
+    return over_seeds(measured, tables, drawn or None, seeds)
 
 
 def line(metrics: Mapping[str, Any]) -> str:
@@ -76,23 +118,11 @@ def line(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def _measured(model: Evaluated, prevalence: float) -> dict[str, Any]:
-    model_json, temperature = model.model_json, model.model_json["temperature"]
-    values = measure(
-        decision.calibrated(model.test, temperature),
-        model_json["threshold"],
-        validation=decision.calibrated(model.val, temperature),
-        stress_logits=model.stress,
-        temperature=temperature,
-        prevalence=prevalence,
-    )
-    return values | ({"members": list(model_json["members"])} if "members" in model_json else {})
-
-
 def measure(
     table: pd.DataFrame,
     threshold: float,
     *,
+    thresholds: NDArray[np.float64] | None,
     validation: pd.DataFrame,
     stress_logits: pd.DataFrame | None,
     temperature: float,
@@ -100,8 +130,9 @@ def measure(
 ) -> dict[str, Any]:
     """All numbers of the test set, to six digits; null where a number is undefined.
 
-    `table`, `validation`: scores.COLUMNS of test and validation. `stress_logits`: stress.COLUMNS of validation, or None
-    for a model without images. `prevalence`: of pneumonia, assumed for `ppv` and `npv`.
+    `table`, `validation`: scores.COLUMNS of test and validation. `thresholds`: as for `figures`. `stress_logits`:
+    stress.COLUMNS of validation, or None for a model without images. `prevalence`: of pneumonia, assumed for `ppv` and
+    `npv`.
 
     In the result, beside what `figures` has, `at_half`: decisions at 0.5. `uncalibrated`: calibration before
     temperature scaling. `score_shift`: validation against test. `stress`: of validation images. `oracle`: see its note.
@@ -109,7 +140,7 @@ def measure(
     at_half = Drawn.of(table, 0.5)
     uncalibrated = table.assign(score=calibration.calibrate(table["logit"], 1.0))
     return {
-        **figures(table, threshold, temperature=temperature, prevalence=prevalence),
+        **figures(table, threshold, thresholds=thresholds, temperature=temperature, prevalence=prevalence),
         "at_half": {**metrics.values(at_half, "decision"), **metrics.counts(at_half)},
         "uncalibrated": metrics.values(Drawn.of(uncalibrated, threshold), "calibration"),
         "score_shift": metrics.score_shift(validation, table, threshold),
@@ -122,11 +153,19 @@ def measure(
     }
 
 
-def figures(table: pd.DataFrame, threshold: float, *, temperature: float, prevalence: float) -> dict[str, Any]:
+def figures(
+    table: pd.DataFrame,
+    threshold: float,
+    *,
+    temperature: float,
+    prevalence: float,
+    thresholds: NDArray[np.float64] | None = None,
+) -> dict[str, Any]:
     """All metrics of one set of images, to six digits, with what they rest on; null where one is undefined.
 
     `table`: scores.COLUMNS. `prevalence`: of pneumonia, assumed for `ppv` and `npv`. `ci95`: 95 % intervals over
-    patients (`intervals`).
+    patients (`intervals`), also over those of validation where `thresholds` has the thresholds that draws of them give
+    (`decision.redrawn_thresholds`); None takes `threshold` for given.
     """
     images = Drawn.of(table, threshold, temperature=temperature, prevalence=prevalence)
     return {
@@ -140,5 +179,7 @@ def figures(table: pd.DataFrame, threshold: float, *, temperature: float, preval
         **metrics.values(images, "calibration"),
         "threshold": threshold,
         "temperature": temperature,
-        "ci95": metrics.intervals(table, threshold, temperature=temperature, prevalence=prevalence),
+        "ci95": metrics.intervals(
+            table, threshold, temperature=temperature, prevalence=prevalence, thresholds=thresholds
+        ),
     }

@@ -169,15 +169,16 @@ def values(drawn: Drawn, *groups: str) -> dict[str, Any]:
 
 
 def intervals(
-    table: pd.DataFrame, threshold: float, *, temperature: float, prevalence: float
+    table: pd.DataFrame, threshold: float, *, temperature: float, prevalence: float, thresholds: Array | None = None
 ) -> dict[str, list[float | None]]:
     """95 % interval [low, high] of each metric, to six digits; [None, None] where it has none.
 
-    `table`: scores.COLUMNS.
+    `table`: scores.COLUMNS. `thresholds`: those of draws of the validation patients (`decision.threshold_draws`); None:
+    the intervals are about `threshold` as it is.
     """
     table = table.sort_values("image")
     images = Drawn.of(table, threshold, temperature=temperature, prevalence=prevalence)
-    sample = intervals_of.Sample.of(table, images)
+    sample = intervals_of.Sample.of(table, images, thresholds)
     bounds = {metric.key: metric.interval(metric.of, sample) for metric in METRICS if metric.interval}
     return {key: [rounded(bound) for bound in pair or (None, None)] for key, pair in bounds.items()}
 

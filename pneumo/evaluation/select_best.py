@@ -15,7 +15,7 @@ from pneumo.models import bundle
 from pneumo.scoring import scores, stress
 
 if TYPE_CHECKING:
-    from pneumo.params import Bootstrap, Select, Threshold
+    from pneumo.params import Resampling, Select, Threshold
 
 ONE_SEED = " One seed: how much training noise adds is unknown; train.seeds=3 measures it."
 
@@ -27,7 +27,7 @@ def select_best(
     best: Path,
     *,
     select: "Select",
-    bootstrap: "Bootstrap",
+    bootstrap: "Resampling",
     threshold: "Threshold",
 ) -> dict[str, Any]:
     """Write the model of the best candidate into the folder `best`, with choice.json; returns that one's content.

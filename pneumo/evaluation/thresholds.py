@@ -1,10 +1,13 @@
 """Validation labels and scores -> the threshold from which on a score calls pneumonia: score >= threshold."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from pneumo.evaluation.drawn import Drawn
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -16,8 +19,25 @@ def find(labels: ArrayLike, scores: ArrayLike, policy: str, value: float | None 
     whose recall is at least `value`. specificity: the lowest whose specificity is at least `value`, or just above the
     highest where none reaches it. fixed: `value` itself.
     """
-    y, s = np.asarray(labels, dtype=int), np.asarray(scores, dtype=float)
-    return float(_POLICIES[policy](y, s, value if value is not None else np.nan))
+    once = np.ones((1, len(np.asarray(labels))))
+    return float(find_each(labels, scores, once, policy, value)[0])
+
+
+def find_each(labels: ArrayLike, scores: ArrayLike, weights: Array, policy: str, value: float | None = None) -> Array:
+    """What `find` gives for each draw of images, [b]; NaN for a draw that lacks one of the classes, unless `policy` is
+    fixed. weights: how often each image was drawn, [b, n].
+    """
+    value = value if value is not None else np.nan
+    if policy == "fixed":
+        return np.full(len(weights), value)
+    drawn = replace(Drawn.once(labels, scores), weights=weights)
+    positives, negatives = drawn.by_score
+    draws = _Draws(
+        np.unique(drawn.scores)[::-1], positives.cumsum(axis=1), negatives.cumsum(axis=1), positives + negatives > 0
+    )
+    has_both = (draws.tp[:, -1] > 0) & (draws.fp[:, -1] > 0)
+    with np.errstate(invalid="ignore"):  # 0 / 0 without a class, and above the highest score that was drawn
+        return np.where(has_both, _POLICIES[policy](draws, value), np.nan)
 
 
 def counts(labels: ArrayLike, scores: ArrayLike) -> tuple[Array, Array, Array]:
@@ -29,37 +49,50 @@ def counts(labels: ArrayLike, scores: ArrayLike) -> tuple[Array, Array, Array]:
     return s[order][last], tp, last + 1 - tp
 
 
-def _youden(y: NDArray[np.int_], s: Array, _: float) -> float:
-    thresholds, tp, fp = counts(y, s)
-    return thresholds[np.argmax(tp / y.sum() - fp / (1 - y).sum())]
+@dataclass(frozen=True)
+class _Draws:
+    """scores: the g distinct ones, highest first, [g]. tp, fp: with each as the threshold, in each draw, [b, g]. seen:
+    whether a draw has an image with this score, [b, g]; others are no candidates for its threshold.
+    """
+
+    scores: Array
+    tp: Array
+    fp: Array
+    seen: NDArray[np.bool_]
+
+    def first(self, wanted: NDArray[np.bool_]) -> Array:
+        """The highest score that a draw has and that is `wanted`, [b]. wanted: [b, g]."""
+        return self.scores[np.argmax(self.seen & wanted, axis=1)]
 
 
-def _f1(y: NDArray[np.int_], s: Array, _: float) -> float:
-    thresholds, tp, fp = (column[::-1] for column in counts(y, s))  # on a tie, the lowest threshold
-    precision, recall = tp / (tp + fp), tp / y.sum()
-    return thresholds[np.argmax(2 * precision * recall / np.maximum(precision + recall, 1e-12))]
+def _youden(draws: _Draws, _: float) -> Array:
+    index = draws.tp / draws.tp[:, -1:] - draws.fp / draws.fp[:, -1:]
+    index[~draws.seen] = -np.inf
+    return draws.scores[np.argmax(index, axis=1)]
 
 
-def _sensitivity(y: NDArray[np.int_], s: Array, value: float) -> float:
-    thresholds, tp, _ = counts(y, s)
-    return thresholds[np.argmax(tp / y.sum() >= value)]
+def _f1(draws: _Draws, _: float) -> Array:
+    precision, recall = draws.tp / (draws.tp + draws.fp), draws.tp / draws.tp[:, -1:]
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    f1[~draws.seen] = -np.inf
+    return draws.scores[::-1][np.argmax(f1[:, ::-1], axis=1)]  # on a tie, the lowest threshold
 
 
-def _specificity(y: NDArray[np.int_], s: Array, value: float) -> float:
-    thresholds, _, fp = counts(y, s)
-    normals = (1 - y).sum()
-    enough = np.flatnonzero((normals - fp) / normals >= value)  # as a share is computed, without the error of 1 - x
-    return thresholds[enough[-1]] if len(enough) else np.nextafter(s.max(), np.inf)
+def _sensitivity(draws: _Draws, value: float) -> Array:
+    return draws.first(draws.tp / draws.tp[:, -1:] >= value)
 
 
-def _fixed(y: NDArray[np.int_], s: Array, value: float) -> float:
-    return value
+def _specificity(draws: _Draws, value: float) -> Array:
+    normals = draws.fp[:, -1:]
+    enough = draws.seen & ((normals - draws.fp) / normals >= value)  # without the error of 1 - x
+    lowest = draws.scores[::-1][np.argmax(enough[:, ::-1], axis=1)]
+    highest = draws.scores[np.argmax(draws.seen, axis=1)]
+    return np.where(enough.any(axis=1), lowest, np.nextafter(highest, np.inf))
 
 
-_POLICIES: dict[str, Callable[[NDArray[np.int_], Array, float], float]] = {
+_POLICIES: dict[str, Callable[[_Draws, float], Array]] = {
     "youden": _youden,
     "f1": _f1,
     "sensitivity": _sensitivity,
     "specificity": _specificity,
-    "fixed": _fixed,
 }

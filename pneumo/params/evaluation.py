@@ -37,11 +37,19 @@ class Ensemble(Section):
     top: Literal["all"] | Annotated[int, Field(strict=True, ge=2)]
 
 
-class Bootstrap(Section):
-    """Resampling of patients: paired differences, the choice and bands of curves."""
+class Resampling(Section):
+    """Draws of patients: for paired differences, the choice and bands of curves."""
 
     resamples: Annotated[int, Field(strict=True, ge=200, le=100_000)]
     seed: Count
+
+
+class Bootstrap(Resampling):
+    """The section `bootstrap`. `threshold`: whether intervals of decisions find it anew in each draw of the validation
+    patients, or take it for given.
+    """
+
+    threshold: Literal["redrawn", "fixed"]
 
 
 class Evaluate(Section):

@@ -2,17 +2,20 @@
 
 import hashlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
 from pneumo.data import manifest, packed
 from pneumo.errors import RecordError
-from pneumo.evaluation.evaluate import figures, selected_figures
+from pneumo.evaluation import decision
+from pneumo.evaluation.evaluate import Scored
 from pneumo.evaluation.metrics import METRICS, WORDS
+from pneumo.evaluation.over_seeds import in_best
 from pneumo.evaluation.select_best import over_seeds_name
 from pneumo.evaluation.selected import scores_of
 from pneumo.models import bundle
@@ -20,7 +23,10 @@ from pneumo.models.curves import CURVES
 from pneumo.record.parse import read_json, read_scores
 from pneumo.record.record import BASELINE, Record
 from pneumo.record.tree import Folder, Tree
-from pneumo.scoring import scores
+from pneumo.scoring import scores, stress
+
+if TYPE_CHECKING:
+    from pneumo.params import Bootstrap, Threshold
 
 CALIBRATION = {
     "temperature": "temperature",
@@ -128,15 +134,10 @@ class Results:
     @property
     def winner(self) -> Mapping[str, Any]:
         """The content of metrics/best.json."""
-        of_candidate = {"model": self.selected, **self.metrics[self.selected]}
-        if not self.replicates:
-            return of_candidate
-        name, best = self.shown[self.selected], self.best
-        prevalence = best["prevalence"]
-        scored = self.test[self.selected]
-        return of_candidate | selected_figures(
-            name, scored, best["temperature"], best["threshold"], prevalence=prevalence
-        )
+        metrics, name = self.metrics[self.selected], self.shown[self.selected]
+        of_ensemble = None if name in self.replicates else self.best
+        added = in_best(metrics, name, of_ensemble) if self.replicates else {}
+        return {"model": self.selected, **metrics, **added}
 
     @property
     def phantom(self) -> bool:
@@ -162,8 +163,9 @@ class Results:
         return packed.read_split(self.root / "data/processed", split)
 
 
-def read_results(root: Path, names: Sequence[str]) -> Results:
-    """The results of the candidates `names` below `root`, the project's top folder.
+def read_results(root: Path, names: Sequence[str], *, bootstrap: "Bootstrap", policy: "Threshold") -> Results:
+    """The results of the candidates `names` below `root`, the project's top folder. `bootstrap`, `policy`: the sections
+    bootstrap and threshold.
 
     Raises RecordError, ManifestError or BundleError where a file is missing or does not fit the others.
     """
@@ -196,12 +198,23 @@ def read_results(root: Path, names: Sequence[str]) -> Results:
         {name: _scores(record, root, name, shown[name], split) for name in ranked} for split in ("test", "val")
     )
     _require_same_images(record, test, validation, metrics)
-    in_best = {"threshold": model_json["threshold"], "temperature": model_json["temperature"]}
+    chosen = choice["model"]
+    over_seeds = partial(
+        _of_ensemble,
+        record,
+        root,
+        model_json,
+        test[chosen],
+        validation[chosen],
+        metrics[chosen],
+        bootstrap,
+        policy,
+    )
     return Results(
         choice=choice,
         metrics=metrics,
         shown=shown,
-        figures={name: _figures(metrics[name], shown[name], test[name], in_best) for name in ranked},
+        figures={name: _figures(metrics[name], shown[name], over_seeds) for name in ranked},
         test=test,
         validation=validation,
         external={name: _external(record, name, choice["replicate"]) for name in record.external},
@@ -263,18 +276,35 @@ def _scores(record: Record, root: Path, candidate: str, name: str, split: Litera
     return record.model(name).scores(split)
 
 
-def _figures(
-    metrics: Mapping[str, Any], shown: str, scored: pd.DataFrame, in_best: Mapping[str, float]
-) -> Mapping[str, Any]:
-    """Metrics of the model that is shown of a candidate. `in_best`: threshold and temperature of models/best."""
+def _figures(metrics: Mapping[str, Any], shown: str, over_seeds: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Metrics of the model that is shown of a candidate. `over_seeds`: gives those of the ensemble over its seeds."""
     if "replicates" not in metrics:
         return metrics
-    if shown in metrics["replicates"]:
-        return {**metrics, **metrics["replicates"][shown]}
-    return {
-        **metrics,
-        **figures(scored, in_best["threshold"], temperature=in_best["temperature"], prevalence=metrics["prevalence"]),
+    return {**metrics, **(metrics["replicates"][shown] if shown in metrics["replicates"] else over_seeds())}
+
+
+def _of_ensemble(
+    record: Record,
+    root: Path,
+    model_json: Mapping[str, Any],
+    test: pd.DataFrame,
+    validation: pd.DataFrame,
+    metrics: Mapping[str, Any],
+    bootstrap: "Bootstrap",
+    policy: "Threshold",
+) -> Mapping[str, Any]:
+    """Metrics of the ensemble over seeds in models/best."""
+    temperatures = {
+        name: bundle.model_json(root / "models/best/members" / name)["temperature"] for name in model_json["members"]
     }
+    under_stress = {name: record.model(name).stress_logits for name in temperatures}
+    stress_logits = stress.mean_logit(
+        {name: table for name, table in under_stress.items() if table is not None}, temperatures
+    )
+    temperature = model_json["temperature"]
+    drawn = decision.redrawn_thresholds(validation, stress_logits, temperature, policy, bootstrap)
+    decided = (temperature, model_json["threshold"])
+    return Scored(test, validation, stress_logits, *decided, drawn, list(temperatures)).measure(metrics["prevalence"])
 
 
 def _external(record: Record, name: str, selected: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from pneumo.errors import ManifestError, RecordError, ReviewError
 from pneumo.evaluation.holm import holm
-from pneumo.params import Bootstrap, Review
+from pneumo.params import Resampling, Review
 from pneumo.review import candidate, manifests, reproduced
 from pneumo.review.changes import Changes, changes
 from pneumo.review.comparison import Comparison, Verdict, compare, judge
@@ -19,10 +19,14 @@ from pneumo.review.data_diff import DataDiff, data_diff
 from pneumo.review.notes import notes_of
 from pneumo.review.reproduced import Reproduction
 from pneumo.review.snapshot import Snapshot
+from pneumo.verification.basis import PastBootstrap
 
 EXIT = {"better": 0, "within noise": 0, "worse": 1, "not comparable": 3}
 NOT_REPRODUCED = 4
-DEFAULTS = {"review": Review(metric="roc_auc", margin=0.0, alpha=0.05), "bootstrap": Bootstrap(resamples=2000, seed=0)}
+DEFAULTS = {
+    "review": Review(metric="roc_auc", margin=0.0, alpha=0.05),
+    "bootstrap": PastBootstrap(resamples=2000, seed=0),
+}
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,7 @@ def _pairs(base: Snapshot, head: Snapshot) -> tuple[list[Names], list[str], list
     return pairs, only_base, only_head
 
 
-def _rules(base: Snapshot, head: Snapshot) -> tuple[Review, Bootstrap, list[str]]:
+def _rules(base: Snapshot, head: Snapshot) -> tuple[Review, Resampling, list[str]]:
     """The rules of base, so that no branch can loosen the rules it is judged by; those of head where base has none."""
     notes = []
     rules: dict[str, Any] = {}

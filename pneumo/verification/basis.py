@@ -31,6 +31,12 @@ class PastSelect(Select):
     replicate: Literal["median", "ensemble"] = "median"
 
 
+class PastBootstrap(Bootstrap):
+    """Intervals of early records take the threshold for given."""
+
+    threshold: Literal["redrawn", "fixed"] = "fixed"
+
+
 class Basis(BaseModel):
     """Not pneumo.params.Params: that also holds what training needs. There an old record may lack a key of today, or
     name a weights file that is not on this machine.
@@ -40,7 +46,7 @@ class Basis(BaseModel):
     model: dict[str, Network]
     ensembles: dict[str, Ensemble]
     threshold: PastThreshold
-    bootstrap: Bootstrap
+    bootstrap: PastBootstrap
     evaluate: Evaluate
     select: PastSelect
 

@@ -37,7 +37,7 @@ def verify_external(run: Run, name: str) -> tuple[dict[str, object], int, list[s
     where, rests_on = tree.where(paths.metrics), [tree.where(paths.scores)]
     same(committed.get("model", ABSENT), best, where, [tree.where("metrics/best.json")], "model")
     columns = [column for column in details.columns if column != "image"]
-    model = recompute.model_in_best(run, candidate)
+    _, model = recompute.model_in_best(run, candidate)
     threshold, temperature = model.threshold, model.temperature
     scored = decision.calibrated(table, temperature).merge(details, on="image", validate="one_to_one")
     same_table(text, scored, rests_on[0], rests_on, lambda rows, path: scores.write(rows, path, details=columns))
@@ -47,7 +47,7 @@ def verify_external(run: Run, name: str) -> tuple[dict[str, object], int, list[s
         "model": best,
         **measure(
             table,
-            model.test_scores,
+            model.test,
             threshold=threshold,
             temperature=temperature,
             prevalence=run.basis.evaluate.prevalence,

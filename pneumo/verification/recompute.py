@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import PurePath
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import pandas as pd
 
 from pneumo.errors import VerifyError
 from pneumo.evaluation import choice, decision, ensemble
-from pneumo.evaluation.evaluate import measure, selected_figures
-from pneumo.evaluation.over_seeds import over_seeds
+from pneumo.evaluation.evaluate import Scored, of_candidate
+from pneumo.evaluation.over_seeds import in_best
 from pneumo.evaluation.select_best import over_seeds_name
 from pneumo.params import Threshold
 from pneumo.record.record import BASELINE, Model
@@ -21,10 +21,8 @@ from pneumo.verification.run import Run
 def metrics(run: Run, name: str) -> dict[str, Any]:
     """metrics/NAME.json of a candidate or of the baseline, without what only the network knows."""
     models = [run.models[each] for each in run.candidates.get(name, [name])]
-    values = over_seeds(
-        {model.name: _measured(run, model) for model in models},
-        {model.name: model.test_scores for model in models},
-        run.record.seeds(name),
+    values = of_candidate(
+        {model.name: _scored(run, model) for model in models}, run.record.seeds(name), run.basis.evaluate.prevalence
     )
     if name in run.basis.model:
         network = run.basis.model[name]
@@ -35,59 +33,63 @@ def metrics(run: Run, name: str) -> dict[str, Any]:
     return values
 
 
-def _measured(run: Run, model: Model) -> dict[str, Any]:
-    """The metrics of one model; of an ensemble with its members."""
-    values = measure(
-        model.test_scores,
-        model.metrics["threshold"],
-        validation=model.val_scores,
-        stress_logits=model.stress_logits,
-        temperature=model.metrics["temperature"],
-        prevalence=run.basis.evaluate.prevalence,
-    )
+def _scored(run: Run, model: Model) -> Scored:
+    decided = (model.metrics["temperature"], model.metrics["threshold"])
     of_it = [member.name for member in members(run, model.name)]
-    return values | ({"members": of_it} if of_it else {})
+    return _with_draws(
+        run, model.test_scores, model.val_scores, model.stress_logits, decided, policy(run, model), of_it
+    )
+
+
+def _with_draws(
+    run: Run,
+    test: pd.DataFrame,
+    validation: pd.DataFrame,
+    stress_logits: pd.DataFrame | None,
+    decided: tuple[float, float],
+    by: Threshold,
+    of_it: Sequence[str],
+) -> Scored:
+    """`decided`: temperature and threshold, the latter by the policy `by`. `of_it`: names of its members."""
+    drawn = decision.redrawn_thresholds(validation, stress_logits, decided[0], by, run.basis.bootstrap)
+    return Scored(test, validation, stress_logits, *decided, drawn, of_it)
 
 
 def best(run: Run) -> dict[str, Any]:
     """metrics/best.json: the candidate that validation selects, and what its metrics/NAME.json has."""
     chosen = selected_model(run)
-    values = {"model": chosen, **run.record.figures(chosen)}
+    figures = run.record.figures(chosen)
+    values = {"model": chosen, **figures}
     if len(run.candidates[chosen]) == 1:
         return values
-    made = model_in_best(run, chosen)
-    return values | selected_figures(*made, prevalence=run.basis.evaluate.prevalence)
+    name, scored = model_in_best(run, chosen)
+    of_ensemble = scored.measure(run.basis.evaluate.prevalence) if name == over_seeds_name(chosen) else None
+    return values | in_best(figures, name, of_ensemble)
 
 
-class InBest(NamedTuple):
-    """The model in models/best, by its scores on the test set, scores.COLUMNS."""
-
-    name: str
-    test_scores: pd.DataFrame
-    temperature: float
-    threshold: float
-
-
-def model_in_best(run: Run, candidate: str) -> InBest:
-    """What models/best is of the selected `candidate`: the median replicate, or the ensemble over its seeds."""
+def model_in_best(run: Run, candidate: str) -> tuple[str, Scored]:
+    """Name and scores of what models/best is of the `candidate`: the median replicate, or the ensemble over seeds."""
     models, select = run.candidates[candidate], run.basis.select
     if len(models) > 1 and select.replicate == "ensemble":
         of_each = [[member.name for member in members(run, name)] or [name] for name in models]
-        return _over_seeds(run, candidate, [name for names in of_each for name in names])
+        return over_seeds_name(candidate), _over_seeds(run, [name for names in of_each for name in names])
     validation = {name: selection_scores(run, name) for name in models}
     model_jsons = {name: run.model_json(name) for name in models}
-    model = run.models[choice.median_replicate(models, validation, model_jsons, select.metric)]
-    return InBest(model.name, model.test_scores, model.metrics["temperature"], model.metrics["threshold"])
+    name = choice.median_replicate(models, validation, model_jsons, select.metric)
+    return name, _scored(run, run.models[name])
 
 
-def _over_seeds(run: Run, candidate: str, names: Sequence[str]) -> InBest:
+def _over_seeds(run: Run, names: Sequence[str]) -> Scored:
+    """The ensemble of these models."""
     models = {name: run.models[name] for name in names}
     temperatures = {name: model.metrics["temperature"] for name, model in models.items()}
     logits = {name: (model.val_scores, _under_stress(model)) for name, model in models.items()}
-    decided = decision.decide(*ensemble.mean_logits(logits, temperatures), run.basis.threshold)[1]
+    plain, stress_logits = ensemble.mean_logits(logits, temperatures)
+    validation, decided = decision.decide(plain, stress_logits, run.basis.threshold)
     test_logits = scores.mean_logit({name: model.test_scores for name, model in models.items()}, temperatures)
-    scored = decision.calibrated(test_logits, decided["temperature"])
-    return InBest(over_seeds_name(candidate), scored, decided["temperature"], decided["threshold"])
+    test = decision.calibrated(test_logits, decided["temperature"])
+    both = (decided["temperature"], decided["threshold"])
+    return _with_draws(run, test, validation, stress_logits, both, run.basis.threshold, names)
 
 
 def _under_stress(model: Model) -> pd.DataFrame:

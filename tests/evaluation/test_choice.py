@@ -10,7 +10,7 @@ from pneumo.evaluation import choice, metrics, thresholds
 from pneumo.evaluation.select_best import select_best
 from pneumo.evaluation.selected import scores_of
 from pneumo.models import bundle
-from pneumo.params import Bootstrap, Select, Threshold
+from pneumo.params import Resampling, Select, Threshold
 
 SETTINGS = {"prefer_cheaper": False, "resamples": 500, "seed": 0}
 YOUDEN = Threshold(scores="plain", policy="youden", value=None)
@@ -127,7 +127,7 @@ def test_the_best_model_is_copied_with_the_reason_for_its_choice(calibrated, tmp
         calibrated / "scores",
         best,
         select=Select(scores=kind, metric="roc_auc", prefer_cheaper=False, replicate="median"),
-        bootstrap=Bootstrap(resamples=200, seed=0),
+        bootstrap=Resampling(resamples=200, seed=0),
         threshold=YOUDEN,
     )
     assert json.loads((best / "choice.json").read_text()) == selected
@@ -191,7 +191,7 @@ def test_models_best_is_the_median_replicate_or_the_ensemble_over_seeds(calibrat
         calibrated / "scores",
         best,
         select=Select(scores="plain", metric="roc_auc", prefer_cheaper=False, replicate=replicate),
-        bootstrap=Bootstrap(resamples=200, seed=0),
+        bootstrap=Resampling(resamples=200, seed=0),
         threshold=YOUDEN,
     )
     in_best = bundle.model_json(best)

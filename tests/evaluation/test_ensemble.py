@@ -7,7 +7,7 @@ from pneumo.errors import ManifestError, ParamsError
 from pneumo.evaluation import ensemble
 from pneumo.evaluation.select_best import select_best
 from pneumo.models import bundle
-from pneumo.params import Bootstrap, Replicate, Select, Selection, Threshold
+from pneumo.params import Replicate, Resampling, Select, Selection, Threshold
 from pneumo.scoring import scores
 
 MODEL_JSON = {"threshold": 0.5, "parameters": 1, "flops": 2, "kind": "backbone", "weights": "none", "input_size": 64}
@@ -77,7 +77,7 @@ def test_an_ensemble_is_built_scored_and_copied_with_its_members(calibrated, tmp
         tmp_path / "scores",
         tmp_path / "best",
         select=Select(scores="plain", metric="roc_auc", prefer_cheaper=False, replicate="median"),
-        bootstrap=Bootstrap(resamples=200, seed=0),
+        bootstrap=Resampling(resamples=200, seed=0),
         threshold=Threshold(scores="stress", policy="youden", value=None),
     )
     assert selected["model"] == "both"

@@ -5,11 +5,13 @@ import pytest
 from made_scores import NOISE, drawn_scores
 
 from pneumo.evaluation import metrics
-from pneumo.evaluation.evaluate import FROM_MODEL, Evaluated, evaluate, measure, score
+from pneumo.evaluation.evaluate import FROM_MODEL, Scored, evaluate, measure, read_logits, score
+from pneumo.models import bundle
+from pneumo.params import Bootstrap, Threshold
 from pneumo.scoring import scores
 
 TEST = drawn_scores(1.2, n=60, split="test")
-SETTINGS = {"temperature": 1.0, "prevalence": 0.1}
+SETTINGS = {"thresholds": None, "temperature": 1.0, "prevalence": 0.1}
 MEASURED = measure(TEST, 0.4, validation=TEST, stress_logits=None, **SETTINGS)
 
 
@@ -58,30 +60,48 @@ def test_calibration_before_temperature_scaling_is_that_of_the_logits():
     assert hot["uncalibrated"]["ece"] == MEASURED["uncalibrated"]["ece"] == pytest.approx(MEASURED["ece"], abs=1e-6)
 
 
-def evaluated(calibrated, name) -> Evaluated:
-    return Evaluated.read(calibrated / "models/trained" / name, scores.paths(calibrated / "outputs", name, name))
+BOOTSTRAP = Bootstrap(resamples=200, seed=0, threshold="redrawn")
+POLICY = Threshold(scores="plain", policy="youden", value=None)
 
 
-def test_evaluation_writes_the_metrics_of_a_model(calibrated, tmp_path):
+def evaluated(calibrated, names, path, seeds, bootstrap=BOOTSTRAP):
+    models = {}
+    for name in names:
+        model_json = bundle.model_json(calibrated / "models/trained" / name)
+        logits = read_logits(scores.paths(calibrated / "outputs", name, name))
+        models[name] = Scored.of(model_json, logits, POLICY, bootstrap)
+    return evaluate(models, model_json, path, seeds=seeds, prevalence=0.1)
+
+
+@pytest.mark.parametrize("threshold", ["redrawn", "fixed"])
+def test_evaluation_writes_the_metrics_of_a_model(threshold, calibrated, tmp_path):
     name = next(iter(NOISE))
-    model = evaluated(calibrated, name)
-    values = evaluate([model], tmp_path / "metrics.json", seeds=[0], prevalence=0.1)
+    bootstrap = Bootstrap(resamples=200, seed=0, threshold=threshold)
+    values = evaluated(calibrated, [name], tmp_path / "metrics.json", [0], bootstrap)
     assert json.loads((tmp_path / "metrics.json").read_text()) == values
-    assert {key: values[key] for key in FROM_MODEL} == {key: model.model_json[key] for key in FROM_MODEL}
-    scored = score(model.model_json, model.test, tmp_path / "scores")
+    model_json = bundle.model_json(calibrated / "models/trained" / name)
+    assert {key: values[key] for key in FROM_MODEL} == {key: model_json[key] for key in FROM_MODEL}
+    test_logits = scores.read_logits(scores.paths(calibrated / "outputs", name, name)["test"])
+    score(model_json, test_logits, tmp_path / "scores")
     written = scores.read_scores(tmp_path / "scores/test" / f"{name}.csv")
-    np.testing.assert_array_equal(written["logit"], model.test["logit"])
-    assert values["roc_auc"] == metrics.ranking(scored["label"], written["score"])["roc_auc"]
+    np.testing.assert_array_equal(written["logit"], test_logits["logit"])
+    assert values["roc_auc"] == metrics.ranking(written["label"], written["score"])["roc_auc"]
     assert list(values["stress"])[:2] == ["plain", "all"]
     assert not {"sd", "seeds", "replicates"} & set(values)
+    settings = {"temperature": model_json["temperature"], "prevalence": 0.1}
+    fixed = metrics.intervals(written, model_json["threshold"], **settings)
+    wider = {key for key, bounds in values["ci95"].items() if bounds != fixed[key]}
+    of_decisions = {metric.key for metric in metrics.METRICS if metric.group in ("decision", "prevalence")}
+    assert wider == (of_decisions if threshold == "redrawn" else set())
 
 
-def test_the_metrics_of_several_seeds_are_their_means_with_what_each_of_them_has(calibrated, tmp_path):
-    models = [evaluated(calibrated, name) for name in NOISE]  # as if these were three seeds of a backbone
-    values = evaluate(models, tmp_path / "metrics.json", seeds=[0, 1, 7], prevalence=0.1)
+@pytest.mark.parametrize("threshold", ["redrawn", "fixed"])
+def test_the_metrics_of_several_seeds_are_their_means_with_what_each_of_them_has(threshold, calibrated, tmp_path):
+    bootstrap, path = Bootstrap(resamples=200, seed=0, threshold=threshold), tmp_path / "metrics.json"
+    values = evaluated(calibrated, NOISE, path, [0, 1, 7], bootstrap)  # as if these were three seeds of a backbone
     assert values["seeds"] == [0, 1, 7]
     assert list(values["replicates"]) == list(NOISE)
-    alone = [evaluate([model], tmp_path / "one.json", seeds=[0], prevalence=0.1) for model in models]
+    alone = [evaluated(calibrated, [name], tmp_path / "one.json", [0], bootstrap) for name in NOISE]
     for key in metrics.BY_KEY:
         of_each = [each[key] for each in alone]
         assert values[key] == pytest.approx(np.mean(of_each), abs=1e-6), key

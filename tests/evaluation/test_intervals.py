@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binom, t
+from scipy.stats import beta, binom, t
 from statsmodels.stats.proportion import proportion_confint
 
 from benchmarks.coverage import THRESHOLD, simulate
 from pneumo.evaluation import intervals, metrics
 from pneumo.evaluation.drawn import Drawn, bayes
-from pneumo.evaluation.intervals import Sample, mid_p, share_bounds
+from pneumo.evaluation.intervals import Sample, independent, mid_p
 
 SETTINGS = {"temperature": 1.0, "prevalence": 0.1}
 TABLE = simulate(np.random.default_rng(1), 150)
@@ -17,8 +17,8 @@ SINGLE = TABLE.assign(patient=TABLE["image"])  # as if every image had a patient
 PERFECT = TABLE.assign(score=0.05 + 0.9 * TABLE["label"], logit=20.0 * TABLE["label"] - 10)  # without a mistake
 
 
-def bounds_of(table):
-    return metrics.intervals(table, THRESHOLD, **SETTINGS)
+def bounds_of(table, thresholds=None):
+    return metrics.intervals(table, THRESHOLD, **SETTINGS, thresholds=thresholds)
 
 
 def sample_of(table):
@@ -62,12 +62,12 @@ def test_a_share_has_as_many_independent_images_as_its_patients_say(count, image
     elif rare:
         spread = 4 / 3 * ((np.array(count) - share * np.array(images)) ** 2).sum()
         effective = len(hits) / ((rare * spread / (len(hits) * share * (1 - share)) + 12 / 6) / (rare + 1))
-    assert share_bounds(hits, np.ones(len(hits), bool), patient) == pytest.approx(mid_p(share, effective))
+    assert independent(hits, np.ones(len(hits), bool), patient) == pytest.approx((share, effective))
 
 
 def test_a_share_of_no_images_has_no_interval():
     nothing = np.zeros(3, bool)
-    assert share_bounds(nothing, nothing, np.arange(3)) is None
+    assert independent(nothing, nothing, np.arange(3)) is None
 
 
 def test_copies_of_a_patients_images_change_little_and_copies_of_patients_much():
@@ -127,7 +127,8 @@ def test_what_hangs_on_one_patient_has_no_interval():
 
 def test_f1_has_the_interval_of_the_share_from_which_it_follows():
     positive, called = TABLE["label"] == 1, TABLE["score"] >= THRESHOLD
-    bounds = share_bounds((positive & called).to_numpy(), (positive | called).to_numpy(), sample_of(TABLE).patient)
+    share = independent((positive & called).to_numpy(), (positive | called).to_numpy(), sample_of(TABLE).patient)
+    bounds = mid_p(*share)
     assert bounds_of(TABLE)["f1"] == pytest.approx([2 * end / (1 + end) for end in bounds], abs=1e-6)
 
 
@@ -159,6 +160,79 @@ def test_predictive_values_at_their_limits(labels, scores, ppv, npv):
         low, high = bounds[key]
         shape = None if low is None else "low" if low == 0 < high < 1 else "high" if 0 < low < high == 1 else "inside"
         assert shape == where, (key, low, high)
+
+
+OF_DECISIONS = [metric.key for metric in metrics.METRICS if metric.group in ("decision", "prevalence")]
+NEAR = np.random.default_rng(4).normal(THRESHOLD, 0.15, 300)  # thresholds of draws
+
+
+@pytest.mark.parametrize("thresholds", [np.full(200, THRESHOLD), np.r_[np.full(150, THRESHOLD), np.full(50, np.nan)]])
+def test_where_all_draws_give_the_same_threshold_it_is_as_if_it_were_given(thresholds):
+    assert bounds_of(TABLE, thresholds) == bounds_of(TABLE)
+
+
+def test_what_hangs_on_no_threshold_has_the_same_interval_whether_or_not_it_is_redrawn():
+    redrawn, fixed = bounds_of(TABLE, NEAR), bounds_of(TABLE)
+    for key in fixed:
+        assert (redrawn[key] == fixed[key]) == (key not in OF_DECISIONS), key
+
+
+def test_the_more_thresholds_differ_the_wider_are_recall_and_specificity():
+    widths = []
+    for spread in (0, 0.5, 1.0):
+        bounds = bounds_of(TABLE, THRESHOLD + spread * (NEAR - THRESHOLD))
+        widths.append([np.ptp(bounds[key]) for key in ("recall", "specificity", "recall_viral", "ppv", "npv")])
+    assert (np.diff(widths, axis=0) > 0).all()
+
+
+def test_shares_are_mixed_by_their_weights():
+    """The ends are the 2.5 and 97.5 % points of the mixture of beta distributions."""
+    share, n, weights = np.array([0.9, 0.7, 1.0]), np.array([50, 80.5, 30]), np.array([0.57, 0.4, 0.03])
+    x = share * n
+    for end, level in zip(mid_p(share, n, weights), (0.025, 0.975), strict=True):
+        halves = (beta.cdf(end, x, n - x + 1), np.where(x < n, beta.cdf(end, x + 1, np.maximum(n - x, 1e-9)), 0))
+        assert weights @ np.mean(halves, axis=0) == pytest.approx(level, abs=1e-9)
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.3])
+def test_predictive_values_of_two_thresholds_are_those_of_their_rates_together(gap):
+    """Their percentiles are those of a million draws of recall and specificity, at one and the same threshold."""
+    sample = Sample(sample_of(TABLE).drawn, sample_of(TABLE).patient, np.array([THRESHOLD - gap, THRESHOLD + 0.1]))
+    rng, drawn = np.random.default_rng(0), {"recall": [], "specificity": []}
+    for images, _ in sample.redrawn:
+        for key, label in (("recall", 1), ("specificity", 0)):
+            share, n = independent(images.called == label, images.labels == label, sample.patient)
+            half = rng.random(500_000) < 0.5
+            drawn[key].append(rng.beta(share * n + half, n - share * n + ~half))
+    recall, specificity = (np.concatenate(drawn[key]) for key in ("recall", "specificity"))
+    for key, of_class, other, prevalence in (("ppv", recall, specificity, 0.1), ("npv", specificity, recall, 0.9)):
+        expected = np.percentile(bayes(of_class, other, prevalence), [2.5, 97.5])
+        bounds = metrics.BY_KEY[key].interval(metrics.BY_KEY[key].of, sample)
+        assert bounds == pytest.approx(expected, abs=0.002), key
+
+
+def test_predictive_values_change_little_where_thresholds_hardly_differ():
+    """Two methods meet here: that of Donner and Zou at one threshold, and a mixture over several."""
+    scores = np.sort(TABLE["score"])
+    above = scores[np.searchsorted(scores, THRESHOLD) + 1]  # one image is called otherwise
+    redrawn, fixed = bounds_of(TABLE, np.r_[np.full(99, THRESHOLD), above]), bounds_of(TABLE)
+    for key in ("ppv", "npv"):
+        assert redrawn[key] == pytest.approx(fixed[key], abs=0.004), key
+
+
+@pytest.mark.parametrize(("times", "defined"), [(2, True), (3, False)])
+def test_a_metric_that_is_undefined_in_more_than_one_draw_of_forty_has_no_interval(times, defined):
+    """Precision and PPV, where nothing is called pneumonia."""
+    thresholds = np.r_[np.full(100 - times, THRESHOLD), np.full(times, 2.0)]
+    bounds = bounds_of(TABLE, thresholds)
+    for key in ("precision", "ppv"):
+        assert (bounds[key] != [None, None]) == defined, key
+    assert bounds["recall"] != [None, None]
+
+
+def test_a_metric_that_is_undefined_at_the_threshold_has_no_interval_whatever_the_draws_say():
+    bounds = metrics.intervals(TABLE, 2.0, **SETTINGS, thresholds=np.full(10, THRESHOLD))
+    assert bounds["precision"] == bounds["ppv"] == [None, None]
 
 
 def test_with_one_image_a_patient_the_jackknife_of_a_mean_is_its_standard_error():
@@ -194,7 +268,7 @@ def test_of_203_patients_the_truth_is_held_in_at_least_93_percent_of_samples(tru
     for seed in range(1000):
         rng = np.random.default_rng(seed)
         patient = np.repeat(np.arange(203), rng.choice(images, 203))
-        low, high = share_bounds(rng.random(len(patient)) < truth, np.ones(len(patient), bool), patient)
+        low, high = mid_p(*independent(rng.random(len(patient)) < truth, np.ones(len(patient), bool), patient))
         held += low <= truth <= high
     assert 0.93 <= held / 1000 <= 0.99
 

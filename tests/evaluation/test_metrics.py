@@ -85,7 +85,8 @@ def test_a_metric_is_added_in_one_place(monkeypatch):
     added = (*metrics.METRICS, metrics.Metric("mcc", "MCC", "decision", matthews, headline=True))
     monkeypatch.setattr(metrics, "METRICS", added)
     table = drawn_scores(1.2, n=60)
-    values = measure(table, 0.4, validation=table, stress_logits=None, temperature=1.0, prevalence=0.1)
+    about = {"thresholds": None, "temperature": 1.0, "prevalence": 0.1}
+    values = measure(table, 0.4, validation=table, stress_logits=None, **about)
     assert values["mcc"] == pytest.approx(sk.matthews_corrcoef(table["label"], table["score"] >= 0.4), abs=1e-6)
     low, high = values["ci95"]["mcc"]
     assert low < values["mcc"] < high

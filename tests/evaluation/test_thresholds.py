@@ -25,6 +25,7 @@ def test_threshold_policies(policy, value, expected):
     assert thresholds.find(LABELS, SCORES, policy, value) == expected
 
 
+POLICIES = [("youden", None), ("f1", None), ("sensitivity", 0.9), ("specificity", 0.9), ("specificity", 1.0)]
 labelled = st.lists(st.tuples(st.integers(0, 1), st.floats(0, 1)), min_size=4, max_size=60).filter(
     lambda pairs: len({label for label, _ in pairs}) == 2
 )
@@ -55,6 +56,27 @@ def test_the_youden_policy_gives_the_best_of_all_scores(pairs):
     labels, scores = map(np.array, zip(*pairs, strict=True))
     index = lambda at: np.mean(scores[labels == 1] >= at) - np.mean(scores[labels == 0] >= at)  # noqa: E731
     assert index(thresholds.find(labels, scores, "youden")) == pytest.approx(max(map(index, scores)))
+
+
+grades = st.tuples(st.integers(0, 1), st.integers(0, 8), st.lists(st.integers(0, 3), min_size=4, max_size=4))
+
+
+@pytest.mark.parametrize(("policy", "value"), POLICIES)
+@given(st.lists(grades, min_size=2, max_size=30))
+def test_a_draw_gives_what_its_images_give_each_as_often_as_it_was_drawn(policy, value, rows):
+    """Whatever ties there are; a draw that lacks a class gives none."""
+    labels, scores, weights = (np.array(column) for column in zip(*rows, strict=True))
+    thresholds_of_draws = thresholds.find_each(labels, scores / 8, weights.T.astype(float), policy, value)
+    for times, threshold in zip(weights.T, thresholds_of_draws, strict=True):
+        drawn = np.repeat(labels, times)
+        if len(set(drawn)) < 2:
+            assert np.isnan(threshold)
+        else:
+            assert threshold == thresholds.find(drawn, np.repeat(scores / 8, times), policy, value)
+
+
+def test_a_fixed_threshold_is_the_same_in_all_draws():
+    assert thresholds.find_each(LABELS, SCORES, np.zeros((2, 7)), "fixed", 0.3).tolist() == [0.3, 0.3]
 
 
 @pytest.mark.parametrize("percent", range(1, 100))

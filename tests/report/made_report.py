@@ -1,5 +1,6 @@
 """A made-up project that the report stage can read: scores, curves and pixels of noise, and a real audit of them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pneumo.evaluation import choice
 from pneumo.evaluation.evaluate import measure
 from pneumo.models import bundle
 from pneumo.models.perturbations import NAMES
-from pneumo.params import Threshold
+from pneumo.params import Bootstrap, Threshold
 from pneumo.report import page, report, results
 from pneumo.scoring import scores, stress
 from pneumo.sources import kermany
@@ -49,6 +50,7 @@ def make(root: Path) -> Path:
         values = measure(
             tables["test"][name],
             threshold,
+            thresholds=None,
             validation=tables["val"][name],
             stress_logits=_under_stress(tables["val"][name], rng),
             temperature=1.0,
@@ -80,9 +82,15 @@ def make(root: Path) -> Path:
     return root
 
 
+def read(root: Path, names: Sequence[str] = MODELS) -> results.Results:
+    bootstrap = Bootstrap(resamples=RESAMPLES, seed=0, threshold="redrawn")
+    policy = Threshold(scores="plain", policy="youden", value=None)
+    return results.read_results(root, names, bootstrap=bootstrap, policy=policy)
+
+
 def write(root: Path) -> Path:
     """What the stage does: the report of `root` in `root`/reports, which is returned."""
-    made = results.read_results(root, MODELS)
+    made = read(root)
     report.write(made, root / "reports", root / "metrics/best.json", resamples=RESAMPLES, seed=0)
     return root / "reports"
 
@@ -137,6 +145,7 @@ def _audit(root: Path) -> None:
         source="phantom",
         subset=None,
         threshold=policy,
+        bootstrap=Bootstrap(resamples=RESAMPLES, seed=0, threshold="redrawn"),
         **SETTINGS,
     )
     scores.write(audited.test_scores, root / "scores/shortcut/test.csv")

@@ -7,11 +7,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from made_report import ELSEWHERE, MODELS
+from made_report import ELSEWHERE, MODELS, read
 
 from pneumo.evaluation.metrics import WORDS
 from pneumo.explain import ablation
-from pneumo.report import page, results
+from pneumo.report import page
 
 
 class Page(HTMLParser):
@@ -78,7 +78,7 @@ def test_the_page_begins_with_the_verdict_and_shows_every_number_of_every_model(
 
 
 def test_text_from_a_file_cannot_become_part_of_the_page(reported: Path) -> None:
-    made = results.read_results(reported, MODELS)
+    made = read(reported)
     spoilt = dataclasses.replace(made, choice={**made.choice, "reason": "<script>alert(1)</script>"})
     html = page.render(spoilt, reported / "reports/figures")
     assert "<script>alert" not in html
@@ -110,7 +110,7 @@ def test_another_hospital_is_shown_with_the_shortcut_baseline_beside_the_model(r
 
 
 def test_metrics_of_another_hospital_from_before_the_baseline_was_scored_there_are_shown(reported: Path) -> None:
-    made = results.read_results(reported, MODELS)
+    made = read(reported)
     there = {key: value for key, value in made.external[ELSEWHERE].items() if key != "shortcut"}
     html = page.render(dataclasses.replace(made, external={ELSEWHERE: there}), reported / "reports/figures")
     text = Page(html).text
@@ -124,7 +124,7 @@ def test_every_cover_has_words() -> None:
 
 
 def test_an_ablation_without_lungs_says_so(reported: Path) -> None:
-    made = results.read_results(reported, MODELS)
+    made = read(reported)
     empty = dataclasses.replace(made, ablation={**made.ablation, "covers": {}, "examples": []})
     text = Page(page.render(empty, reported / "reports/figures")).text
     assert "Not measured: lungs were found on too few validation images." in text

@@ -8,11 +8,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from made_report import MODELS
+from made_report import MODELS, read
 
 from pneumo.errors import ManifestError, RecordError
 from pneumo.models.curves import CURVES
-from pneumo.report import results
 
 
 def _drop(key: str, path: Path) -> None:
@@ -70,21 +69,21 @@ def test_an_input_that_is_missing_or_does_not_fit_is_named_with_the_remedy(
 ) -> None:
     spoil(copied)
     with pytest.raises(error) as caught:
-        results.read_results(copied, MODELS)
+        read(copied)
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
 @pytest.mark.parametrize("names", [MODELS[1:], (*MODELS, "vgg16")], ids=["fewer", "more"])
 def test_a_selection_among_other_backbones_is_refused(inputs: Path, names: tuple[str, ...]) -> None:
     with pytest.raises(RecordError, match="run `dvc repro select_best`"):
-        results.read_results(inputs, names)
+        read(inputs, names)
 
 
 def test_of_an_epoch_that_ran_again_the_last_row_counts(copied: Path) -> None:
     for name in CURVES.values():
         path = copied / f"dvclive/resnet50/plots/metrics/{name}.tsv"
         path.write_text(f"step\t{path.stem}\n0\t0.5\n1\t0.7\n1\t0.75\n")
-    history = results.read_results(copied, MODELS).history
+    history = read(copied).history
     history = history[history["model"] == "resnet50"]
     assert history["epoch"].tolist() == [0, 1]
     assert history["val_roc_auc"].tolist() == [0.5, 0.75]

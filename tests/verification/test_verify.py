@@ -80,6 +80,21 @@ def test_an_old_record_without_stress_validation_is_verified(copy: Path) -> None
     assert run(copy).files == 5 * 3 + 2 + 1
 
 
+def test_intervals_of_an_old_record_take_the_threshold_for_given(tmp_path: Path) -> None:
+    """It has no bootstrap.threshold."""
+    for threshold in ("fixed", "redrawn"):
+        root = make(tmp_path / threshold, backbones={"cnn": 0.8}, ensembles=(), threshold=threshold)
+        run(root)
+        params = yaml.safe_load((root / "params.yaml").read_text())
+        del params["bootstrap"]["threshold"]
+        (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+        if threshold == "fixed":
+            run(root)
+        else:
+            with pytest.raises(VerifyError, match=r"metrics/cnn.json: ci95.accuracy\[0\] is"):
+                run(root)
+
+
 @pytest.mark.parametrize("top", ["all", 2])
 def test_the_members_of_an_ensemble_are_those_that_validation_selects(tmp_path: Path, top: int | str) -> None:
     root = make(tmp_path, top=top)
