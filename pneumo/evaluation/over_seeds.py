@@ -22,7 +22,8 @@ def over_seeds(
     """Of one replicate its own metrics, of several their mean, with `sd`, `seeds` and `replicates`.
 
     `measured`: replicate -> its metrics, in the order of `seeds`. `tables`: their scores of the same test images,
-    scores.COLUMNS. `thresholds`: of each, from the same draws of validation patients; None for fixed ones. `sd`: of each metric between the seeds. `ci95`: of the mean, over patients and seeds.
+    scores.COLUMNS. `thresholds`: of each, from the same draws of validation patients; None for fixed ones. `sd`: of
+    each metric between the seeds. `ci95`: of the mean, over patients and seeds.
     """
     first, *others = measured.values()
     if not others:
