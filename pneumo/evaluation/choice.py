@@ -76,7 +76,7 @@ def median_replicate(
     """The model whose validation `metric` is in the middle; of an even number the lower one, so that it is never the
     best of several. Arguments as of `choose`.
     """
-    in_order = sorted(names, key=lambda name: _measured(validation[name], model_jsons[name])[metric])
+    in_order = sorted(names, key=lambda name: measured(validation[name], model_jsons[name])[metric])
     return in_order[(len(in_order) - 1) // 2]
 
 
@@ -143,15 +143,16 @@ def ranked(
     """
     candidates = []
     for name, models in replicates.items():
-        measured = {model: _measured(validation[model], model_jsons[model]) for model in models}
-        several = {model: values[metric] for model, values in measured.items()}
+        of_each = {model: measured(validation[model], model_jsons[model]) for model in models}
+        several = {model: values[metric] for model, values in of_each.items()}
         spread = {"sd": over_seeds.spread(list(several.values())), "replicates": several} if len(models) > 1 else {}
         cost = {key: model_jsons[models[0]][key] for key in ("kind", "parameters", "flops")}
-        candidates.append({"model": name, **over_seeds.mean(list(measured.values())), **spread, **cost})
+        candidates.append({"model": name, **over_seeds.mean(list(of_each.values())), **spread, **cost})
     return sorted(candidates, key=lambda candidate: (-candidate[metric], *_cost(candidate)))
 
 
-def _measured(table: pd.DataFrame, model_json: Mapping[str, Any]) -> dict[str, Any]:
+def measured(table: pd.DataFrame, model_json: Mapping[str, Any]) -> dict[str, Any]:
+    """Metrics of one model on validation, `table`: scores.COLUMNS, at its threshold."""
     threshold = model_json["threshold"]
     decided = metrics.decisions(table["label"], table["score"], threshold, table["subtype"])
     return {**decided, **metrics.ranking(table["label"], table["score"]), "threshold": threshold}

@@ -1,6 +1,6 @@
 """Marked tables in Markdown pages: between two lines, of which the first says what the table shows.
 
-<!-- pneumo table: FOLDER [FOLDER ...] [columns=A,B] [models=A,B] [without=shortcut,published] [summary=mean] -->
+<!-- pneumo table: FOLDER [FOLDER ...] [columns=A,B] [models=A,B] [without=shortcut,published] [summary=mean|seeds] -->
 <!-- /pneumo table -->
 """
 
@@ -83,8 +83,8 @@ def parse(text: str, where: str) -> Spec:
     for word in options.get("without", ()):
         if word not in EXTRA_ROWS:
             raise VerifyError(f"{where}: without={word}; expected {' or '.join(EXTRA_ROWS)}")
-    if options.get("summary", ("mean",)) != ("mean",):
-        raise VerifyError(f"{where}: summary={','.join(options['summary'])}; expected mean")
+    if options.get("summary", ("mean",)) not in (("mean",), ("seeds",)):
+        raise VerifyError(f"{where}: summary={','.join(options['summary'])}; expected mean or seeds")
     outside = [folder for folder in folders if folder.startswith(("/", ".."))]
     if outside or not folders:
         raise VerifyError(f"{where}: expected folders of the project, as in results/NAME; found {outside or 'none'}")

@@ -3,9 +3,10 @@
 Its folders have params.yaml, metrics/ and scores/; `.` is the project itself. Rows are the candidates, best on
 validation first, the selected one in bold; then the shortcut baseline where there is one, and the published line where
 the test set is the official one. `models=best` keeps the selected one alone. `summary=mean` adds a row for each model
-of several folders: mean and standard deviation over these runs. A column is a key of metrics/NAME.json, as `accuracy`
-or `oracle.accuracy`, or of the validation set as `val_accuracy`; `accuracy:ci` adds its 95 % interval. Two more: run,
-model.
+of several folders: mean and standard deviation over these runs. `summary=seeds` adds rows to a candidate with several
+seeds: each replicate before its mean, the standard deviation after it. A column is a key of metrics/NAME.json, as
+`accuracy` or `oracle.accuracy`, or of the validation set as `val_accuracy`; `accuracy:ci` adds its 95 % interval. Two
+more: run, model.
 """
 
 import os
@@ -18,6 +19,7 @@ import numpy as np
 from pneumo.errors import VerifyError
 from pneumo.evaluation import choice
 from pneumo.evaluation.metrics import METRICS
+from pneumo.evaluation.over_seeds import spread
 from pneumo.record.record import BASELINE
 from pneumo.record.tree import Folder
 from pneumo.report import markdown, published
@@ -78,11 +80,30 @@ def _rows(run: Run, spec: Spec, where: str) -> list[Row]:
     )
     ranked.sort(key=lambda candidate: candidate["model"] == BASELINE)
     return [
-        {**run.record.figures(candidate["model"])}
-        | {f"val_{key}": value for key, value in candidate.items()}
-        | {"model": f"**{best}**" if candidate["model"] == best else candidate["model"]}
+        row
         for candidate in ranked
+        for row in _with_seeds(
+            run, candidate, best, shown=spec.summary == ("seeds",) and candidate["model"] != BASELINE
+        )
     ]
+
+
+def _with_seeds(run: Run, candidate: Row, best: str, *, shown: bool) -> list[Row]:
+    """The row of a candidate, and where they are `shown` those of its replicates and their standard deviation."""
+    name, figures = candidate["model"], run.record.figures(candidate["model"])
+    of_it = {**figures, **{f"val_{key}": value for key, value in candidate.items()}}
+    title = f"**{name}**" if name == best else name
+    if not shown or "replicates" not in figures:
+        return [{**of_it, "model": title}]
+    models = [run.models[model] for model in run.candidates[name]]
+    measured = [choice.measured(model.val_scores, run.model_json(model.name)) for model in models]
+    rows: list[Row] = [
+        {**model.metrics, **{f"val_{key}": value for key, value in of_val.items()}, "model": f"{name}, seed {seed}"}
+        for model, of_val, seed in zip(models, measured, figures["seeds"], strict=True)
+    ]
+    sd = {**figures["sd"], **{f"val_{key}": spread([each[key] for each in measured]) for key in measured[0]}}
+    count = len(models)
+    return [*rows, {**of_it, "model": f"{title}, mean of {count}"}, {**sd, "model": f"{name}, SD of {count}"}]
 
 
 def _model(row: Row) -> str:
@@ -107,7 +128,7 @@ def _value(row: Row, column: str, where: str) -> Any:
     value: Any = row
     for key in _key(column).split("."):
         if not isinstance(value, Mapping) or key not in value:
-            if _model(row) == BASELINE:
+            if _model(row) == BASELINE or ", " in _model(row):  # of one seed, or of their spread, less is kept
                 return None
             raise VerifyError(f"{where}: {_model(row)} has no {_key(column)}, which is a column of the table")
         value = value[key]

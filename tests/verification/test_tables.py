@@ -83,6 +83,26 @@ def test_figures_in_tables_outside_of_markers_are_counted(copy: Path) -> None:
     assert run(copy).unverified[f"{copy / 'README.md'}: table rows with figures outside of markers"] == 1
 
 
+def test_a_summary_of_seeds_has_a_row_for_each_replicate_then_mean_and_spread(tmp_path: Path) -> None:
+    root = make(tmp_path / "seeds", seeds=3, backbones={"cnn": 0.8, "vgg16": 0.9}, ensembles=())
+    columns = "columns=model,val_roc_auc,roc_auc:ci,recall,stress.all.roc_auc"
+    page = f"<!-- pneumo table: . {columns} summary=seeds without=shortcut -->\n<!-- /pneumo table -->\n"
+    (root / "README.md").write_text(page)
+    tables.write(root / "README.md", root)
+    rows = [line.split("|")[1:-1] for line in (root / "README.md").read_text().split("\n") if line.startswith("|")][2:]
+    names = [row[0].strip() for row in rows]
+    best = json.loads((root / "metrics/best.json").read_text())["model"]
+    other = {"cnn": "vgg16", "vgg16": "cnn"}[best]
+    seeds = ["seed 0", "seed 1", "seed 2"]
+    expected = [f"{best}, {seed}" for seed in seeds] + [f"**{best}**, mean of 3", f"{best}, SD of 3"]
+    assert names == expected + [f"{other}, {seed}" for seed in seeds] + [f"{other}, mean of 3", f"{other}, SD of 3"]
+    figures = json.loads((root / f"metrics/{best}.json").read_text())
+    low, high = figures["ci95"]["roc_auc"]
+    assert rows[3][2].strip() == f"{figures['roc_auc']:.3f} [{low:.3f}, {high:.3f}]"
+    assert rows[4][2].strip() == f"{figures['sd']['roc_auc']:.3f}"
+    assert [row[4].strip() for row in rows[:5]] == ["-", "-", "-", f"{figures['stress']['all']['roc_auc']:.3f}", "-"]
+
+
 @pytest.mark.parametrize(
     ("page", "words"),
     [
@@ -95,7 +115,7 @@ def test_figures_in_tables_outside_of_markers_are_counted(copy: Path) -> None:
         ("<!-- pneumo table: . without=cnn -->\n<!-- /pneumo table -->", ["line 1", "without=cnn", "published"]),
         (
             "<!-- pneumo table: . summary=median -->\n<!-- /pneumo table -->",
-            ["line 1", "summary=median"],
+            ["line 1", "summary=median", "expected mean or seeds"],
         ),
         ("<!-- pneumo table: . columns=kappa -->\n<!-- /pneumo table -->", ["line 1", "has no kappa"]),
         ("<!-- pneumo table: . models=vgg61 -->\n<!-- /pneumo table -->", ["line 1", "no model vgg61", "vgg16"]),
