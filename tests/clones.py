@@ -16,6 +16,7 @@ SMALL = [
     "preprocess.image_size=80",
     "split.val_fraction=0.3",
     "train.epochs=1",
+    "train.seeds=1",
     "train.batch_size=8",
     "model.cnn.input_size=32",
     "model.cnn10.input_size=32",
@@ -48,7 +49,9 @@ def clone_to(folder: Path) -> Path:
 
 def experiment(clone: Path, *overrides: str, target: str | None = None) -> str:
     names = re.findall(r"\w+", " ".join(override for override in overrides if not override.startswith("~")))
-    settings = [one for one in SMALL if not one.startswith("model.") or one.split(".")[1] in names]
+    given = [one.partition("=")[0] for one in overrides]
+    settings = [one for one in SMALL if one.partition("=")[0] not in given]
+    settings = [one for one in settings if not one.startswith("model.") or one.split(".")[1] in names]
     targets = [target] if target else []
     return run(clone, "dvc", "exp", "run", *targets, *(f"-S{one}" for one in (*overrides, *settings))).stdout
 

@@ -27,7 +27,8 @@ def ran_once(tmp_path_factory):
     return clone, output
 
 
-CHAIN = ["download", "preprocess", "audit", "train@cnn", "predict@cnn", "calibrate@cnn", "evaluate@cnn"]
+OF_CNN = [f"{stage}@cnn" for stage in ("train", "predict", "calibrate", "score", "evaluate")]
+CHAIN = ["download", "preprocess", "audit", *OF_CNN]
 LAST = ["select_best", "ablation", "explain", "report"]
 
 
@@ -99,7 +100,7 @@ def test_another_backbone_runs_only_its_own_stages_and_metrics_diff_compares(ran
     clone, _ = ran_once
     before = (clone / "metrics/cnn.json").read_bytes()
     output = experiment(clone, "model=cnn10")
-    assert ran(output) == [f"{stage}@cnn10" for stage in ("train", "predict", "calibrate", "evaluate")] + LAST
+    assert ran(output) == [f"{stage}@cnn10" for stage in ("train", "predict", "calibrate", "score", "evaluate")] + LAST
     assert list(yaml.safe_load((clone / "params.yaml").read_text())["model"]) == ["cnn10"]
     assert json.loads((clone / "metrics/best.json").read_text())["model"] == "cnn10"
     difference = json.loads(run(clone, "dvc", "metrics", "diff", "--json").stdout)
@@ -161,6 +162,38 @@ def test_a_threshold_policy_trains_nothing_and_an_ensemble_leaves_its_members_al
     assert json.loads((second / "metrics/ensemble.json").read_text())["members"] == ["cnn", "cnn10"]
     best = json.loads((second / "metrics/best.json").read_text())
     assert best == {"model": best["model"], **json.loads((second / f"metrics/{best['model']}.json").read_text())}
+
+
+@pytest.mark.slow
+def test_one_more_seed_trains_only_that_one(ran_once):
+    """And nothing of the first seed is computed again but what is about both."""
+    clone, _ = ran_once
+    run(clone, "git", "checkout", "-q", ".")
+    run(clone, "dvc", "checkout")
+    alone = json.loads((clone / "metrics/cnn.json").read_text())
+    output = experiment(clone, "model=cnn", "train.seeds=[0,3]")
+    stages = [f"{stage}@cnn-3" for stage in ("train", "predict", "calibrate", "score")]
+    assert sorted(ran(output)) == sorted([*stages, "evaluate@cnn", *LAST])
+    both = json.loads((clone / "metrics/cnn.json").read_text())
+    assert both["seeds"] == [0, 3]
+    assert all(alone[key] == value for key, value in both["replicates"]["cnn"].items() if key != "seed")
+    best = json.loads((clone / "metrics/best.json").read_text())
+    assert best["replicate"] in ("cnn", "cnn-3")
+    choice = json.loads((clone / "models/best/choice.json").read_text())
+    of_both = choice["candidates"][0]["replicates"]
+    assert best["replicate"] == min(of_both, key=of_both.get), "of two the lower one, never the best"
+    run(clone, "pneumo", "verify", ".")
+    page = (clone / "reports/index.html").read_text()
+    assert "over 2 seeds" in page
+    assert "cnn-3" in page
+    over = experiment(clone, "model=cnn", "train.seeds=[0,3]", "select.replicate=ensemble")
+    assert not [stage for stage in ran(over) if "@" in stage]
+    best = json.loads((clone / "metrics/best.json").read_text())
+    assert best["replicate"] == "cnn-seeds"
+    assert best["selected"]["members"] == ["cnn", "cnn-3"]
+    run(clone, "pneumo", "verify", ".")
+    back = experiment(clone, "model=cnn")
+    assert not [stage for stage in ran(back) if stage.startswith(("train", "predict"))]
 
 
 @pytest.mark.slow

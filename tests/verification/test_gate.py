@@ -13,6 +13,7 @@ from clones import clone_to, run
 
 from pneumo.errors import GateError, PneumoError
 from pneumo.evaluation import decision
+from pneumo.record.record import Model
 from pneumo.record.tree import Folder
 from pneumo.review import snapshot
 from pneumo.review.result import review
@@ -103,13 +104,14 @@ def test_scores_typed_in_pass_once_metrics_and_lock_fit_and_the_review_shows_the
     """What hashes cannot show (docs/threat-model.md): the gate passes, as it must."""
     test = scores.read_scores(spoilt / "scores/test/cnn.csv")
     better = scores.six_digits(test["logit"] + 0.5 * (2 * test["label"] - 1))
-    type_in(spoilt, "cnn", test.assign(logit=better))
     run_ = read_run(Folder(spoilt))
-    for name in run_.basis.ensembles:
-        type_in(spoilt, name, recompute.mean_logit(run_, name, "test"))
-    best = json.loads((spoilt / "metrics/best.json").read_text())["model"]
-    chosen = json.loads((spoilt / f"metrics/{best}.json").read_text())
-    (spoilt / "metrics/best.json").write_text(json.dumps({"model": best, **chosen}, indent=2) + "\n")
+    type_in(spoilt, run_.models["cnn"], test.assign(logit=better))
+    for name in (each for ensemble in run_.basis.ensembles for each in run_.candidates[ensemble]):
+        if "cnn" in run_.models[name].metrics["members"]:
+            run_ = read_run(Folder(spoilt))
+            type_in(spoilt, run_.models[name], recompute.mean_logit(run_, name, "test"))
+    run_ = read_run(Folder(spoilt))
+    (spoilt / "metrics/best.json").write_text(json.dumps(recompute.best(run_), indent=2) + "\n")
     lock = yaml.safe_load((spoilt / "dvc.lock").read_text())
     for stage in lock["stages"].values():
         for entry in (*stage.get("deps", []), *stage.get("outs", [])):
@@ -119,17 +121,17 @@ def test_scores_typed_in_pass_once_metrics_and_lock_fit_and_the_review_shows_the
     run(spoilt, "git", "commit", "-qam", "typed in")
     assert len(gate.gate(spoilt)) == 6
     outcome = review(snapshot.commit(spoilt, "HEAD~1"), snapshot.commit(spoilt, "HEAD"))
-    assert outcome.changes.unexplained[0] == "evaluate@cnn"
-    assert any(note.startswith("Same inputs, other outputs: `evaluate@cnn`") for note in outcome.notes)
+    assert outcome.changes.unexplained[0] == "score@cnn"
+    assert any(note.startswith("Same inputs, other outputs: `score@cnn`") for note in outcome.notes)
     run(spoilt, "git", "reset", "-q", "--hard", "HEAD~1")
 
 
-def type_in(root: Path, name: str, logits: pd.DataFrame) -> None:
-    """Test scores and metrics that follow from `logits`."""
-    path = root / f"metrics/{name}.json"
+def type_in(root: Path, model: Model, logits: pd.DataFrame) -> None:
+    """Test scores of a model, and metrics of its candidate, that follow from `logits`."""
+    path = root / model.path("metrics")
     old = json.loads(path.read_text())
-    scores.write(decision.calibrated(logits, old["temperature"]), root / f"scores/test/{name}.csv")
-    new = recompute.metrics(read_run(Folder(root)), name)
+    scores.write(decision.calibrated(logits, model.metrics["temperature"]), root / model.path("test"))
+    new = recompute.metrics(read_run(Folder(root)), model.candidate)
     path.write_text(json.dumps({key: new.get(key, value) for key, value in old.items()}, indent=2) + "\n")
 
 
