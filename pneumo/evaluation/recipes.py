@@ -126,18 +126,29 @@ def networks(
     `tables`: scores.COLUMNS of each; logits matter for metrics of calibration alone. `threshold_draws`: of each, r
     thresholds from the same draws of validation patients; they matter for decisions alone.
     """
-    metric = BY_KEY[key]
     images = [
         Drawn.of(table if "logit" in table else table.assign(logit=np.nan), at, temperature=heat, prevalence=prevalence)
         for table, at, heat in zip(tables, thresholds, temperatures or [1.0] * len(tables), strict=True)
     ]
-    drawn_anew = threshold_draws if metric.group == "decision" else None
+    return of_images(key, images, Sample.of(tables[0], images[0]).patient, threshold_draws)
+
+
+def of_images(
+    key: str,
+    images: Sequence[Drawn],
+    patient: NDArray[np.int_],
+    threshold_draws: Sequence[ArrayLike] | None = None,
+) -> Networks:
+    """As `networks`. images: of each network, every image once; patient: number of each image's patient, [n]."""
+    metric = BY_KEY[key]
+    redrawn = None
+    if threshold_draws is not None and metric.group == "decision":
+        pairs = zip(images, threshold_draws, strict=True)
+        redrawn = np.stack([at_thresholds(key, drawn, at) for drawn, at in pairs], axis=1)
     return Networks(
         np.array([metric.of(drawn)[0] for drawn in images]),
-        np.stack([left_out(key, Sample.of(tables[0], drawn)) for drawn in images], axis=1),
-        None
-        if drawn_anew is None
-        else np.stack([at_thresholds(key, drawn, at) for drawn, at in zip(images, drawn_anew, strict=True)], axis=1),
+        np.stack([left_out(key, Sample(drawn, patient)) for drawn in images], axis=1),
+        redrawn,
     )
 
 

@@ -16,11 +16,12 @@ from pneumo.review import candidate, manifests, reproduced
 from pneumo.review.changes import Changes, changes
 from pneumo.review.comparison import Comparison, Verdict, compare, judge
 from pneumo.review.data_diff import DataDiff, data_diff
+from pneumo.review.noise import training_noise
 from pneumo.review.notes import notes_of
 from pneumo.review.reproduced import Reproduction
 from pneumo.review.snapshot import Snapshot
 
-EXIT = {"better": 0, "within noise": 0, "worse": 1, "not comparable": 3}
+EXIT = {"better": 0, "not worse": 0, "within noise": 0, "worse": 1, "not comparable": 3}
 NOT_REPRODUCED = 4
 DEFAULTS = {"review": Review(metric="roc_auc", margin=0.0, alpha=0.05), "bootstrap": Bootstrap(resamples=2000, seed=0)}
 
@@ -130,7 +131,11 @@ def _compared(base: Snapshot, head: Snapshot, rules: Review, settings: dict[str,
             reasons.append(str(error))
     if reasons:
         return Comparison(*names, "not comparable", reasons)
-    return compare(models[0], models[1], rules, **settings)
+    comparison = compare(models[0], models[1], rules, **settings)
+    if comparison.about != "networks":
+        return comparison
+    noise = training_noise(base, names[0], rules.metric, comparison.n, rules.alpha)
+    return replace(comparison, noise=noise)
 
 
 def _corrected(others: list[Comparison], rules: Review) -> dict[str, float | None]:

@@ -10,8 +10,9 @@ from benchmarks.review import pair
 from pneumo.evaluation import bootstrap
 from pneumo.evaluation.drawn import Drawn, roc_auc
 from pneumo.params import Review
-from pneumo.review import comparison
-from pneumo.review.comparison import Row, compare, judge
+from pneumo.review.candidate import Candidate, Network, measured
+from pneumo.review.comparison import compare, judge
+from pneumo.review.rows import Row
 
 RULES = Review(metric="roc_auc", margin=0.0, alpha=0.05)
 BASE, HEAD = pair(11, (1.05, 0.75), patients=120)
@@ -89,5 +90,6 @@ def test_a_model_that_says_nothing_against_a_perfect_one_needs_enough_patients()
         models = []
         for model, score in ((base, np.full(len(y), 0.4)), (head, 0.1 + 0.8 * y)):
             test = model.test_scores.assign(score=score)
-            models.append(type(model)(model.name, comparison.measured(test, 0.5), 0.5, test.iloc[:0], test))
+            network = Network(model.name, measured(test, 0.5), 0.5, test.iloc[:0], test)
+            models.append(Candidate.of(model.name, [network]))
         assert compare(*models, RULES, resamples=200, seed=0, other_contents=False).verdict == verdict
