@@ -20,6 +20,7 @@ from pneumo.evaluation.evaluate import measure
 from pneumo.models import bundle
 from pneumo.models.perturbations import NAMES
 from pneumo.params import Threshold
+from pneumo.params.replicates import replicates
 from pneumo.preprocessing import counts
 from pneumo.record.record import Model
 from pneumo.record.tree import Folder
@@ -66,6 +67,7 @@ def make(
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["model"] = {name: params["model"][name] for name in backbones}
     params["ensembles"] = {name: {"top": top} for name in ensembles}
+    params["replicates"], params["ensemble_replicates"] = (replicates(of, [0]) for of in (backbones, ensembles))
     there = {key: value for key, value in params["data"].items() if key != "site"}
     params["external"] = dict.fromkeys(external, there)
     params["bootstrap"]["resamples"] = RESAMPLES

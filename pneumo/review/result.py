@@ -63,7 +63,7 @@ Names = tuple[str, str]  # of a model in base and in head
 
 def review(base: Snapshot, head: Snapshot) -> Result:
     """Raises ReviewError or RecordError where a file that every verdict needs is broken."""
-    rules, drawing, notes = _rules(base, head)
+    rules, drawing, notes = rules_of(base, head)
     other_contents, data_notes = _contents(base, head)
     settings = {"resamples": drawing.resamples, "seed": drawing.seed, "other_contents": other_contents}
     compared = partial(_compared, base, head, rules, settings)
@@ -170,7 +170,7 @@ def _pairs(base: Snapshot, head: Snapshot) -> tuple[list[Names], list[str], list
     return pairs, only_base, only_head
 
 
-def _rules(base: Snapshot, head: Snapshot) -> tuple[Review, Bootstrap, list[str]]:
+def rules_of(base: Snapshot, head: Snapshot) -> tuple[Review, Bootstrap, list[str]]:
     """The rules of base, so that no branch can loosen the rules it is judged by; those of head where base has none."""
     notes = []
     rules: dict[str, Any] = {}
