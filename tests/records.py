@@ -139,7 +139,7 @@ def _elsewhere(root: Path, names: Sequence[str], decided: Mapping[str, Any]) -> 
 
 def _evaluate(root: Path, name: str, model_json: dict[str, Any], logits: pd.DataFrame, params: dict[str, Any]) -> None:
     """Write test scores and metrics of a calibrated model."""
-    model = Model(Folder(root), name)
+    model = Model(Folder(root), name, name)
     scores.write(decision.calibrated(logits, model_json["temperature"]), root / model.path("test"))
     values = measure(
         model.test_scores,

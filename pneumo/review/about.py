@@ -41,7 +41,7 @@ def _power(comparison: Comparison, rules: Review) -> str:
 
 
 def _networks(comparison: Comparison, rules: Review) -> str:
-    verdict = "**The verdict is about these two networks, not about the recipes**"
+    verdict = "The verdict is about these two networks, not about the recipes"
     taken = [
         f"`{names[0]}` stands for the {seeds} seeds of {side}"
         for side, names, seeds in zip(

@@ -98,16 +98,16 @@ def markdown(result: Power) -> str:
     lines = [f"## pneumo power: {words}", "", *_wrapped(_measured(result)), ""]
     if result.plan is None:
         return "\n".join(lines).strip() + "\n"
-    title = f"The smallest difference in {words} that shows in {POWER:.0%} of cases (alpha {result.alpha:g}):"
-    header = ["patients", *(f"{seeds} {'seed' if seeds == 1 else 'seeds'} a side" for seeds in SEEDS)]
+    title = f"The smallest difference in {words} that shows in {POWER:.0%} of cases, by seeds a side (alpha {result.alpha:g}):"
+    header = ["patients", *(f"{seeds} {'seed' if seeds == 1 else 'seeds'}" for seeds in SEEDS)]
     rows = [
         [f"{count:,}{' (now)' if count == result.patients else ''}", *(f"{value:.4f}" for value in values)]
         for count, values in result.smallest.items()
     ]
     lines += [*_wrapped(title), "", *md.table(header, rows), ""]
-    needed = [["needed", *("no number" if count is None else f"{count:,}" for count in result.needed)]]
+    needed = [["patients", *("no number" if count is None else f"{count:,}" for count in result.needed)]]
     lines += [*_wrapped(f"Patients that show a difference of {result.difference:g}:"), ""]
-    lines += [*md.table(["", *header[1:]], needed), ""]
+    lines += [*md.table(["needed", *header[1:]], needed), ""]
     if None in result.needed:
         lines += _wrapped(f"No number: with so few seeds training noise alone hides it, even on {MOST:,} patients.")
     once = "With one seed a side, training noise is taken as it was measured here; a review then judges networks."

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from pneumo.evaluation import recipes
 from pneumo.evaluation.holm import holm
 from pneumo.evaluation.recipes import Estimate
@@ -57,7 +59,7 @@ def rows_of(pair: Pair, rules: Review, *, permutations: int, seed: int) -> list[
                 before,
                 after,
                 None if before is None or after is None else round(after - before, 6),
-                (0.0, 0.0) if pair.unchanged else _interval(metric, pair, estimates[metric], rules.alpha),
+                (0.0, 0.0) if pair.unchanged else _interval(pair, estimates[metric], rules.alpha),
                 test.name if test else None,
                 test.p if test else None,
                 corrected.get(metric),
@@ -69,9 +71,20 @@ def rows_of(pair: Pair, rules: Review, *, permutations: int, seed: int) -> list[
     return rows
 
 
-def _interval(metric: str, pair: Pair, estimate: Estimate, alpha: float) -> Bounds | None:
+def _interval(pair: Pair, estimate: Estimate, alpha: float) -> Bounds | None:
     bounds = estimate.interval(alpha)
+    if bounds is None and not pair.about_recipes and np.isfinite(estimate.common):
+        patients = int(pair.rows.groupby("label")["patient"].nunique().min())
+        bounds = _unanimous(estimate.value, patients, alpha)
     return None if bounds is None else (round(bounds[0], 6), round(bounds[1], 6))
+
+
+def _unanimous(difference: float, patients: int, alpha: float) -> Bounds:
+    """Where every patient shows the same difference, and nothing varies: those that do not, of whom none was among so
+    many `patients`, may show any difference from -1 to 1. Their share is at most the mid-P bound of none in `patients`.
+    """
+    share = 1 - alpha ** (1 / patients)
+    return (1 - share) * difference - share, (1 - share) * difference + share
 
 
 def _test(metric: str, pair: Pair, estimate: Estimate, permutations: int, seed: int) -> paired.Test:
