@@ -21,8 +21,9 @@ from scipy import special  # not its functions: joblib cannot send them to other
 
 from pneumo.params import Review
 from pneumo.review import paired
-from pneumo.review.candidate import Candidate, measured
-from pneumo.review.comparison import TESTED, compare, judge
+from pneumo.review.candidate import Candidate, Network, measured
+from pneumo.review.comparison import compare, judge
+from pneumo.review.rows import TESTED
 
 PAIRS, RESAMPLES = 500, 500
 RULES = Review(metric="roc_auc", margin=0.0, alpha=0.05)
@@ -56,7 +57,7 @@ def pair(seed: int, noise: tuple[float, float], patients: int = 430) -> tuple[Ca
         logit = shared + rng.normal(0, spread, patients)[of] + rng.normal(0, spread / 2, len(of))
         test = rows.assign(score=1 / (1 + np.exp(-logit)))
         metrics = {key: value for key, value in measured(test, 0.5).items() if value is not None}
-        models.append(Candidate(name, metrics, 0.5, test.iloc[:0], test))
+        models.append(Candidate.of(name, [Network(name, metrics, 0.5, test.iloc[:0], test)]))
     return models[0], models[1]
 
 
@@ -68,7 +69,9 @@ def verdicts(base: Candidate, head: Candidate, resamples: int, seed: int) -> dic
 
 def over_images(model: Candidate) -> Candidate:
     """As if every image were a patient of its own."""
-    return replace(model, test_scores=model.test_scores.assign(patient=model.test_scores["image"]))
+    (network,) = model.networks
+    test_scores = network.test_scores.assign(patient=network.test_scores["image"])
+    return Candidate.of(model.name, [replace(network, test_scores=test_scores)])
 
 
 def rates(kind: str, patients: int, *, pairs: int, resamples: int, images: bool = False) -> pd.DataFrame:

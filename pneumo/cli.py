@@ -71,6 +71,18 @@ def review(arguments: argparse.Namespace) -> int:
     return result.exit_code
 
 
+def power(arguments: argparse.Namespace) -> None:
+    """Print how small a difference more patients and seeds would show."""
+    from pneumo.review import power, snapshot
+
+    base = snapshot.commit(TOP, arguments.base) if arguments.base else snapshot.working_tree(TOP)
+    head = None
+    if arguments.base:
+        head = snapshot.commit(TOP, arguments.head) if arguments.head else snapshot.working_tree(TOP)
+    result = power.power(base, head, arguments.difference, arguments.metric)
+    print(power.markdown(result) if arguments.format == "markdown" else power.as_json(result), end="")
+
+
 def gate(arguments: argparse.Namespace) -> None:
     """Print each check that the committed results pass; the first that fails is an error."""
     from pneumo.verification.gate import gate
@@ -128,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_review(commands)
+    _add_power(commands)
     _add(
         commands,
         gate,
@@ -166,13 +179,13 @@ def _add_review(commands: Any) -> None:
         commands,
         review,
         "say whether the difference between two commits is real",
-        "a verdict on the selected model and on every model that both have, with paired intervals and tests over "
-        "patients, what changed, the images that were added, removed or relabelled, and the cases whose decision "
+        "a verdict on the selected model and on every model that both have, with intervals and tests over patients and "
+        "seeds, what changed, the images that were added, removed or relabelled, and the cases whose decision "
         "flipped. Reads commits with git, without a checkout; where the images differ, also their manifests from "
         "data/, DVC's cache or the remote that BASE names. The rules are in section `review` of params.yaml; those of "
         "BASE apply if it has any.",
-        "for the selected model 0 better or within noise, 1 worse, 3 not comparable; 4 not reproduced; 2 bad usage, or "
-        "no review was possible and the error says why.",
+        "for the selected model 0 better, not worse or within noise, 1 worse, 3 not comparable; 4 not reproduced; 2 "
+        "bad usage, or no review was possible and the error says why.",
         failed=2,
     )
     command.add_argument("base", metavar="BASE", help="a commit, branch or tag")
@@ -190,6 +203,38 @@ def _add_review(commands: Any) -> None:
         "whether they are what HEAD has (docs/threat-model.md)",
     )
     command.add_argument("--format", choices=("markdown", "json"), default="markdown", help="default: %(default)s")
+
+
+def _add_power(commands: Any) -> None:
+    command = _add(
+        commands,
+        power,
+        "say how many patients and seeds would show a difference",
+        "from what patients and seeds do to the selected models of BASE and HEAD: the smallest difference that 80 % of "
+        "comparisons would find, for more patients and more seeds, and the patients needed for a given difference. "
+        "Reads commits with git, like `review`.",
+        "0 printed, 1 the models cannot be read or compared and the error says why, 2 bad usage.",
+    )
+    command.add_argument(
+        "base",
+        metavar="BASE",
+        nargs="?",
+        help="a commit, branch or tag (default: the working tree, its selected model and the best other one)",
+    )
+    command.add_argument("head", metavar="HEAD", nargs="?", help="a commit, branch or tag (default: the working tree)")
+    command.add_argument("--difference", type=_positive, required=True, metavar="D", help="the difference to be seen")
+    command.add_argument("--metric", metavar="METRIC", help="roc_auc, accuracy, ... (default: review.metric)")
+    command.add_argument("--format", choices=("markdown", "json"), default="markdown", help="default: %(default)s")
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"expected a number between 0 and 1, not {text}")
+    return value
 
 
 def _add(

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 import yaml
 
 from pneumo.evaluation import metrics
+from pneumo.params.replicates import replicates
 from pneumo.review import result, snapshot
 from pneumo.scoring import scores
 
@@ -50,11 +52,23 @@ def figures(test: pd.DataFrame, threshold: float = 0.5) -> dict[str, Any]:
     }
 
 
+def mean_figures(of_networks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """metrics/NAME.json of several seeds. `of_networks`: replicate -> its figures."""
+    first = next(iter(of_networks.values()))
+    values = {key: [figures_[key] for figures_ in of_networks.values()] for key in first if first[key] is not None}
+    return {
+        **{key: metrics.rounded(np.mean(of)) for key, of in values.items()},
+        "sd": {key: metrics.rounded(np.std(of, ddof=1)) for key, of in values.items()},
+        "seeds": list(range(len(of_networks))),
+        "replicates": {name: {"seed": seed, **of} for seed, (name, of) in enumerate(of_networks.items())},
+    }
+
+
 class Project:
-    """`models`: name -> noise. What a test spoils, it spoils in `root` and commits again."""
+    """`models`: name -> noise. What a test spoils, it spoils in `root` and commits again. `seeds`: of each model."""
 
     def __init__(self, root: Path, models: dict[str, float] | None = None, best: str = "cnn", seed: int = 0) -> None:
-        self.root = root
+        self.root, self.seeds = root, 1
         root.mkdir(parents=True, exist_ok=True)
         git(root, "init", "-q")
         models = models or {"cnn": 1.0, "vgg16": 1.3}
@@ -87,6 +101,17 @@ class Project:
         scores.write(table(1.0, "val") if val is None else val, self.root / f"scores/val/{name}.csv")
         self.write(f"metrics/{name}.json", figures(test))
 
+    def recipe(self, name: str, tests: Sequence[pd.DataFrame], thresholds: Sequence[float] = ()) -> None:
+        """Write the scores of the networks of a model, one for each seed, and the metrics that follow from them."""
+        self.seeds = len(tests)
+        names = [name, *(f"{name}-{seed}" for seed in range(1, self.seeds))]
+        of_networks = {}
+        for replicate, test, threshold in zip(names, tests, thresholds or [0.5] * self.seeds, strict=True):
+            scores.write(test, self.root / f"scores/test/{replicate}.csv")
+            scores.write(table(1.0, "val"), self.root / f"scores/val/{replicate}.csv")
+            of_networks[replicate] = figures(test, threshold)
+        self.write(f"metrics/{name}.json", mean_figures(of_networks))
+
     def select(self, name: str) -> None:
         self.write("metrics/best.json", {"model": name, **json.loads((self.root / f"metrics/{name}.json").read_text())})
 
@@ -95,6 +120,8 @@ class Project:
         (self.root / path).write_text(json.dumps(content, indent=2) + "\n")
 
     def write_params(self) -> None:
+        if self.seeds > 1:
+            self.params["replicates"] = replicates(self.params["model"], self.seeds)
         (self.root / "params.yaml").write_text(yaml.safe_dump(self.params))
 
     def commit(self, message: str = "results") -> str:

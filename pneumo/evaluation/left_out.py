@@ -1,7 +1,7 @@
 """A metric without one group of patients in turn, and at other thresholds, without weighing every image anew."""
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -74,14 +74,14 @@ def _roc_auc(sample: Sample) -> Array:
     wins = np.where(positive, _below(scores, scores[~positive]), 0.0)
     losses = np.where(positive, 0.0, positive.sum() - _below(scores, scores[positive]))
     lost = np.bincount(group, wins + losses, groups)
-    for mixed in np.intersect1d(group[positive], group[~positive]):
-        inside = group == mixed
-        lost[mixed] -= _below(scores[inside & positive], scores[inside & ~positive]).sum()
+    rank = np.unique(scores, return_inverse=True)[1] + group * (len(scores) + 1)  # groups one above the other
+    own = _below(rank[positive], rank[~positive]) - _below(group[positive] * (len(scores) + 1) - 1, rank[~positive])
+    lost -= np.bincount(group[positive], own, groups)
     positives, negatives = (of.sum() - np.bincount(group, of.astype(float), groups) for of in (positive, ~positive))
     return ratio(wins.sum() - lost, positives * negatives)
 
 
-def _below(scores: Array, others: Array) -> Array:
+def _below(scores: NDArray[Any], others: NDArray[Any]) -> Array:
     """How many of `others` each score is above; ties count half."""
     ordered = np.sort(others)
     return np.asarray(

@@ -34,6 +34,7 @@ def over_seeds(
         "ci95": recipes.intervals(
             tables,
             [values["threshold"] for values in measured.values()],
+            [values["ci95"] for values in measured.values()],
             temperatures=[values["temperature"] for values in measured.values()],
             prevalence=first["prevalence"],
             threshold_draws=None if thresholds is None else _defined(thresholds),

@@ -12,9 +12,10 @@ number of seeds averages it away; of a difference, what they do to all of one si
 leaving out one patient at a time, with all images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,11 +25,13 @@ from scipy.special import nctdtrinc, stdtr, stdtrit
 from pneumo.evaluation.drawn import Drawn
 from pneumo.evaluation.intervals import LEVEL, Bounds, Sample
 from pneumo.evaluation.left_out import at_thresholds, left_out
-from pneumo.evaluation.metrics import BY_KEY, METRICS, rounded
+from pneumo.evaluation.metrics import BY_KEY, rounded
 
 Array = NDArray[np.float64]
 ROUNDING = 1e-15  # of a variance
 POWER = 0.8
+LARGE = 1e6  # degrees of freedom that are as good as infinite
+UNBOUNDED = ("calibration_slope", "calibration_intercept")
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ class Estimate:
     def error(self) -> float | None:
         """The standard error; None where it is zero or undefined, since then nothing can be said."""
         variance = self.from_patients + self.from_seeds
-        return float(np.sqrt(variance)) if variance > ROUNDING and np.isfinite(self.value) else None
+        defined = np.isfinite(self.value) and np.isfinite(self.common)
+        return float(np.sqrt(variance)) if variance > ROUNDING and defined else None
 
     @property
     def freedom(self) -> float:
@@ -109,8 +113,13 @@ class Estimate:
         """The smallest true value that such data tell from zero in a share `power` of cases."""
         if self.error is None:
             return None
-        critical = stdtrit(self.freedom, 1 - alpha / 2)
-        return self.error * float(nctdtrinc(self.freedom, 1 - power, critical))
+        return detectable(self.error, self.freedom, alpha, power)
+
+
+def detectable(error: float, freedom: float, alpha: float, power: float = POWER) -> float:
+    """As `Estimate.detectable`: of a t test, whose statistic then has a noncentral distribution."""
+    finite = min(freedom, LARGE)
+    return error * float(nctdtrinc(finite, 1 - power, stdtrit(finite, 1 - alpha / 2)))
 
 
 def networks(
@@ -127,18 +136,29 @@ def networks(
     `tables`: scores.COLUMNS of each; logits matter for metrics of calibration alone. `threshold_draws`: of each, r
     thresholds from the same draws of validation patients; they matter for decisions alone.
     """
-    metric = BY_KEY[key]
     images = [
         Drawn.of(table if "logit" in table else table.assign(logit=np.nan), at, temperature=heat, prevalence=prevalence)
         for table, at, heat in zip(tables, thresholds, temperatures or [1.0] * len(tables), strict=True)
     ]
-    drawn_anew = threshold_draws if metric.group == "decision" else None
+    return of_images(key, images, Sample.of(tables[0], images[0]).patient, threshold_draws)
+
+
+def of_images(
+    key: str,
+    images: Sequence[Drawn],
+    patient: NDArray[np.int_],
+    threshold_draws: Sequence[ArrayLike] | None = None,
+) -> Networks:
+    """As `networks`. images: of each network, every image once; patient: number of each image's patient, [n]."""
+    metric = BY_KEY[key]
+    redrawn = None
+    if threshold_draws is not None and metric.group == "decision":
+        pairs = zip(images, threshold_draws, strict=True)
+        redrawn = np.stack([at_thresholds(key, drawn, at) for drawn, at in pairs], axis=1)
     return Networks(
         np.array([metric.of(drawn)[0] for drawn in images]),
-        np.stack([left_out(key, Sample.of(tables[0], drawn)) for drawn in images], axis=1),
-        None
-        if drawn_anew is None
-        else np.stack([at_thresholds(key, drawn, at) for drawn, at in zip(images, drawn_anew, strict=True)], axis=1),
+        np.stack([left_out(key, Sample(drawn, patient)) for drawn in images], axis=1),
+        redrawn,
     )
 
 
@@ -154,10 +174,14 @@ def difference(base: Networks, head: Networks) -> Estimate:
 
 def _estimate(recipes: Sequence[Networks], signs: Sequence[float]) -> Estimate:
     by_patients, interplay = _common(recipes, signs, [_contributions(recipe.left_out) for recipe in recipes])
-    common, common_error = by_patients.sum(), (by_patients**2).sum() - by_patients.sum() ** 2 / len(by_patients)
+    groups, common = len(by_patients), by_patients.sum()
+    common_error = max((by_patients**2).sum() - common**2 / groups, 2 * common**2 / max(1, groups - 1))
     redrawn = [recipe.redrawn for recipe in recipes if recipe.redrawn is not None]
     if len(redrawn) == len(recipes):
-        common += _common(recipes, signs, [(at - at.mean(axis=0)) / np.sqrt(len(at) - 1) for at in redrawn])[0].sum()
+        deviations = [(at - at.mean(axis=0)) / np.sqrt(len(at) - 1) for at in redrawn]
+        by_draw, more = _common(recipes, signs, deviations)
+        common += by_draw.sum()
+        interplay = [before + after for before, after in zip(interplay, more, strict=True)]
     sides = tuple(
         Side(len(recipe.values), float(recipe.values.var(ddof=1)) if len(recipe.values) > 1 else None, part)
         for recipe, part in zip(recipes, interplay, strict=True)
@@ -208,25 +232,47 @@ def _shared(first: Networks, second: Networks) -> float:
 def intervals(
     tables: Sequence[pd.DataFrame],
     thresholds: Sequence[float],
+    of_networks: Sequence[Mapping[str, Sequence[float | None]]],
     *,
     temperatures: Sequence[float],
     prevalence: float,
     threshold_draws: Sequence[ArrayLike] | None = None,
 ) -> dict[str, list[float | None]]:
-    """95 % interval [low, high] of the mean over seeds of each metric, to six digits, as metrics.intervals has them of
-    one network; [None, None] where it has none. Parameters: as of `networks`.
+    """95 % interval [low, high] of the mean over seeds of each metric, to six digits; [None, None] where it has none.
+
+    `of_networks`: the intervals of each network, from metrics.intervals. Other parameters: as of `networks`.
     """
+    options: dict[str, Any] = {"temperatures": temperatures, "prevalence": prevalence}
     made: dict[str, list[float | None]] = {}
-    for metric in METRICS:
-        if metric.interval:
-            measured = networks(
-                metric.key,
-                tables,
-                thresholds,
-                temperatures=temperatures,
-                prevalence=prevalence,
-                threshold_draws=threshold_draws,
-            )
-            bounds = mean(measured).interval(1 - LEVEL)
-            made[metric.key] = [rounded(bound) for bound in bounds or (None, None)]
+    for key in of_networks[0]:
+        estimate = mean(networks(key, tables, thresholds, threshold_draws=threshold_draws, **options))
+        known = [
+            (low, high) if (low := of[key][0]) is not None and (high := of[key][1]) is not None else None
+            for of in of_networks
+        ]
+        bounds = mean_bounds(estimate, known, unbounded=key in UNBOUNDED)
+        made[key] = [rounded(bound) for bound in bounds or (None, None)]
     return made
+
+
+def mean_bounds(estimate: Estimate, of_networks: Sequence[Bounds], *, unbounded: bool = False) -> Bounds:
+    """95 % interval of a mean over seeds, from the intervals of its networks; None where one has none.
+
+    These are sound for few patients and few errors, where `estimate.interval` is not: it would be of width zero where
+    no network errs. So each bound is as far from the mean as theirs are on average, times the root of the share of the
+    patients' variance that is common to all seeds, and the seeds' t interval is added in quadrature (Zou & Donner,
+    Statistics in Medicine 27 (2008) 1693). unbounded: whether the metric may leave [0, 1].
+    """
+    if any(bounds is None for bounds in of_networks):
+        return None
+    (side,) = estimate.sides
+    patients = max(0.0, estimate.common) + side.interplay
+    common = max(0.0, estimate.common) / patients if patients > ROUNDING else 1.0
+    freedom = estimate.freedom if np.isfinite(estimate.freedom) else side.seeds - 1
+    seeds = estimate.from_seeds * float(stdtrit(freedom, (1 + LEVEL) / 2)) ** 2 if estimate.from_seeds else 0.0
+    low, high = (float(np.mean([bounds[end] for bounds in of_networks if bounds])) for end in (0, 1))
+    low, high = (
+        estimate.value + sign * float(np.sqrt(common * (bound - estimate.value) ** 2 + seeds))
+        for sign, bound in ((-1, low), (1, high))
+    )
+    return (low, high) if unbounded else (max(0.0, low), min(1.0, high))

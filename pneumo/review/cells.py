@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pneumo.review.comparison import Row
+from pneumo.review.rows import Row
 
 WIDTH = 120  # characters of a cell
 SENTENCES = 1000  # characters of a reason or note

@@ -1,45 +1,30 @@
-"""Two models on the images that both were tested on: differences with intervals and tests, flipped cases, a verdict."""
+"""Two candidates on the images that both were tested on: differences with intervals and tests, flips, a verdict.
 
-from collections.abc import Mapping
+With several seeds on both sides the verdict is about recipes; otherwise about one network of each.
+"""
+
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
-from pneumo.evaluation import bootstrap
-from pneumo.evaluation.holm import holm
 from pneumo.params import Review
-from pneumo.review import paired
-from pneumo.review.candidate import METRICS, Candidate, measured
+from pneumo.review.candidate import Candidate
+from pneumo.review.noise import Noise
+from pneumo.review.pair import Pair
+from pneumo.review.rows import PERMUTATIONS, Row, rows_of
 
-Verdict = Literal["better", "worse", "within noise", "not comparable"]
+Verdict = Literal["better", "worse", "not worse", "within noise", "not comparable"]
 NAMED = 3  # images that a reason names
-KEYS = ["image", "patient", "label"]
-TESTED = ("roc_auc", "accuracy", "recall", "specificity")
-PERMUTATIONS = 5  # for each resample; they take less time
-CLASS_OF = {"recall": [1], "specificity": [0]}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One metric. `interval`: of head minus base, at the level 1 - alpha; `p_holm`: `p` corrected for their number."""
-
-    metric: str
-    base: float | None
-    head: float | None
-    difference: float | None
-    interval: tuple[float, float] | None
-    test: str | None
-    p: float | None
-    p_holm: float | None
 
 
 @dataclass(frozen=True)
 class Comparison:
     """`reasons`: why it is not comparable. `on_common`: the verdict on the `n` images that both have alike, where that
-    is sound. `unchanged`: whether both score and decide every one of them alike. `flips`: rows of image, patient,
-    label, subtype, base, head (scores), and right, whether head decides right.
+    is sound. `about`: whether training noise is counted. `seeds`: how many each side has; `replicates`: of which
+    networks the figures are; `thresholds`: theirs. `unchanged`: whether all score and decide alike. `flips`: rows of
+    image, patient, label, subtype, base, head (scores), and right, whether head decides right. `noise`: what training
+    alone did so far, where the verdict does not count it.
     """
 
     base: str
@@ -47,45 +32,19 @@ class Comparison:
     verdict: Verdict
     reasons: list[str]
     on_common: Verdict | None = None
+    about: Literal["recipes", "networks"] | None = None
+    seeds: tuple[int, int] | None = None
+    replicates: tuple[list[str], list[str]] | None = None
     n: int = 0
     patients: int = 0
     unchanged: bool = False
-    thresholds: tuple[float, float] | None = None
+    thresholds: tuple[list[float], list[float]] | None = None
     rows: list[Row] = field(default_factory=list)
     flips: list[dict[str, Any]] = field(default_factory=list)
+    noise: Noise | None = None
 
     def row(self, metric: str) -> Row | None:
         return next((row for row in self.rows if row.metric == metric), None)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two models and their scores on the test images that both have alike: the same rows in the same order."""
-
-    base: Candidate
-    head: Candidate
-    base_scores: pd.DataFrame
-    head_scores: pd.DataFrame
-
-    @classmethod
-    def of(cls, base: Candidate, head: Candidate) -> Self:
-        alike = base.test_scores[KEYS].merge(head.test_scores[KEYS])["image"]
-        on_common = (model.test_scores[model.test_scores["image"].isin(alike)] for model in (base, head))
-        return cls(base, head, *(table.reset_index(drop=True) for table in on_common))
-
-    @property
-    def sides(self) -> tuple[tuple[Candidate, pd.DataFrame], tuple[Candidate, pd.DataFrame]]:
-        return (self.base, self.base_scores), (self.head, self.head_scores)
-
-    @property
-    def complete(self) -> bool:
-        """Whether no test image of either is left out."""
-        return len(self.base_scores) == len(self.base.test_scores) == len(self.head.test_scores)
-
-    @property
-    def unchanged(self) -> bool:
-        same_scores = bool((self.base_scores["score"] == self.head_scores["score"]).all())
-        return same_scores and self.base.threshold == self.head.threshold
 
 
 def compare(
@@ -98,95 +57,49 @@ def compare(
             "the test images have the same names but different contents (`parts_sha256` in metrics/data.json)"
         )
         return Comparison(base.name, head.name, "not comparable", reasons)
-    pair = Pair.of(base, head)
-    patients = pair.base_scores.groupby("label")["patient"].nunique()
+    several = min(len(base.networks), len(head.networks)) > 1
+    pair = Pair.of(base, head) if several else Pair.of(base.alone, head.alone)
+    patients = pair.rows.groupby("label")["patient"].nunique()
     if len(patients) < 2 or patients.min() < 2:
         where = "the common test images have" if reasons else "the test set has"
         reasons.append(f"{where} fewer than two patients in one of the classes")
         return Comparison(base.name, head.name, "not comparable", reasons)
-    rows = _rows(pair, rules, resamples, seed)
+    rows = rows_of(pair, rules, permutations=PERMUTATIONS * resamples, seed=seed)
     verdict = judge(next(row for row in rows if row.metric == rules.metric), rules)
+    before, after = pair.networks
     return Comparison(
         base.name,
         head.name,
         "not comparable" if reasons else verdict,
         reasons,
         verdict,
-        len(pair.base_scores),
-        int(pair.base_scores["patient"].nunique()),
+        "recipes" if several else "networks",
+        (len(base.networks), len(head.networks)),
+        ([network.name for network in before], [network.name for network in after]),
+        len(pair.rows),
+        int(pair.rows["patient"].nunique()),
         pair.unchanged,
-        (base.threshold, head.threshold),
+        ([network.threshold for network in before], [network.threshold for network in after]),
         rows,
-        _flips(pair),
+        pair.flips(),
     )
 
 
 def judge(row: Row, rules: Review, p: float | None = None) -> Verdict:
-    """Better or worse only where test and interval agree; worse only where the loss exceeds the margin, too.
+    """Better or worse only where test and interval agree; worse only where the loss exceeds the margin, too. With a
+    margin, what is neither is not worse where the interval rules out a loss of that size.
 
     p: instead of the row's own, where it was corrected.
     """
     p = row.p if p is None else p
-    if row.interval is None or p is None or p >= rules.alpha:
+    if row.interval is None or p is None:
         return "within noise"
     low, high = row.interval
-    return "better" if low > 0 else "worse" if high < -rules.margin else "within noise"
-
-
-def _rows(pair: Pair, rules: Review, resamples: int, seed: int) -> list[Row]:
-    if pair.complete:  # the figures of metrics/, which readers know
-        values: list[Mapping[str, float | None]] = [pair.base.metrics, pair.head.metrics]
-    else:
-        values = [measured(table, model.threshold) for model, table in pair.sides]
-    tests = {metric: _test(metric, pair, PERMUTATIONS * resamples, seed) for metric in TESTED}
-    intervals: dict[str, tuple[float, float] | None] = dict.fromkeys(METRICS, (0.0, 0.0))
-    if not pair.unchanged:
-        drawn = bootstrap.paired(
-            {"base": pair.base_scores, "head": pair.head_scores},
-            {"base": pair.base.threshold, "head": pair.head.threshold},
-            METRICS,
-            resamples=resamples,
-            seed=seed,
-        )
-        intervals = {name: _interval(drawn["head"][name] - drawn["base"][name], rules.alpha) for name in METRICS}
-    others = [metric for metric in TESTED if metric != rules.metric]
-    corrected = dict(zip(others, holm([tests[metric].p for metric in others]), strict=True))
-    corrected[rules.metric] = tests[rules.metric].p  # it decides alone, so there is nothing to correct for
-    rows = []
-    for metric in METRICS:
-        before, after = (side[metric] for side in values)
-        difference = None if before is None or after is None else round(after - before, 6)
-        name, p = tests.get(metric, (None, None))
-        rows.append(Row(metric, before, after, difference, intervals[metric], name, p, corrected.get(metric)))
-    return rows
-
-
-def _interval(differences: np.ndarray, alpha: float) -> tuple[float, float] | None:
-    """The middle 1 - alpha of the resampled differences; None where too many of them lack the metric."""
-    finite = differences[np.isfinite(differences)]
-    if len(finite) < (1 - bootstrap.UNDEFINED) * len(differences):
-        return None
-    low, high = np.percentile(finite, [50 * alpha, 100 - 50 * alpha])
-    return round(float(low), 6), round(float(high), 6)
-
-
-def _test(metric: str, pair: Pair, permutations: int, seed: int) -> paired.Test:
-    rows = pair.base_scores
-    if metric == "roc_auc":
-        columns = (rows["label"], rows["score"], pair.head_scores["score"], rows["patient"])
-        return paired.roc_auc(*columns, permutations=permutations, seed=seed)
-    counted = rows["label"].isin(CLASS_OF.get(metric, [0, 1])).to_numpy()
-    before, after = (((table["score"] >= model.threshold) == table["label"])[counted] for model, table in pair.sides)
-    return paired.mcnemar(before, after, rows["patient"][counted])
-
-
-def _flips(pair: Pair) -> list[dict[str, Any]]:
-    """Cases whose decision changed: those that went wrong first, then by how far the score moved."""
-    before, after = (table["score"] >= model.threshold for model, table in pair.sides)
-    rows = pair.base_scores.rename(columns={"score": "base"}).assign(head=pair.head_scores["score"])
-    rows = rows.assign(right=after == (rows["label"] == 1), moved=(rows["head"] - rows["base"]).abs())
-    rows = rows[before != after].sort_values(["right", "moved", "image"], ascending=[True, False, True])
-    return rows.drop(columns="moved").to_dict("records")  # type: ignore[return-value]
+    if p < rules.alpha and low > 0:
+        return "better"
+    if p < rules.alpha and high < -rules.margin:
+        return "worse"
+    return "not worse" if low > -rules.margin and rules.margin > 0 else "within noise"
 
 
 def _incomparable(base: Candidate, head: Candidate) -> list[str]:

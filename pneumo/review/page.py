@@ -7,7 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from pneumo.evaluation.metrics import WORDS
+from pneumo.evaluation.recipes import POWER
 from pneumo.review import data_section, sections
+from pneumo.review.about import about
 from pneumo.review.cells import cell, fenced, interval, number, p_value, prose, signed
 from pneumo.review.comparison import Comparison
 from pneumo.review.data_diff import DataDiff
@@ -30,7 +32,8 @@ def markdown(result: Result, dvc: Mapping[str, str]) -> str:
 
 def _markdown(result: Result, dvc: Mapping[str, str], listed: int) -> str:
     selected = result.selected
-    lines = [f"## pneumo review: {result.verdict}", "", *_headline(result), "", _rules(result), ""]
+    lines = [f"## pneumo review: {result.verdict}", "", *_headline(result), ""]
+    lines += [*(prose(line) for line in about(selected, result.rules)), _rules(result), ""]
     lines += sections.reproduction(result, listed)
     lines += [*(f"- {prose(note)}" for note in result.notes), *([""] if result.notes else [])]
     lines += sections.models(result, listed)
@@ -61,6 +64,7 @@ def as_json(result: Result, dvc: Mapping[str, str]) -> str:
         "base": {"name": result.base.name, "commit": result.base.commit},
         "head": {"name": result.head.name, "commit": result.head.commit},
         "rules": result.rules.model_dump(),
+        "power": POWER,
         "phantom": result.phantom,
         "selected": asdict(result.selected),
         "others": [asdict(other) | {"p_corrected": result.p_corrected.get(other.head)} for other in result.others],
@@ -101,7 +105,10 @@ def _sentence(comparison: Comparison, result: Result) -> str:
     """Up to where the images are named."""
     row = comparison.row(result.rules.metric)
     assert row is not None, "a model that was compared has all metrics"
-    moved = f"**{named(comparison)}**: {WORDS[row.metric]} {number(row.base)} → {number(row.head)}"
+    of = WORDS[row.metric]
+    if comparison.about == "recipes":
+        of = f"mean {of} over seeds"
+    moved = f"**{named(comparison)}**: {of} {number(row.base)} → {number(row.head)}"
     if comparison.unchanged:
         return f"{moved}, with identical scores"
     p = p_value(row.p)
@@ -116,7 +123,11 @@ def _images(comparison: Comparison, result: Result) -> str:
 
 def _rules(result: Result) -> str:
     rules = result.rules
-    margin = f", and worse only if the loss exceeds {rules.margin:g}" if rules.margin else ""
+    margin = (
+        f", worse only if the loss exceeds {rules.margin:g}, and not worse if the interval rules out such a loss"
+        if rules.margin
+        else ""
+    )
     return (
         f"Base is {cell(result.base.label)}, head is {cell(result.head.label)}. {WORDS[rules.metric]} decides: better "
         f"or worse only if test and interval both rule out chance (alpha {rules.alpha:g}, two-sided){margin}."

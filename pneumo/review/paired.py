@@ -14,10 +14,13 @@ BATCH = 500  # permutations in memory at once
 
 
 class Test(NamedTuple):
-    """p: two-sided; None where a class has fewer than two patients, so that its spread is unknown."""
+    """p: two-sided; None where nothing shows the spread, as with fewer than two patients in a class. exact: McNemar's
+    exact p.
+    """
 
-    name: Literal["permutation", "DeLong", "mid-P McNemar"]
+    name: Literal["permutation", "DeLong", "mid-P McNemar", "t"]
     p: float | None
+    exact: float | None = None
 
 
 def roc_auc(
@@ -50,7 +53,7 @@ def delong(positive: NDArray[np.bool_], base: ArrayLike, head: ArrayLike, patien
 
 
 def mcnemar(base_right: ArrayLike, head_right: ArrayLike, patients: ArrayLike) -> Test:
-    """Mid-P test of equal shares of right decisions, `base_right` and `head_right` [n] of bool.
+    """Mid-P test of equal shares of right decisions, `base_right` and `head_right` [n] of bool; the exact p with it.
 
     If the models were equal, each patient's difference in the number of right decisions would be as likely to have the
     other sign. p is the probability of a larger sum over patients, and half of that of an equal one, which comes closer
@@ -61,7 +64,7 @@ def mcnemar(base_right: ArrayLike, head_right: ArrayLike, patients: ArrayLike) -
     gained = np.asarray(head_right, dtype=float) - np.asarray(base_right, dtype=float)
     by_patient = np.rint(np.bincount(patient, gained)).astype(int)
     if not by_patient.any():
-        return Test("mid-P McNemar", 1.0)
+        return Test("mid-P McNemar", 1.0, 1.0)
     probability = np.ones(1)
     for size in np.abs(by_patient[by_patient != 0]):
         step = np.zeros(2 * size + 1)
@@ -69,7 +72,8 @@ def mcnemar(base_right: ArrayLike, head_right: ArrayLike, patients: ArrayLike) -
         probability = np.convolve(probability, step)
     sums = np.abs(np.arange(len(probability)) - len(probability) // 2)
     seen = abs(by_patient.sum())
-    return Test("mid-P McNemar", float(probability[sums > seen].sum() + probability[sums == seen].sum() / 2))
+    larger, equal = float(probability[sums > seen].sum()), float(probability[sums == seen].sum())
+    return Test("mid-P McNemar", larger + equal / 2, larger + equal)
 
 
 def _permutation(

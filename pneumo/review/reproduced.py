@@ -65,7 +65,8 @@ def compare(committed: Record, made: Record) -> list[Row]:
             "pipeline on the commit that is reviewed"
         )
     names = [*committed.candidates, BASELINE]
-    pairs = [(committed.model(name), made.model(name)) for name in names]
+    replicates = [model.name for name in names for model in committed.replicates(name)]
+    pairs = [(committed.model(name), made.model(name)) for name in replicates]
     rows = [_scores(before, after, kind) for before, after in pairs for kind in KINDS if kind != "metrics"]
     figures = [_figures(committed, made, path) for path in (*(_metrics(name) for name in names), "metrics/best.json")]
     return [row for row in (*rows, *figures) if row]

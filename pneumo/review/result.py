@@ -16,12 +16,13 @@ from pneumo.review import candidate, manifests, reproduced
 from pneumo.review.changes import Changes, changes
 from pneumo.review.comparison import Comparison, Verdict, compare, judge
 from pneumo.review.data_diff import DataDiff, data_diff
+from pneumo.review.noise import training_noise
 from pneumo.review.notes import notes_of
 from pneumo.review.reproduced import Reproduction
 from pneumo.review.snapshot import Snapshot
 from pneumo.verification.basis import PastBootstrap
 
-EXIT = {"better": 0, "within noise": 0, "worse": 1, "not comparable": 3}
+EXIT = {"better": 0, "not worse": 0, "within noise": 0, "worse": 1, "not comparable": 3}
 NOT_REPRODUCED = 4
 DEFAULTS = {
     "review": Review(metric="roc_auc", margin=0.0, alpha=0.05),
@@ -66,7 +67,7 @@ Names = tuple[str, str]  # of a model in base and in head
 
 def review(base: Snapshot, head: Snapshot) -> Result:
     """Raises ReviewError or RecordError where a file that every verdict needs is broken."""
-    rules, drawing, notes = _rules(base, head)
+    rules, drawing, notes = rules_of(base, head)
     other_contents, data_notes = _contents(base, head)
     settings = {"resamples": drawing.resamples, "seed": drawing.seed, "other_contents": other_contents}
     compared = partial(_compared, base, head, rules, settings)
@@ -134,7 +135,11 @@ def _compared(base: Snapshot, head: Snapshot, rules: Review, settings: dict[str,
             reasons.append(str(error))
     if reasons:
         return Comparison(*names, "not comparable", reasons)
-    return compare(models[0], models[1], rules, **settings)
+    comparison = compare(models[0], models[1], rules, **settings)
+    if comparison.about != "networks":
+        return comparison
+    noise = training_noise(base, names[0], rules.metric, comparison.n, rules.alpha)
+    return replace(comparison, noise=noise)
 
 
 def _corrected(others: list[Comparison], rules: Review) -> dict[str, float | None]:
@@ -169,7 +174,7 @@ def _pairs(base: Snapshot, head: Snapshot) -> tuple[list[Names], list[str], list
     return pairs, only_base, only_head
 
 
-def _rules(base: Snapshot, head: Snapshot) -> tuple[Review, Resampling, list[str]]:
+def rules_of(base: Snapshot, head: Snapshot) -> tuple[Review, Resampling, list[str]]:
     """The rules of base, so that no branch can loosen the rules it is judged by; those of head where base has none."""
     notes = []
     rules: dict[str, Any] = {}

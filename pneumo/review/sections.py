@@ -4,10 +4,12 @@ from collections.abc import Iterable, Sequence
 
 from pneumo.data.manifest import truth
 from pneumo.evaluation.metrics import WORDS
+from pneumo.evaluation.recipes import POWER
 from pneumo.report import markdown as md
 from pneumo.review.cells import NAMED, cell, code, interval, number, p_value, prose, signed, value_of
 from pneumo.review.comparison import Comparison
 from pneumo.review.result import Result
+from pneumo.review.rows import Row
 from pneumo.verification.compare import Row as Change
 
 FOLDED = 12  # rows of changes or flips from which on they are folded
@@ -52,7 +54,7 @@ def models(result: Result, listed: int) -> list[str]:
         row = comparison.row(result.rules.metric)
         p = row.p if row and is_selected else result.p_corrected.get(comparison.head)
         name = f"**{named(comparison)}** (selected)" if is_selected else named(comparison)
-        cells = [number(row.base), number(row.head), signed(row.difference), interval(row)] if row else [""] * 4
+        cells = [*_sides(row), signed(row.difference), interval(row)] if row else [""] * 4
         rows.append([name, _verdict(comparison), *cells, p_value(p)])
     header = ["model", "verdict", f"base {metric}", "head", "difference", _level(result), "p (Holm)"]
     lines = [*md.table(header, rows[:listed]), *rest(rows, listed)]
@@ -78,32 +80,54 @@ def metrics(comparison: Comparison, result: Result) -> list[str]:
     rows = [
         [
             WORDS[row.metric],
-            number(row.base),
-            number(row.head),
+            *_sides(row),
             signed(row.difference),
             interval(row),
+            number(row.detectable),
             row.test or "",
-            p_value(row.p),
+            _p_values(row),
             "decides" if row.metric == result.rules.metric else p_value(row.p_holm),
         ]
         for row in comparison.rows
     ]
-    return md.table(["metric", "base", "head", "difference", _level(result), "test", "p", "p (Holm)"], rows)
+    header = ["metric", "base", "head", "difference", _level(result), "detectable", "test", "p", "p (Holm)"]
+    return md.table(header, rows)
+
+
+def _sides(row: Row) -> list[str]:
+    """Base and head, with the standard deviation of several seeds."""
+    values = zip((row.base, row.head), row.sd, strict=True)
+    return [number(value) if sd is None else f"{number(value)} ± {number(sd)}" for value, sd in values]
+
+
+def _p_values(row: Row) -> str:
+    return p_value(row.p) if row.p_exact is None else f"{p_value(row.p)} (exact {p_value(row.p_exact)})"
 
 
 def footnote(result: Result) -> str:
-    before, after = result.selected.thresholds or (None, None)
+    selected = result.selected
+    if selected.about == "recipes":
+        how = (
+            "Figures are means over seeds, ± their standard deviation. Intervals and p are those of Student's t, with "
+            "what varies between seeds and what the patients do to all seeds of a side alike. "
+        )
+    else:
+        how = (
+            "Intervals: Student's t, with the spread from leaving out one patient at a time. Tests, with patients as "
+            "units: permutation, where the models swap their scores in random patients, and McNemar's in its mid-P "
+            "form; its exact form errs far less often than it may, and misses more. "
+        )
+    before, after = (", ".join(map(number, of)) for of in selected.thresholds or ((), ()))
     return (
-        "Intervals come from resampling patients, with the same draws for base and head. Tests, with patients as "
-        "units: permutation, where the models swap their scores in random patients, and McNemar's in its mid-P form. "
-        "p (Holm) is corrected for multiple tests: in this table over the tests that do not decide, in the table of "
-        "models over the models that were not selected. "
-        f"Threshold: {number(before)} in base, {number(after)} in head."
+        f"{how}detectable: the smallest true difference that such data show in {POWER:.0%} of cases. p (Holm) is "
+        "corrected for multiple tests: in this table over the tests that do not decide, in the table of models over "
+        f"the models that were not selected. Threshold: {before} in base, {after} in head."
     )
 
 
 def flips(comparison: Comparison, listed: int) -> list[str]:
-    lines = [f"### Flipped decisions: {flip_counts(comparison)}", ""]
+    of = " of most networks (with their mean scores)" if comparison.about == "recipes" else ""
+    lines = [f"### Flipped decisions{of}: {flip_counts(comparison)}", ""]
     if not comparison.flips:
         return lines
     rows = [

@@ -2,7 +2,7 @@
 
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -20,13 +20,15 @@ FULL_CLONE = "this clone is shallow: `git fetch --unshallow`, or `fetch-depth: 0
 @dataclass(frozen=True)
 class Snapshot(Tree):
     """`name`: what the user calls it; `commit`: its full hash, None for the working tree; `files`: path -> content of
-    the record; `code`: path -> git's hash of each file that may be code.
+    the record; `code`: path -> git's hash of each file that may be code; `kept`: path -> content of the parameters and
+    figures of the records in results/.
     """
 
     name: str
     commit: str | None
     files: Mapping[str, bytes]
     code: Mapping[str, str]
+    kept: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -39,6 +41,18 @@ class Snapshot(Tree):
     def record(self) -> Record:
         """Files that it lacks count as empty, so that all of the other side's content is new."""
         return Record(self, lenient=True)
+
+    @cached_property
+    def results(self) -> dict[str, Record]:
+        """The records in results/, by folder, with parameters and figures alone."""
+        by_folder: dict[str, dict[str, bytes]] = {}
+        for path, content in self.kept.items():
+            folder, name, inside = path.split("/", 2)
+            by_folder.setdefault(f"{folder}/{name}", {})[inside] = content
+        return {
+            folder: Snapshot(f"{self.name}:{folder}", self.commit, files, {}).record
+            for folder, files in sorted(by_folder.items())
+        }
 
     def paths(self) -> list[str]:
         return sorted(self.files)
@@ -63,23 +77,41 @@ def commit(top: Path, revision: str) -> Snapshot:
     """The commit that `revision` names. Raises ReviewError where there is none, or `top` is in no repository."""
     full_hash = resolve(top, revision)
     listed = _git(top, "ls-tree", "-r", "-z", full_hash).split(b"\0")
-    blobs, code = {}, {}
+    blobs, code, kept = {}, {}, {}
     for about, name in (line.split(b"\t", 1) for line in listed if line):
         mode, kind, blob = about.decode().split()
         path = name.decode("utf-8", "replace")
         if _is_code(path):
             code[path] = blob
+        elif _is_kept(path):
+            if kind == "blob" and mode != LINK:
+                kept[path] = blob
         elif PurePosixPath(path).parts[0] not in RECORD:
             continue
         elif mode == LINK:
             raise ReviewError(f"{revision}: {path} is a symbolic link; commit the file itself")
         elif kind == "blob":
             blobs[path] = blob
-    return Snapshot(revision, full_hash, _contents(top, revision, blobs), code)
+    contents = _contents(top, revision, {**blobs, **kept})
+    return Snapshot(
+        revision,
+        full_hash,
+        {path: contents[path] for path in blobs},
+        code,
+        {path: contents[path] for path in kept},
+    )
 
 
 def _is_code(path: str) -> bool:
     return PurePosixPath(path).parts[0] not in NOT_CODE and not path.endswith(".md")
+
+
+def _is_kept(path: str) -> bool:
+    """Whether it is results/RECORD/params.yaml or results/RECORD/metrics/NAME.json."""
+    parts = PurePosixPath(path).parts
+    if parts[0] != "results":
+        return False
+    return parts[2:] == ("params.yaml",) or (len(parts) == 4 and parts[2] == "metrics" and parts[3].endswith(".json"))
 
 
 def _contents(top: Path, revision: str, blobs: Mapping[str, str]) -> dict[str, bytes]:
@@ -113,7 +145,15 @@ def working_tree(top: Path) -> Snapshot:
         raise ReviewError(
             f"a merge is not finished ({unmerged[0]}): finish it (docs/pull-requests.md, Merging), then review"
         )
-    return Snapshot("working tree", None, {path: folder.content(path) for path in folder.paths()}, _code(top))
+    kept = {path.relative_to(top).as_posix(): path for path in sorted((top / "results").glob("*/*")) if path.is_file()}
+    kept |= {path.relative_to(top).as_posix(): path for path in sorted((top / "results").glob("*/metrics/*.json"))}
+    return Snapshot(
+        "working tree",
+        None,
+        {path: folder.content(path) for path in folder.paths()},
+        _code(top),
+        {name: path.read_bytes() for name, path in kept.items() if _is_kept(name) and not path.is_symlink()},
+    )
 
 
 def _code(top: Path) -> dict[str, str]:

@@ -1,17 +1,15 @@
 """One pair of models: what makes a verdict, row by row."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
 
 from benchmarks.review import pair
-from pneumo.evaluation import bootstrap
-from pneumo.evaluation.drawn import Drawn, roc_auc
+from pneumo.evaluation import recipes
 from pneumo.params import Review
-from pneumo.review import comparison
-from pneumo.review.comparison import Row, compare, judge
+from pneumo.review.candidate import Candidate, Network, measured
+from pneumo.review.comparison import compare, judge
+from pneumo.review.rows import Row
 
 RULES = Review(metric="roc_auc", margin=0.0, alpha=0.05)
 BASE, HEAD = pair(11, (1.05, 0.75), patients=120)
@@ -33,6 +31,9 @@ def rules(**values):
         (0.01, 0.05, 0.06, {"alpha": 0.1}, "better"),
         (0.01, 0.05, 0.02, {"alpha": 0.01}, "within noise"),
         (-0.05, -0.01, 0.01, {"margin": 0.02}, "within noise"),  # all of the interval must be beyond the margin
+        (-0.01, 0.03, 0.5, {"margin": 0.02}, "not worse"),
+        (-0.018, -0.001, 0.01, {"margin": 0.02}, "not worse"),  # a loss, and one that is tolerated
+        (-0.02, 0.03, 0.5, {"margin": 0.02}, "within noise"),
         (-0.05, -0.03, 0.01, {"margin": 0.02}, "worse"),
         (0.01, 0.05, 0.01, {"margin": 0.2}, "better"),  # what is gained needs no margin
         (0.0, 0.05, 0.01, {}, "within noise"),
@@ -64,15 +65,14 @@ def test_what_does_not_decide_is_corrected_and_what_decides_is_not(metric):
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2])
-def test_the_interval_is_that_of_alpha(alpha):
-    comparison = compare(BASE, HEAD, rules(alpha=alpha), resamples=400, seed=3, other_contents=False)
-    (weights,) = bootstrap.patient_weights(BASE.test_scores["patient"], resamples=400, seed=3)
-    base, head = (
-        roc_auc(replace(Drawn.once(model.test_scores["label"], model.test_scores["score"]), weights=weights))
-        for model in (BASE, HEAD)
+def test_the_interval_of_two_networks_leaves_out_one_patient_at_a_time(alpha):
+    comparison = compare(BASE, HEAD, rules(alpha=alpha), resamples=10, seed=3, other_contents=False)
+    sides = (
+        recipes.networks("roc_auc", [network.test_scores], [network.threshold])
+        for network in (*BASE.networks, *HEAD.networks)
     )
-    expected = np.percentile(head - base, [50 * alpha, 100 - 50 * alpha])
-    assert comparison.row("roc_auc").interval == pytest.approx(tuple(expected), abs=1e-6)
+    expected = recipes.difference(*sides).interval(alpha)
+    assert comparison.row("roc_auc").interval == pytest.approx(expected, abs=1e-6)
 
 
 def test_flips_that_went_wrong_come_first_and_of_these_the_largest_move():
@@ -89,5 +89,6 @@ def test_a_model_that_says_nothing_against_a_perfect_one_needs_enough_patients()
         models = []
         for model, score in ((base, np.full(len(y), 0.4)), (head, 0.1 + 0.8 * y)):
             test = model.test_scores.assign(score=score)
-            models.append(type(model)(model.name, comparison.measured(test, 0.5), 0.5, test.iloc[:0], test))
+            network = Network(model.name, measured(test, 0.5), 0.5, test.iloc[:0], test)
+            models.append(Candidate.of(model.name, [network]))
         assert compare(*models, RULES, resamples=200, seed=0, other_contents=False).verdict == verdict

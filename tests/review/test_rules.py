@@ -49,8 +49,13 @@ def test_within_the_margin_a_loss_is_tolerated(tmp_path):
     project.select("cnn")
     project.commit()
     outcome = review(project)
-    assert outcome.verdict == "within noise"
+    assert (outcome.verdict, outcome.exit_code) == ("not worse", 0)
     assert outcome.selected.row("roc_auc").p < 0.05
+
+
+def test_without_a_margin_nothing_is_not_worse(project):
+    project.commit()
+    assert review(project).verdict == "within noise"
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "recall", "specificity"])
