@@ -10,9 +10,9 @@ import time
 import numpy as np
 import pandas as pd
 
-from pneumo.evaluation import metrics
+from pneumo.evaluation import decision, metrics
 from pneumo.evaluation.evaluate import measure
-from pneumo.params import Review
+from pneumo.params import Review, Threshold
 from pneumo.review.candidate import METRICS, Candidate, measured
 from pneumo.review.comparison import compare
 from pneumo.scoring import scores
@@ -48,8 +48,10 @@ def main(resamples: int) -> None:
     compare(candidate(0), candidate(1), rules, resamples=resamples, seed=0, other_contents=False)
     print(f"review, two models: {time.perf_counter() - began:.0f} s with {resamples} resamples", flush=True)
     began, test = time.perf_counter(), table(0)
-    drawing = {"prevalence": 0.1, "resamples": resamples, "seed": 0}
-    measure(test, 0.5, validation=test.head(VALIDATION), stress_logits=None, temperature=1.0, **drawing)
+    validation, policy = test.head(VALIDATION), Threshold(scores="plain", policy="youden", value=None)
+    thresholds = decision.threshold_draws(validation, None, 1.0, policy, resamples=resamples, seed=0)
+    about = {"validation": validation, "stress_logits": None, "temperature": 1.0, "prevalence": 0.1}
+    measure(test, 0.5, thresholds=thresholds, **about)
     print(f"verify, one model: {time.perf_counter() - began:.0f} s with {resamples} resamples")
 
 

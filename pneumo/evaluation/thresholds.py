@@ -1,15 +1,14 @@
 """Validation labels and scores -> the threshold from which on a score calls pneumonia: score >= threshold."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pneumo.evaluation.drawn import Drawn
-
 Array: TypeAlias = NDArray[np.float64]
+BLOCK = 300_000  # weights at once: so many stay in a processor's cache
 
 
 def find(labels: ArrayLike, scores: ArrayLike, policy: str, value: float | None = None) -> float:
@@ -27,26 +26,24 @@ def find_each(labels: ArrayLike, scores: ArrayLike, weights: Array, policy: str,
     """What `find` gives for each draw of images, [b]; NaN for a draw that lacks one of the classes, unless `policy` is
     fixed. weights: how often each image was drawn, [b, n].
     """
+    y, s = np.asarray(labels, dtype=float), np.asarray(scores, dtype=float)
     value = value if value is not None else np.nan
     if policy == "fixed":
         return np.full(len(weights), value)
-    drawn = replace(Drawn.once(labels, scores), weights=weights)
-    positives, negatives = drawn.by_score
-    draws = _Draws(
-        np.unique(drawn.scores)[::-1], positives.cumsum(axis=1), negatives.cumsum(axis=1), positives + negatives > 0
-    )
-    has_both = (draws.tp[:, -1] > 0) & (draws.fp[:, -1] > 0)
-    with np.errstate(invalid="ignore"):  # 0 / 0 without a class, and above the highest score that was drawn
-        return np.where(has_both, _POLICIES[policy](draws, value), np.nan)
+    rows = max(1, BLOCK // len(y))
+    found = []
+    for start in range(0, len(weights), rows):
+        draws = _Draws.of(y, s, weights[start : start + rows])
+        with np.errstate(invalid="ignore"):  # 0 / 0 without a class, and above the highest score that was drawn
+            found.append(np.where(draws.both, _POLICIES[policy](draws, value), np.nan))
+    return np.concatenate(found)
 
 
 def counts(labels: ArrayLike, scores: ArrayLike) -> tuple[Array, Array, Array]:
     """The g distinct scores, highest first, and true and false positives with each as the threshold: [g] each."""
     y, s = np.asarray(labels, dtype=float), np.asarray(scores, dtype=float)
-    order = np.argsort(-s, kind="stable")
-    last = np.flatnonzero(np.r_[np.diff(s[order]) != 0, True])
-    tp = np.cumsum(y[order])[last]
-    return s[order][last], tp, last + 1 - tp
+    once = _Draws.of(y, s, np.ones((1, len(y))))
+    return once.scores, once.tp[0], once.fp[0]
 
 
 @dataclass(frozen=True)
@@ -59,6 +56,19 @@ class _Draws:
     tp: Array
     fp: Array
     seen: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, labels: Array, scores: Array, weights: Array) -> Self:
+        order = np.argsort(-scores, kind="stable")
+        last = np.flatnonzero(np.r_[np.diff(scores[order]) != 0, True])
+        drawn = weights[:, order]
+        tp, called = (drawn * labels[order]).cumsum(axis=1)[:, last], drawn.cumsum(axis=1)[:, last]
+        return cls(scores[order][last], tp, called - tp, np.diff(called, axis=1, prepend=0) > 0)
+
+    @property
+    def both(self) -> NDArray[np.bool_]:
+        """Whether a draw has both classes, [b]."""
+        return (self.tp[:, -1] > 0) & (self.fp[:, -1] > 0)
 
     def first(self, wanted: NDArray[np.bool_]) -> Array:
         """The highest score that a draw has and that is `wanted`, [b]. wanted: [b, g]."""
