@@ -14,6 +14,7 @@ leaving out one patient at a time, with all images.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -213,9 +214,8 @@ def covariance(recipes: Sequence[Networks]) -> Array:
     """Of the means of c recipes on the same images, [c, c]: of drawing patients, and the seeds of each, anew."""
     estimates = [mean(recipe) for recipe in recipes]
     made = np.diag([estimate.from_patients + estimate.from_seeds for estimate in estimates])
-    for row, column in zip(*np.triu_indices(len(recipes), 1), strict=True):
-        shared = _shared(recipes[row], recipes[column])
-        made[row, column] = made[column, row] = shared
+    for (row, first), (column, second) in combinations(enumerate(recipes), 2):
+        made[row, column] = made[column, row] = _shared(first, second)
     return made
 
 

@@ -98,7 +98,9 @@ def markdown(result: Power) -> str:
     lines = [f"## pneumo power: {words}", "", *_wrapped(_measured(result)), ""]
     if result.plan is None:
         return "\n".join(lines).strip() + "\n"
-    title = f"The smallest difference in {words} that shows in {POWER:.0%} of cases, by seeds a side (alpha {result.alpha:g}):"
+    title = (
+        f"Smallest difference in {words} that shows in {POWER:.0%} of cases (alpha {result.alpha:g}), by seeds a side:"
+    )
     header = ["patients", *(f"{seeds} {'seed' if seeds == 1 else 'seeds'}" for seeds in SEEDS)]
     rows = [
         [f"{count:,}{' (now)' if count == result.patients else ''}", *(f"{value:.4f}" for value in values)]
