@@ -214,9 +214,8 @@ def covariance(recipes: Sequence[Networks]) -> Array:
     """Of the means of c recipes on the same images, [c, c]: of drawing patients, and the seeds of each, anew."""
     estimates = [mean(recipe) for recipe in recipes]
     made = np.diag([estimate.from_patients + estimate.from_seeds for estimate in estimates])
-    for row, column in combinations(range(len(recipes)), 2):
-        shared = _shared(recipes[row], recipes[column])
-        made[row, column] = made[column, row] = shared
+    for (row, first), (column, second) in combinations(enumerate(recipes), 2):
+        made[row, column] = made[column, row] = _shared(first, second)
     return made
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
@@ -28,7 +28,7 @@ class Noise:
 class _Seen:
     record: str
     architecture: str | None
-    images: int
+    images: float
     sd: float
     freedom: int
 
@@ -67,11 +67,10 @@ def _seen(record: Record, name: str, metric: str) -> Iterator[_Seen]:
             figures = record.figures(candidate)
         except RecordError:
             continue
-        spread, seeds, images = figures.get("sd"), figures.get("seeds"), figures.get("n")
-        sd = spread.get(metric) if isinstance(spread, dict) else None
-        if isinstance(seeds, list) and len(seeds) > 1 and _is_number(sd) and 0 <= sd < 1:
-            size = int(images) if _is_number(images) else 0
-            yield _Seen(name, _architecture(record, candidate), size, sd, len(seeds) - 1)
+        spread, seeds, images = (figures.get(key) for key in ("sd", "seeds", "n"))
+        sd = _number(spread.get(metric)) if isinstance(spread, dict) else None
+        if isinstance(seeds, list) and len(seeds) > 1 and sd is not None and 0 <= sd < 1:
+            yield _Seen(name, _architecture(record, candidate), _number(images) or 0, sd, len(seeds) - 1)
 
 
 def _architecture(record: Record, candidate: str) -> str | None:
@@ -80,5 +79,5 @@ def _architecture(record: Record, candidate: str) -> str | None:
     return architecture if isinstance(architecture, str) else None
 
 
-def _is_number(value: Any) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -83,8 +83,11 @@ class Pair:
 
 def _means(side: tuple[Network, ...]) -> dict[str, float | None]:
     values = [measured(network.test_scores, network.threshold) for network in side]
-    by_metric = {key: [of[key] for of in values if of[key] is not None] for key in METRICS}
-    return {key: round(float(np.mean(of)), 6) if len(of) == len(side) else None for key, of in by_metric.items()}  # type: ignore[arg-type]
+    means: dict[str, float | None] = {}
+    for key in METRICS:
+        defined = [value for of in values if (value := of[key]) is not None]
+        means[key] = round(float(np.mean(defined)), 6) if len(defined) == len(side) else None
+    return means
 
 
 def _networks(metric: str, side: tuple[Network, ...], *, drawn: bool) -> Networks:

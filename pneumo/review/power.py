@@ -99,8 +99,7 @@ def markdown(result: Power) -> str:
     if result.plan is None:
         return "\n".join(lines).strip() + "\n"
     title = (
-        f"The smallest difference in {words} that shows in {POWER:.0%} of cases, by seeds a side (alpha "
-        f"{result.alpha:g}):"
+        f"Smallest difference in {words} that shows in {POWER:.0%} of cases (alpha {result.alpha:g}), by seeds a side:"
     )
     header = ["patients", *(f"{seeds} {'seed' if seeds == 1 else 'seeds'}" for seeds in SEEDS)]
     rows = [

@@ -95,10 +95,10 @@ def _test(metric: str, pair: Pair, estimate: Estimate, permutations: int, seed: 
         columns = (rows["label"], before.test_scores["score"], after.test_scores["score"], rows["patient"])
         return paired.roc_auc(*columns, permutations=permutations, seed=seed)
     counted = rows["label"].isin(CLASS_OF.get(metric, [0, 1])).to_numpy()
-    base_right, head_right = (
+    old, new = (
         ((network.test_scores["score"] >= network.threshold) == rows["label"])[counted] for network in (before, after)
     )
-    return paired.mcnemar(base_right, head_right, rows["patient"][counted])
+    return paired.mcnemar(old, new, rows["patient"][counted])
 
 
 def _rounded(value: float | None) -> float | None:

@@ -55,9 +55,7 @@ def test_the_verdict_comes_first_and_names_both_commits(changed):
     assert second.startswith("**cnn**: ROC AUC 0.")
     assert second.endswith("phantom test images of 120 patients.")
     assert power.startswith(("Differences below 0.", "These 120 patients show a difference of 0."))
-    assert about.startswith(
-        "**The verdict is about these two networks, not about the recipes**. Training noise is unknown"
-    )
+    assert about.startswith("The verdict is about these two networks, not about the recipes. Training noise is unknown")
     assert third.startswith(
         f"Base is `main~1 ({outcome.base.commit[:10]})`, head is main ({outcome.head.commit[:10]})."
     )
