@@ -10,12 +10,15 @@ from pneumo.errors import TrainingError
 if TYPE_CHECKING:
     import torch
 
-_ISA = {  # name -> (ATen, oneDNN, MKL)
-    "sse4.1": ("default", "SSE41", "COMPATIBLE"),
-    "avx2": ("avx2", "AVX2", "AVX2"),
-    "avx512": ("avx512", "AVX512_CORE", "AVX512"),
-    "amx": ("avx512", "AVX512_CORE_AMX", "AVX512"),  # for train.precision=bf16-mixed, which is slow without it
+_ISA = {  # name -> (ATen, oneDNN)
+    "sse4.1": ("default", "SSE41"),
+    "avx2": ("avx2", "AVX2"),
+    "avx512": ("avx512", "AVX512_CORE"),
+    "amx": ("avx512", "AVX512_CORE_AMX"),  # for train.precision=bf16-mixed, which is slow without it
 }
+_MKL = (
+    "COMPATIBLE"  # it ignores the name of an instruction set where the processor is not Intel's, and chooses by maker
+)
 
 
 def fix(*, threads: int, cpu_isa: str) -> None:
@@ -29,7 +32,7 @@ def fix(*, threads: int, cpu_isa: str) -> None:
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     if cpu_isa in _ISA and platform.machine() in ("x86_64", "AMD64"):
         names = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR")
-        os.environ.update(zip(names, _ISA[cpu_isa], strict=True))
+        os.environ.update(zip(names, (*_ISA[cpu_isa], _MKL), strict=True))
 
 
 def device(accelerator: str) -> "torch.device":
