@@ -13,12 +13,14 @@ help: ## This list
 
 repro: .venv/.complete ## Run the whole pipeline; a second run does only what has changed
 	dvc repro
+	pneumo status || true
 
 restore: .venv/.complete ## Go back to the committed results; what a run changed goes to git stash and .trash/
-	git stash push --include-untracked --message 'results before make restore' -- params.yaml dvc.lock metrics scores reports/plots
+	git stash push --include-untracked --message 'results before make restore' -- params.yaml dvc.lock machine.json metrics scores reports/plots
 	trash=.trash/$$(date +%Y-%m-%dT%H-%M-%S); for made in models outputs dvclive; do \
 		if [ -e $$made ]; then mkdir -p $$trash && mv $$made $$trash; fi; done
-	dvc checkout || { echo 'The cache lacks files of this commit. Next: dvc pull, or make repro' >&2; exit 1; }
+	dvc checkout --allow-missing
+	pneumo status
 
 test: .venv/.complete ## Run the test suite
 	pytest

@@ -83,6 +83,14 @@ def power(arguments: argparse.Namespace) -> None:
     print(power.markdown(result) if arguments.format == "markdown" else power.as_json(result), end="")
 
 
+def status(arguments: argparse.Namespace) -> None:
+    """Print whether the results that lie here are those of HEAD, and what to do where they are not."""
+    from pneumo.review.status import status
+
+    for line in status(TOP):
+        print(line)
+
+
 def gate(arguments: argparse.Namespace) -> None:
     """Print each check that the committed results pass; the first that fails is an error."""
     from pneumo.verification.gate import gate
@@ -141,6 +149,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_review(commands)
     _add_power(commands)
+    _add(
+        commands,
+        status,
+        "say whether the results that lie here are those of HEAD",
+        "which committed files differ, whether the selected model does by more than noise, where the difference comes "
+        "from, and how to keep or discard these results; which outputs are not on this machine.",
+        "0 whether or not they differ, 1 nothing could be compared and the error says why, 2 bad usage.",
+    )
     _add(
         commands,
         gate,

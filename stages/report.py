@@ -5,7 +5,7 @@ from pathlib import Path
 from pneumo import params
 from pneumo.params import Params
 from pneumo.report import report, results
-from stages import run
+from stages import machine, run
 
 
 def main() -> None:
@@ -17,6 +17,7 @@ def main() -> None:
         resamples=config.bootstrap.resamples,
         seed=config.bootstrap.seed,
     )
+    machine.note(config.runtime)
     print("reports/index.html, reports/report.md, reports/MODEL_CARD.md, metrics/best.json")
 
 

@@ -49,10 +49,10 @@ def test_help_is_there_without_importing_what_computes(tmp_path: Path) -> None:
     code = "import sys; from pneumo import cli; print({'numpy', 'pandas', 'yaml'} & set(sys.modules) or 'light')"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout.strip() == "light", done
-    for words in (["--help"], *([name, "--help"] for name in ("review", "gate", "verify", "tables"))):
+    for words in (["--help"], *([name, "--help"] for name in ("review", "status", "gate", "verify", "tables"))):
         assert pneumo(tmp_path, *words).returncode == 0
     shown = pneumo(tmp_path, "--help").stdout
-    assert all(word in shown for word in ("review", "gate", "verify", "tables"))
+    assert all(word in shown for word in ("review", "status", "gate", "verify", "tables"))
 
 
 def test_tables_are_written_and_then_everything_is_verified(project: Path) -> None:

@@ -58,6 +58,7 @@ README = {
 OTHER_PAGES = {
     "make .venv/.complete && source .venv/bin/activate": f"{NOT}it installs what the tests run with",
     'pytest -m "not slow"': f"{NOT}it runs these tests",
+    "pneumo status": "tests/review/test_status.py::test_a_difference_is_no_failure_and_a_broken_file_is",
     "make lint": f"{NOT}it checks style and types beside the tests",
     "make format": f"{NOT}it rewrites the code",
     "make gate": "tests/verification/test_gate.py::test_the_committed_results_are_those_of_the_committed_code",

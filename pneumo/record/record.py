@@ -102,6 +102,11 @@ class Record:
         return self._mapping("dvc.lock")
 
     @cached_property
+    def machine(self) -> dict[str, Any]:
+        """The processor, libraries and settings that gave the results; empty where nobody noted them."""
+        return read_json(self.tree, "machine.json") if self.tree.has("machine.json") else {}
+
+    @cached_property
     def best(self) -> dict[str, Any]:
         """The name of the selected model, `model`, and its metrics."""
         return read_json(self.tree, "metrics/best.json")

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from pneumo.errors import RecordError
 
-FILES = ("params.yaml", "dvc.yaml", "dvc.lock", "requirements.lock")
+FILES = ("params.yaml", "dvc.yaml", "dvc.lock", "requirements.lock", "machine.json")
 FOLDERS = ("metrics", "scores")
 
 

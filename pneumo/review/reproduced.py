@@ -40,16 +40,27 @@ class Row:
 @dataclass(frozen=True)
 class Reproduction:
     """`verdict`, `difference`: of the review when the reproduced results stand in for those of head; the difference is
-    that of the metric which decides, None where there is none.
+    that of the metric which decides, None where there is none. `makes`: the processors of both, where these may be of
+    different makes; `apart`: then the verdict on the reproduced results against the committed ones.
     """
 
     rows: list[Row]
     verdict: str
     difference: float | None
+    makes: str | None = None
+    apart: str | None = None
 
     @property
     def equal(self) -> bool:
         return all(row.equal for row in self.rows)
+
+    @property
+    def other_digits(self) -> bool:
+        """Whether another make of processor can explain all that differs: every table has the same images, and the
+        selected model is not worse than the committed one.
+        """
+        whole = all(row.problem is None for row in self.rows if row.path.startswith("scores/"))
+        return self.makes is not None and whole and self.apart not in (None, "worse", "not comparable")
 
 
 def compare(committed: Record, made: Record) -> list[Row]:

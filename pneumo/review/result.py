@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pneumo.errors import ManifestError, RecordError, ReviewError
 from pneumo.evaluation.holm import holm
 from pneumo.params import Resampling, Review
-from pneumo.review import candidate, manifests, reproduced
+from pneumo.review import candidate, manifests, processors, reproduced
 from pneumo.review.changes import Changes, changes
 from pneumo.review.comparison import Comparison, Verdict, compare, judge
 from pneumo.review.data_diff import DataDiff, data_diff
@@ -59,15 +59,21 @@ class Result:
 
     @property
     def exit_code(self) -> int:
-        return NOT_REPRODUCED if self.reproduction and not self.reproduction.equal else EXIT[self.verdict]
+        again = self.reproduction
+        if again is None or again.equal:
+            return EXIT[self.verdict]
+        return max(EXIT[self.verdict], EXIT[again.verdict]) if again.other_digits else NOT_REPRODUCED
 
 
 Names = tuple[str, str]  # of a model in base and in head
 
 
-def review(base: Snapshot, head: Snapshot) -> Result:
-    """Raises ReviewError or RecordError where a file that every verdict needs is broken."""
-    rules, drawing, notes = rules_of(base, head)
+def review(base: Snapshot, head: Snapshot, by: Snapshot | None = None) -> Result:
+    """`by`: whose rules apply, by default those of base.
+
+    Raises ReviewError or RecordError where a file that every verdict needs is broken.
+    """
+    rules, drawing, notes = rules_of(by or base, head)
     other_contents, data_notes = _contents(base, head)
     settings = {"resamples": drawing.resamples, "seed": drawing.seed, "other_contents": other_contents}
     compared = partial(_compared, base, head, rules, settings)
@@ -110,7 +116,9 @@ def with_reproduction(result: Result, made: Snapshot) -> Result:
     again = review(result.base, made)
     row = again.selected.row(result.rules.metric)
     difference = row.difference if row else None
-    return replace(result, reproduction=Reproduction(rows, again.verdict, difference))
+    makes = processors.other_makes(result.head.record, made.record)
+    apart = review(result.head, made, by=result.base).verdict if makes else None
+    return replace(result, reproduction=Reproduction(rows, again.verdict, difference, makes, apart))
 
 
 def _selected(base: Snapshot, head: Snapshot, compared: Callable[[Names], Comparison]) -> Comparison:

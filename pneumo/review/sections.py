@@ -26,10 +26,18 @@ def reproduction(result: Result, listed: int) -> list[str]:
         return [f"**Reproduced here**: {compared} are what the pipeline gave, to six digits.", ""]
     differ = [row for row in again.rows if not row.equal]
     moved = "" if again.difference is None else f" ({WORDS[result.rules.metric]} {signed(again.difference)})"
+    cause = (
+        "A processor of another make trains other last digits, and so another network; if the same make ran it before, "
+        "the committed files did not come from this commit."
+    )
+    if again.other_digits:
+        cause = (
+            f"They have other last digits: {cell(again.makes or '')}. Against what is committed, what the second run "
+            f"selected is {again.apart}. Both processors are as machine.json names them, which anybody can edit."
+        )
     lines = [
-        f"**Not reproduced here**: {len(differ)} of {len(again.rows)} files differ from what the pipeline gave, and "
-        f"what it gave is {again.verdict}{moved}. A processor of another make trains other last digits, and so another "
-        "network; if the same make ran it before, the committed files did not come from this commit.",
+        f"**Not reproduced here{' to the digit' if again.other_digits else ''}**: {len(differ)} of {len(again.rows)} "
+        f"files differ from what the pipeline gave, and what it gave is {again.verdict}{moved}. {cause}",
         "",
     ]
     rows = [

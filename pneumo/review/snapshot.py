@@ -1,7 +1,7 @@
 """A commit, or the working tree, as text: read with git alone, without a checkout, DVC or its cache."""
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -192,6 +192,16 @@ def differs(top: Path, revision: str, path: str) -> bool:
     """Whether what git tracks of `path`, below `top`, is not as in the commit `revision`, committed or not."""
     named = ["diff", "--name-only", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none"]
     return bool(_git(top, *named, resolve(top, revision), "--", path).strip())
+
+
+def changed(top: Path, paths: Sequence[str]) -> list[str]:
+    """Files of `paths`, below `top`, that are not as in HEAD, also new ones that git does not ignore."""
+    words = ["-z", "--", *paths]
+    differ = _git(
+        top, "diff", "--name-only", "--relative", "--no-renames", "--no-ext-diff", "--no-textconv", "HEAD", *words
+    )
+    names = differ + _git(top, "ls-files", "--others", "--exclude-standard", *words)
+    return sorted({name.decode("utf-8", "replace") for name in names.split(b"\0") if name})
 
 
 def _shallow(top: Path) -> bool:

@@ -22,7 +22,18 @@ from pneumo.verification.compare import ABSENT, differences
 from pneumo.verification.left_over import removal
 from pneumo.verification.verify import Tally, verify_record
 
-COMMITTED = ("dvc.lock", "params.yaml", "metrics", "scores", "reports/plots", "dvc.yaml", "conf", "pneumo", "stages")
+COMMITTED = (
+    "dvc.lock",
+    "params.yaml",
+    "machine.json",
+    "metrics",
+    "scores",
+    "reports/plots",
+    "dvc.yaml",
+    "conf",
+    "pneumo",
+    "stages",
+)
 NAMED = 5
 
 

@@ -140,9 +140,86 @@ def test_scores_that_it_does_not_give_are_not_and_the_verdict_of_the_second_run_
     assert (content["reproduced"]["equal"], content["reproduced"]["verdict"]) == (False, "within noise")
 
 
-@pytest.mark.parametrize("path", ["scores/test/cnn.csv", "metrics", "params.yaml"])
+AMD, INTEL = ({"processor": {"vendor": vendor, "family": 6, "model": 1}} for vendor in ("AuthenticAMD", "GenuineIntel"))
+
+
+def reviewed(project: Project, folder: Path, machines: tuple[object, object], monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit status where the committed results name one machine and the second run another; None: no such file."""
+    if machines[0] is not None:
+        project.write("machine.json", machines[0])
+    project.commit()
+    if machines[1] is not None:
+        (folder / "machine.json").write_text(json.dumps(machines[1]))
+    monkeypatch.chdir(project.root)
+    return cli.main(["review", "HEAD~2", "HEAD", "--reproduced", str(folder)])
+
+
+@pytest.mark.parametrize(
+    ("machines", "code"),
+    [
+        ((AMD, INTEL), 0),
+        ((AMD, None), 0),
+        ((None, INTEL), 0),
+        ((AMD, AMD), NOT_REPRODUCED),
+        ((AMD, {"processor": {"vendor": "AuthenticAMD", "family": 26, "model": 2}}), NOT_REPRODUCED),
+    ],
+)
+def test_other_digits_of_another_make_are_no_failure(pull_request, tmp_path, monkeypatch, capsys, machines, code):
+    folder = second_run(pull_request, tmp_path / "again", 0.61, 1)
+    assert reviewed(pull_request, folder, machines, monkeypatch) == code
+    out, _ = capsys.readouterr()
+    assert out.startswith("## pneumo review: better")
+    assert ("**Not reproduced here to the digit**: " in out) == (code == 0)
+    if machines == (AMD, INTEL):
+        assert "made on AuthenticAMD, family 6, model 1, run again on GenuineIntel, family 6, model 1" in out
+        assert "what the second run selected is within noise" in out
+        assert "which anybody can edit" in out
+
+
+@pytest.mark.parametrize(
+    ("noise", "spoil"),
+    [
+        (2.5, None),  # more than noise apart
+        (0.61, cell("scores/test/cnn.csv", 2, "patient", "x")),  # other images
+        (0.61, lambda root: (root / "scores/val/cnn.csv").unlink()),
+    ],
+)
+def test_what_another_make_cannot_explain_is_not_reproduced(pull_request, tmp_path, monkeypatch, capsys, noise, spoil):
+    folder = second_run(pull_request, tmp_path / "again", noise, 1)
+    if spoil:
+        spoil(folder)
+    assert reviewed(pull_request, folder, (AMD, INTEL), monkeypatch) == NOT_REPRODUCED
+    assert "**Not reproduced here**" in capsys.readouterr().out
+
+
+def test_a_second_run_that_is_worse_than_base_is_red_on_any_processor(tmp_path, monkeypatch, capsys):
+    """What is committed lies within noise of both, so that it could have been chosen for its verdict."""
+    project = Project(tmp_path / "p", {"cnn": 0.6})
+    project.commit()
+    project.score("cnn", table(1.0, seed=0))
+    project.select("cnn")
+    project.commit()
+    folder = second_run(project, tmp_path / "again", 1.2, 0)
+    assert reviewed(project, folder, (AMD, INTEL), monkeypatch) in (1, NOT_REPRODUCED)
+
+
+def test_the_rules_of_base_say_whether_two_runs_are_apart(pull_request, tmp_path, monkeypatch, capsys):
+    """A head that tolerates any loss does not thereby reproduce."""
+    pull_request.params["review"]["margin"] = 0.9
+    pull_request.commit()
+    folder = second_run(pull_request, tmp_path / "again", 2.5, 1)
+    (folder / "params.yaml").write_text((pull_request.root / "params.yaml").read_text())
+    monkeypatch.chdir(pull_request.root)
+    pull_request.write("machine.json", AMD)
+    pull_request.commit()
+    (folder / "machine.json").write_text(json.dumps(INTEL))
+    assert cli.main(["review", "HEAD~3", "HEAD", "--reproduced", str(folder)]) == NOT_REPRODUCED
+
+
+@pytest.mark.parametrize("path", ["scores/test/cnn.csv", "metrics", "params.yaml", "machine.json"])
 def test_a_link_in_a_second_run_is_refused(pull_request, tmp_path, monkeypatch, capsys, path):
     folder = second_run(pull_request, tmp_path / "again", 0.6, 1)
+    (folder / "machine.json").write_text("{}")
     (folder / path).rename(tmp_path / "elsewhere")
     (folder / path).symlink_to(tmp_path / "elsewhere")
     monkeypatch.chdir(pull_request.root)
