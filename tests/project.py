@@ -121,7 +121,8 @@ class Project:
 
     def write_params(self) -> None:
         if self.seeds > 1:
-            self.params["replicates"] = replicates(self.params["model"], self.seeds)
+            made = replicates(self.params["model"], self.seeds)
+            self.params["replicates"] = {name: each.model_dump() for name, each in made.items()}
         (self.root / "params.yaml").write_text(yaml.safe_dump(self.params))
 
     def commit(self, message: str = "results") -> str:

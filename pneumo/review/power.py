@@ -19,6 +19,7 @@ from pneumo.review import candidate
 from pneumo.review.cells import cell
 from pneumo.review.noise import Noise, training_noise
 from pneumo.review.pair import Pair
+from pneumo.review.redrawn import with_draws
 from pneumo.review.result import rules_of
 from pneumo.review.snapshot import Snapshot
 
@@ -51,14 +52,16 @@ def power(base: Snapshot, head: Snapshot | None, difference: float, metric: str 
     """Of the candidates that base and head have selected; without head, of the one that base has selected and the best
     other one. Raises ReviewError or RecordError where one cannot be read, or the two were tested on other images.
     """
-    rules = rules_of(base, head or base)[0]
+    rules, drawing, _ = rules_of(base, head or base)
     metric = metric or rules.metric
     if metric not in WORDS:
         raise ReviewError(f"--metric {metric}: expected one of {', '.join(WORDS)}")
     first = candidate.selected(base.record)
     second = candidate.selected(head.record) if head else _best_other(base.record, first, metric)
-    before = candidate.read_candidate(base.record, first)
-    after = candidate.read_candidate((head or base).record, second)
+    records = (base.record, (head or base).record)
+    before, after = (candidate.read_candidate(*pair) for pair in zip(records, (first, second), strict=True))
+    if len(before.networks) > 1 and len(after.networks) > 1:
+        before, after = (with_draws(*pair, drawing) for pair in zip((before, after), records, strict=True))
     several = min(len(before.networks), len(after.networks)) > 1
     pair = Pair.of(before, after) if several else Pair.of(before.alone, after.alone)
     if not pair.complete:

@@ -11,13 +11,14 @@ from pydantic import ValidationError
 
 from pneumo.errors import ManifestError, RecordError, ReviewError
 from pneumo.evaluation.holm import holm
-from pneumo.params import Resampling, Review
+from pneumo.params import Bootstrap, Review
 from pneumo.review import candidate, manifests, processors, reproduced
 from pneumo.review.changes import Changes, changes
 from pneumo.review.comparison import Comparison, Verdict, compare, judge
 from pneumo.review.data_diff import DataDiff, data_diff
 from pneumo.review.noise import training_noise
 from pneumo.review.notes import notes_of
+from pneumo.review.redrawn import with_draws
 from pneumo.review.reproduced import Reproduction
 from pneumo.review.snapshot import Snapshot
 from pneumo.verification.basis import PastBootstrap
@@ -76,7 +77,7 @@ def review(base: Snapshot, head: Snapshot, by: Snapshot | None = None) -> Result
     rules, drawing, notes = rules_of(by or base, head)
     other_contents, data_notes = _contents(base, head)
     settings = {"resamples": drawing.resamples, "seed": drawing.seed, "other_contents": other_contents}
-    compared = partial(_compared, base, head, rules, settings)
+    compared = partial(_compared, base, head, rules, drawing, settings)
     selected = _selected(base, head, compared)
     pairs, only_base, only_head = _pairs(base, head)
     others = [compared(names) for names in pairs if names != (selected.base, selected.head)]
@@ -134,11 +135,18 @@ def _selected(base: Snapshot, head: Snapshot, compared: Callable[[Names], Compar
     return compared((names[0], names[1]))
 
 
-def _compared(base: Snapshot, head: Snapshot, rules: Review, settings: dict[str, Any], names: Names) -> Comparison:
+def _compared(
+    base: Snapshot, head: Snapshot, rules: Review, drawing: Bootstrap, settings: dict[str, Any], names: Names
+) -> Comparison:
     models, reasons = [], []
     for snapshot, name in zip((base, head), names, strict=True):
         try:
             models.append(candidate.read_candidate(snapshot.record, name))
+        except RecordError as error:
+            reasons.append(str(error))
+    if not reasons and all(len(model.networks) > 1 for model in models):
+        try:
+            models = [with_draws(*pair, drawing) for pair in zip(models, (base.record, head.record), strict=True)]
         except RecordError as error:
             reasons.append(str(error))
     if reasons:
@@ -182,7 +190,7 @@ def _pairs(base: Snapshot, head: Snapshot) -> tuple[list[Names], list[str], list
     return pairs, only_base, only_head
 
 
-def rules_of(base: Snapshot, head: Snapshot) -> tuple[Review, Resampling, list[str]]:
+def rules_of(base: Snapshot, head: Snapshot) -> tuple[Review, Bootstrap, list[str]]:
     """The rules of base, so that no branch can loosen the rules it is judged by; those of head where base has none."""
     notes = []
     rules: dict[str, Any] = {}
