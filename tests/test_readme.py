@@ -45,7 +45,6 @@ README = {
     "dvc exp run -S data=nih -S data.path=/where/nih": (
         "tests/sources/test_sets.py::test_a_public_set_is_read_by_its_own_file"  # up to download, of a few rows
     ),
-    "dvc plots diff": COMPARED,
     "pneumo review main": REVIEWED,
     "dvc metrics diff main": HERE,
     "dvc plots diff main": COMPARED,
@@ -55,9 +54,15 @@ README = {
     "dvc push": SHARED,
     "dvc pull": SHARED,
 }
+SEEDS = "tests/test_pipeline.py::test_one_more_seed_trains_only_that_one"
+PLANNED = "tests/review/test_power.py::test_as_it_is_typed"
 OTHER_PAGES = {
     "make .venv/.complete && source .venv/bin/activate": f"{NOT}it installs what the tests run with",
     'pytest -m "not slow"': f"{NOT}it runs these tests",
+    "dvc exp run -S train.seeds=3": SEEDS,
+    "dvc exp run -S 'train.seeds=[0,1,2,7]'": SEEDS,
+    "pneumo power main --difference 0.01": PLANNED,
+    "pneumo power --difference 0.01 --metric recall": PLANNED,
     "pneumo status": "tests/review/test_status.py::test_a_difference_is_no_failure_and_a_broken_file_is",
     "make lint": f"{NOT}it checks style and types beside the tests",
     "make format": f"{NOT}it rewrites the code",
