@@ -26,7 +26,7 @@ from pneumo.record.record import Record
 from pneumo.record.tree import Folder
 from pneumo.scoring import scores, stress
 from pneumo.verification import tables, verify
-from stages import calibrate, evaluate, evaluate_ensemble, score, score_ensemble, select_best
+from stages import calibrate, evaluate, evaluate_ensemble, score, select_best
 from stages import ensemble as ensemble_stage
 
 ROOT = Path(__file__).parent.parent
@@ -118,11 +118,11 @@ def _models(params: dict[str, Any], logits: dict[str, dict[str, pd.DataFrame]]) 
         scores.write(logits[name]["test"], paths["test"])
         stress.write(under_stress(logits[name]["val"]), paths["stress"])
     stages = [(calibrate, "replicates"), (ensemble_stage, "ensemble_replicates")]
-    stages += [(score, "replicates"), (score_ensemble, "ensemble_replicates")]
     stages += [(evaluate, "model"), (evaluate_ensemble, "ensembles")]
     for stage, section in stages:
         for name in params[section]:
             stage.main(name)
+    score.main()
     select_best.main()
     return _baseline(params, logits["shortcut"])
 

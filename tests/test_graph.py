@@ -18,6 +18,7 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 # What writes a dependency that cannot be listed: metrics/NAME.json, and models/ensembles, which may not be there.
 WRITERS = {
     "report": {"stages/evaluate.py", "stages/evaluate_ensemble.py", "stages/evaluate_external.py"},
+    "score": {"stages/ensemble.py"},
     "select_best": {"stages/ensemble.py"},
 }
 # Exception names and a version cannot change a result. Parameters are tracked by their values.
@@ -140,7 +141,6 @@ EDITS = {  # file -> the stages that an edit of it runs, before what follows fro
         "explain",
         "report",
         "score",
-        "score_ensemble",
         "select_best",
     ],
     "pneumo/scoring/scores.py": [
@@ -154,7 +154,6 @@ EDITS = {  # file -> the stages that an edit of it runs, before what follows fro
         "predict",
         "report",
         "score",
-        "score_ensemble",
         "select_best",
     ],
     "pneumo/record/parse.py": ["report"],
@@ -236,7 +235,6 @@ def test_only_evaluate_explain_and_report_see_test_results():
         "explain",
         "report",
         "score",
-        "score_ensemble",
     }
 
 
@@ -252,7 +250,7 @@ def test_only_evaluation_elsewhere_and_the_report_see_the_audit():
 
 def test_data_moves_one_way():
     order = ["download", "download_site", "preprocess", "audit", "train", "predict", "calibrate", "ensemble"]
-    order += ["score", "score_ensemble", "evaluate", "evaluate_ensemble", "select_best"]
+    order += ["score", "evaluate", "evaluate_ensemble", "select_best"]
     order += [f"{verb}_external" for verb in ("download", "preprocess", "predict", "evaluate")]
     order += ["ablation", "explain", "report"]
     assert list(STAGES) == order

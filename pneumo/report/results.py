@@ -59,12 +59,12 @@ STAGES = {  # file or folder -> the stage that writes it
     f"scores/{BASELINE}": "audit",
     "data/audit": "audit",
     "models/best": "select_best",
+    "scores/test": "score",
     "reports/ablation": "ablation",
     "reports/explain": "explain",
 }
 STAGES_OF_MODELS = {  # folder -> the stages that write what it has of a backbone, of an ensemble
     "scores/val": ("calibrate", "ensemble"),
-    "scores/test": ("score", "score_ensemble"),
     "metrics": ("evaluate", "evaluate_ensemble"),
 }
 

@@ -3,11 +3,13 @@
 Nothing is trained and no data are needed: DVC compares hashes, and what follows from scores is recomputed.
 """
 
+import hashlib
 import json
 import re
 import runpy
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +110,21 @@ def _chained(record: Record) -> None:
         for path, md5 in deps.items():
             if path in written and written[path][1] != md5:
                 raise GateError(f"dvc.lock: {stage} read another {path} than {written[path][0]} wrote: run `dvc repro`")
+            of_folder = _folder_md5(path, {name: of_file for name, (_, of_file) in written.items()})
+            if of_folder and of_folder != md5:
+                raise GateError(
+                    f"dvc.lock: {stage} read another folder {path} than the stages before it wrote: remove what "
+                    "earlier runs left there and run `dvc repro`"
+                )
+
+
+def _folder_md5(folder: str, written: Mapping[str, Any]) -> str | None:
+    """The hash that DVC gives a folder of these files, path -> md5; None where these are not all known."""
+    inside = {path.removeprefix(f"{folder}/"): md5 for path, md5 in written.items() if path.startswith(f"{folder}/")}
+    if not inside or any(not isinstance(md5, str) or md5.endswith(".dir") for md5 in inside.values()):
+        return None
+    listed = json.dumps([{"md5": inside[path], "relpath": path} for path in sorted(inside)])
+    return f"{hashlib.md5(listed.encode(), usedforsecurity=False).hexdigest()}.dir"
 
 
 def _locked(top: Path) -> str:

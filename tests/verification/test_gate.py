@@ -91,12 +91,22 @@ def test_a_lock_mended_by_hand_is_caught_by_the_scores(spoilt):
 
 
 def test_a_lock_whose_stages_read_other_files_than_were_written_is_named(spoilt):
-    """The hash of what score@cnn read, typed in: DVC has no such file here, and does not compare."""
+    """The hash of what a stage read, typed in: DVC has no such file here, and does not compare."""
     lock = yaml.safe_load((spoilt / "dvc.lock").read_text())
-    (dep,) = (dep for dep in lock["stages"]["score@cnn"]["deps"] if dep["path"] == "outputs/test/cnn/cnn.csv")
+    (dep,) = (dep for dep in lock["stages"]["calibrate@cnn"]["deps"] if dep["path"] == "outputs/val/cnn/cnn.csv")
     dep["md5"] = "9" * 32
     (spoilt / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
-    with pytest.raises(GateError, match=r"score@cnn read another outputs/test/cnn/cnn.csv than predict@cnn wrote"):
+    with pytest.raises(GateError, match=r"calibrate@cnn read another outputs/val/cnn/cnn.csv than predict@cnn wrote"):
+        gate.gate(spoilt)
+
+
+@pytest.mark.parametrize(("stage", "folder"), [("score", "outputs/test"), ("evaluate@cnn", "models/trained/cnn")])
+def test_a_lock_whose_stages_read_another_folder_than_was_written_is_named(spoilt, stage, folder):
+    lock = yaml.safe_load((spoilt / "dvc.lock").read_text())
+    (dep,) = (dep for dep in lock["stages"][stage]["deps"] if dep["path"] == folder)
+    dep["md5"] = "9" * 32 + ".dir"
+    (spoilt / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+    with pytest.raises(GateError, match=rf"{stage} read another folder {folder} than the stages before it wrote"):
         gate.gate(spoilt)
 
 
@@ -121,8 +131,8 @@ def test_scores_typed_in_pass_once_metrics_and_lock_fit_and_the_review_shows_the
     run(spoilt, "git", "commit", "-qam", "typed in")
     assert len(gate.gate(spoilt)) == 6
     outcome = review(snapshot.commit(spoilt, "HEAD~1"), snapshot.commit(spoilt, "HEAD"))
-    assert outcome.changes.unexplained[0] == "score@cnn"
-    assert any(note.startswith("Same inputs, other outputs: `score@cnn`") for note in outcome.notes)
+    assert outcome.changes.unexplained[0] == "score"
+    assert any(note.startswith("Same inputs, other outputs: `score`") for note in outcome.notes)
     run(spoilt, "git", "reset", "-q", "--hard", "HEAD~1")
 
 
