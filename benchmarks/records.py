@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 
 from pneumo.review import page, snapshot
-from pneumo.review.result import review
+from pneumo.review.result import Result, review
 
 RESULTS = Path("results")
 SETTINGS = ("user.name=records", "user.email=records@example.org", "commit.gpgsign=false")
@@ -68,6 +68,15 @@ def alone(top: Path, params: dict, seed: int) -> None:
             (folder / f"{candidate}.csv").write_bytes(kept)
 
 
+def reviewed(base: Path, head: Path, seed: int | None = None, metric: str | None = None) -> Result:
+    """The review of two records."""
+    with tempfile.TemporaryDirectory() as folder:
+        top = Path(folder)
+        git(top, "init", "-q")
+        before, after = (snapshot.commit(top, commit(top, record, seed, metric)) for record in (base, head))
+        return review(before, after)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("base", type=Path)
@@ -75,12 +84,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--metric")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        top = Path(folder)
-        git(top, "init", "-q")
-        commits = [commit(top, record, arguments.seed, arguments.metric) for record in (arguments.base, arguments.head)]
-        before, after = (snapshot.commit(top, each) for each in commits)
-        print(page.markdown(review(before, after), {}), end="")
+    print(page.markdown(reviewed(arguments.base, arguments.head, arguments.seed, arguments.metric), {}), end="")
 
 
 if __name__ == "__main__":
