@@ -2,7 +2,7 @@
 
     python -m benchmarks.coverage                        # all three parts
     python -m benchmarks.coverage shares models          # the first two: 16 minutes of one core
-    python -m benchmarks.coverage thresholds             # the third: 15 minutes of one core
+    python -m benchmarks.coverage thresholds             # the third
 
 1. Shares, such as recall: 1,000 simulated samples of 30 to 5,000 patients for each true value from 0.5 to 0.995. One
    image a patient; one to six, independent; and one to six whose chances share what is particular to the patient.
