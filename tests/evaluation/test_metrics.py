@@ -27,7 +27,7 @@ ORACLES = {  # key -> scikit-learn's definition, of labels, scores, decisions an
 }
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)  # scikit-learn takes its time
 @given(
     st.lists(st.tuples(st.integers(0, 1), st.integers(0, 5), st.integers(0, 3)), min_size=4, max_size=40).filter(
         lambda rows: len({label for label, _, weight in rows if weight}) == 2
