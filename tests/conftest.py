@@ -2,6 +2,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None)  # other work on the machine is no fault of the code
+settings.load_profile("patient")
 
 # Test processes share the cores: threads that spin while they wait would be in each other's way.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

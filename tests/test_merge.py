@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 from clones import SMALL, clone_to, ran, run
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+
+from pneumo.verification import gate
 
 IN_PLACE_OF_A_NETWORK = """
 import hashlib, sys
@@ -48,10 +49,7 @@ def clone(tmp_path_factory) -> Path:
     """
     clone = clone_to(tmp_path_factory.mktemp("merge") / "pneumo")
     overrides = [one for one in SMALL if "cnn10" not in one]
-    with initialize_config_dir(str(clone / "conf"), version_base=None):
-        config = compose("config", ["model=cnn", *overrides])
-    OmegaConf.resolve(config)
-    OmegaConf.set_struct(config, False)
+    config = OmegaConf.create(gate.compose(clone, "model=cnn", *overrides))
     config.model.other = config.model.cnn
     config.replicates.other = {"candidate": "other", "seed": 0, "folder": "other"}
     (clone / "conf/config.yaml").write_text(OmegaConf.to_yaml(config))

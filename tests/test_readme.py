@@ -126,11 +126,15 @@ import hashlib, json, sys
 from pathlib import Path
 import yaml
 name, *key = sys.argv[1:]
+key = "".join(key)
+made = {**(params := yaml.safe_load(Path("params.yaml").read_text()))["replicates"], **params["ensemble_replicates"]}
+item = made.get(key, {"folder": "", "candidate": ""})
 stage = yaml.safe_load(Path("dvc.yaml").read_text())["stages"][name]
 stage = stage.get("do", stage)
 number = int(hashlib.sha256(Path("params.yaml").read_bytes()).hexdigest()[:4], 16) / 0xFFFF
-for out in (*stage["outs"], *stage.get("metrics", ()), *stage.get("plots", ())):
-    path = Path((out if isinstance(out, str) else next(iter(out))).replace("${key}", "".join(key)))
+for out in (*stage.get("outs", ()), *stage.get("metrics", ()), *stage.get("plots", ())):
+    text = (out if isinstance(out, str) else next(iter(out))).replace("${key}", key)
+    path = Path(text.replace("${item.folder}", item["folder"]).replace("${item.candidate}", item["candidate"]))
     if not path.suffix:
         path = path / "made"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -205,7 +209,7 @@ def test_the_commands_for_experiments_run_as_they_stand(clone):
 
     one, two, many, sweep = (command for command in README | OTHER_PAGES if is_run_here(command, "dvc exp run"))
     trained = [stage for stage in ran(type_(one)) if stage.startswith("train")]
-    assert trained == ["train@inceptionv3"]
+    assert trained == ["train@inceptionv3", "train@inceptionv3-1", "train@inceptionv3-2"]
     assert "metrics/best.json" in type_("dvc metrics diff")
     assert "model.inceptionv3.epochs" not in type_("dvc params diff"), "as in the commit"
     type_(two)

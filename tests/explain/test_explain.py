@@ -14,9 +14,10 @@ from untrained import SIZE, member, network, score, write_ensemble
 from pneumo import files
 from pneumo.data import packed
 from pneumo.errors import BundleError, ManifestError
+from pneumo.evaluation import decision
 from pneumo.explain import explain, grad_cam
 from pneumo.models import bundle
-from pneumo.scoring import scores
+from pneumo.scoring import outputs, scores
 
 pytestmark = pytest.mark.slow
 
@@ -134,6 +135,9 @@ def test_again_gives_the_same_bytes_and_old_files_are_replaced(written, best, pr
 def test_the_map_of_an_ensemble_is_the_mean_of_its_members(processed, tmp_path):
     write_ensemble(tmp_path / "ensemble", {"cnn": 3, "other": 4})
     model = tmp_path / "ensemble", score(tmp_path / "ensemble", processed)
+    for name in ("cnn", "other"):  # an ensemble's scores follow from those of its members
+        own = outputs.logits(tmp_path / "ensemble/members" / name, processed, "test", accelerator="cpu")
+        scores.write(decision.calibrated(own, 1.0), tmp_path / f"scores/{name}.csv")
     content = write(model, processed, tmp_path / "out")
     assert list(content["layers"]) == ["cnn", "other"]
     test = packed.read_split(processed, "test")

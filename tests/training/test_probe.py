@@ -103,6 +103,7 @@ def test_no_epochs_and_no_probe_are_refused(processed, weights, tmp_path, start,
             backbone=changed(BACKBONE, epochs=0, weights=named),
             augment=AUGMENT,
             training=changed(TRAINING, probe=strength),
+            seed=0,
             film_fit="stretch",
         )
     assert not (tmp_path / "model").exists()

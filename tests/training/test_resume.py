@@ -33,6 +33,7 @@ def work(store: Path, out: Path, changes: dict) -> None:
         backbone=changed(BASE, **changes),
         augment=AUGMENTATION,
         training=changed(TRAINING, patience=6),
+        seed=0,
         film_fit="stretch",
     )
 
