@@ -19,14 +19,15 @@ class Params(Section):
 
 def main(name: str) -> None:
     config = params.load(Params)
-    models = {}
+    models, model_jsons = {}, []
     for each, replicate in replicates([name], config.train.seeds).items():
         model_json = bundle.model_json(Path("models/trained", replicate.folder))
         logits = read_logits(scores.paths(Path("outputs"), name, each))
+        model_jsons.append(model_json)
         models[each] = Scored.of(model_json, logits, config.threshold, config.bootstrap)
     metrics = evaluate(
         models,
-        model_json,
+        model_jsons[0],
         Path("metrics", f"{name}.json"),
         seeds=config.train.listed,
         prevalence=config.evaluate.prevalence,

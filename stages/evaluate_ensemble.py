@@ -21,14 +21,15 @@ class Params(Section):
 def main(name: str) -> None:
     config = params.load(Params)
     backbones = ensemble.backbones(config.replicates, Path("models/trained"), Path("outputs"))
-    models = {}
+    models, model_jsons = {}, []
     for each, replicate in replicates([name], config.train.seeds).items():
         model_json = bundle.model_json(Path("models/ensembles", replicate.folder))
         logits = {kind: ensemble.logits(model_json, backbones, kind) for kind in ("val", "stress", "test")}
+        model_jsons.append(model_json)
         models[each] = Scored.of(model_json, logits, config.threshold, config.bootstrap)
     metrics = evaluate(
         models,
-        model_json,
+        model_jsons[0],
         Path("metrics", f"{name}.json"),
         seeds=config.train.listed,
         prevalence=config.evaluate.prevalence,

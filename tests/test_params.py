@@ -180,9 +180,10 @@ def test_replicates_follow_from_seeds_and_the_first_has_the_name_of_the_candidat
 @pytest.mark.parametrize(
     ("seeds", "says"),
     [
-        ([1, 1], "expected seeds that differ"),
-        (0, "greater than or equal to 1"),
-        ([], "at least 1 item"),
+        *(
+            (seeds, r"train.seeds is .*; expected how many \(1 or more\), or different seeds such as \[0, 1, 2\]")
+            for seeds in ([1, 1], 0, [], -1, "abc", [0.5], True)
+        ),
         ([0, 1], "replicates is not what follows from train.seeds and the candidates: it is composed by"),
     ],
 )

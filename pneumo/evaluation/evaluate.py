@@ -93,7 +93,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Write the metrics of a candidate on the test set to `metrics_path`; returns them.
 
-    `models`: its replicates by their names, one for each of `seeds`. `model_json`: of any of them. `prevalence`: for
+    `models`: its replicates by their names, one for each of `seeds`. `model_json`: of the first, whose
+    parameters and operations stand for all. `prevalence`: for
     ppv and npv.
     """
     values = of_candidate(models, seeds, prevalence) | {key: model_json[key] for key in FROM_MODEL}

@@ -9,8 +9,8 @@ from pneumo.evaluation.recipes import Estimate, detectable
 
 MOST = 10_000_000  # patients that a plan considers
 ASSUMED = (
-    "Assumed: the variance from patients falls as 1 / their number, with the same share of pneumonia; that between "
-    "seeds as 1 / their number."
+    "Assumed: the variance from patients falls as 1 / their number, with the same share of pneumonia, and validation "
+    "grows with the test set; that between seeds falls as 1 / their number."
 )
 
 

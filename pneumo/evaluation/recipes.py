@@ -14,7 +14,6 @@ leaving out one patient at a time, with all images.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -95,8 +94,11 @@ class Estimate:
     def freedom(self) -> float:
         """Degrees of freedom (Satterthwaite 1946; Welch 1947)."""
         spread = sum((side.spread / side.seeds) ** 2 / (side.seeds - 1) for side in self.sides if side.spread)
-        below = spread + self.common_error / 2
-        return float((self.from_patients + self.from_seeds) ** 2 / below) if below > 0 else np.inf
+        below = spread + (self.common_error / 2 if self.common > 0 else 0.0)
+        least = min(
+            (side.seeds - 1 for side in self.sides if side.spread), default=0
+        )  # or few seeds that agree say less
+        return max(least, float((self.from_patients + self.from_seeds) ** 2 / below)) if below > 0 else np.inf
 
     def interval(self, alpha: float = 0.05) -> Bounds:
         if self.error is None:
@@ -208,24 +210,6 @@ def _common(
     together = sum(sign * of.mean(axis=1) for sign, of in zip(signs, contributions, strict=True))
     shared = together**2 - sum(of / s for of, s in zip(alone, seeds, strict=True))
     return np.asarray(shared, dtype=np.float64), [float(of.sum()) for of in alone]
-
-
-def covariance(recipes: Sequence[Networks]) -> Array:
-    """Of the means of c recipes on the same images, [c, c]: of drawing patients, and the seeds of each, anew."""
-    estimates = [mean(recipe) for recipe in recipes]
-    made = np.diag([estimate.from_patients + estimate.from_seeds for estimate in estimates])
-    for (row, first), (column, second) in combinations(enumerate(recipes), 2):
-        made[row, column] = made[column, row] = _shared(first, second)
-    return made
-
-
-def _shared(first: Networks, second: Networks) -> float:
-    """The covariance of the means of two recipes, which comes from the patients alone."""
-    sums = [_contributions(recipe.left_out).mean(axis=1) for recipe in (first, second)]
-    shared = sums[0] @ sums[1]
-    if first.redrawn is not None and second.redrawn is not None:
-        shared += np.cov(first.redrawn.mean(axis=1), second.redrawn.mean(axis=1))[0, 1]
-    return float(shared)
 
 
 def intervals(

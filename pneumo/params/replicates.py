@@ -3,23 +3,25 @@ one more seed changes nothing of what is there.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import BeforeValidator
 
-from pneumo.params.values import Count, Positive, Section
+from pneumo.params.values import Count, Section
 
 
-def _different(seeds: list[int]) -> list[int]:
-    if len(set(seeds)) < len(seeds):
-        raise ValueError("expected seeds that differ, each once")
-    return seeds
+def _seeds(value: Any) -> Any:
+    listed = value if isinstance(value, list) else [value]
+    whole = all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in listed)
+    if not whole or not listed or value == 0 or len(set(listed)) < len(listed):
+        raise ValueError("expected how many (1 or more), or different seeds such as [0, 1, 2]")
+    return value
 
 
 class Seeds(Section):
     """`seeds`: of the networks that each backbone is trained to, or how many: 3 stands for [0, 1, 2]."""
 
-    seeds: Positive | Annotated[list[Count], Field(min_length=1), AfterValidator(_different)]
+    seeds: Annotated[int | list[int], BeforeValidator(_seeds)]
 
     @property
     def listed(self) -> list[int]:

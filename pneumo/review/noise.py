@@ -27,6 +27,7 @@ class Noise:
 @dataclass(frozen=True)
 class _Seen:
     record: str
+    candidate: str
     architecture: str | None
     images: float
     sd: float
@@ -34,11 +35,12 @@ class _Seen:
 
 
 def training_noise(base: Snapshot, candidate: str, metric: str, images: int, alpha: float) -> Noise | None:
-    """From the candidates of base; where these have one seed, from the records in its results/: of those with
+    """From `candidate` of base, or else all candidates of base; where these have one seed, from the records in its results/: of those with
     replicates, the ones of the same architecture as `candidate` and at least half as many test `images`, else those of
     the same architecture, of such size, or all. None where training noise was never measured.
     """
-    seen = list(_seen(base.record, "base", metric))
+    of_base = list(_seen(base.record, "base", metric))
+    seen = [found for found in of_base if found.candidate == candidate] or of_base
     if not seen:
         recorded = [found for name, record in base.results.items() for found in _seen(record, name, metric)]
         architecture = _architecture(base.record, candidate)
@@ -70,7 +72,7 @@ def _seen(record: Record, name: str, metric: str) -> Iterator[_Seen]:
         spread, seeds, images = (figures.get(key) for key in ("sd", "seeds", "n"))
         sd = _number(spread.get(metric)) if isinstance(spread, dict) else None
         if isinstance(seeds, list) and len(seeds) > 1 and sd is not None and 0 <= sd < 1:
-            yield _Seen(name, _architecture(record, candidate), _number(images) or 0, sd, len(seeds) - 1)
+            yield _Seen(name, candidate, _architecture(record, candidate), _number(images) or 0, sd, len(seeds) - 1)
 
 
 def _architecture(record: Record, candidate: str) -> str | None:

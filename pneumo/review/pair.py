@@ -66,7 +66,11 @@ class Pair:
 
     def measured(self, metric: str) -> tuple[Networks, Networks]:
         """`metric` of the networks of each side, for an interval of the difference of their means."""
-        before, after = (_networks(metric, side, drawn=self.about_recipes) for side in self.networks)
+        drawn = [network.threshold_draws for side in self.networks for network in side]
+        known = [thresholds for thresholds in drawn if thresholds is not None]
+        use = self.about_recipes and len(known) == len(drawn)
+        defined = np.isfinite(known).all(axis=0) if use else None  # a draw may lack one of the classes
+        before, after = (_networks(metric, side, defined) for side in self.networks)
         return before, after
 
     def flips(self) -> list[dict[str, Any]]:
@@ -90,9 +94,15 @@ def _means(side: tuple[Network, ...]) -> dict[str, float | None]:
     return means
 
 
-def _networks(metric: str, side: tuple[Network, ...], *, drawn: bool) -> Networks:
-    """`drawn`: whether thresholds are drawn anew, as they are part of a recipe, but not of a network as it is."""
-    redrawn = [network.threshold_draws for network in side if drawn and network.threshold_draws is not None]
+def _networks(metric: str, side: tuple[Network, ...], defined: NDArray[np.bool_] | None) -> Networks:
+    """`defined`: draws in which all networks of both sides have a threshold; None where thresholds are taken as fixed, as
+    those of two networks are.
+    """
+    redrawn = [
+        network.threshold_draws[defined]
+        for network in side
+        if defined is not None and network.threshold_draws is not None
+    ]
     return recipes.networks(
         metric,
         [network.test_scores for network in side],

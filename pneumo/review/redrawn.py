@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 from pydantic import ValidationError
 
 from pneumo.errors import RecordError
@@ -37,9 +36,8 @@ def with_draws(candidate: Candidate, record: Record, bootstrap: Bootstrap) -> Ca
                 raise RecordError(f"{model.where('stress')} is missing, but threshold.scores is stress: {remedy}")
         thresholds = decision.redrawn_thresholds(network.val_scores, under_stress, temperature, policy, bootstrap)
         drawn.append(thresholds)
-    defined = np.isfinite(np.array(drawn)).all(axis=0)  # a draw may lack one of the classes, the same for all
     networks = [
-        replace(network, threshold_draws=thresholds[defined])
+        replace(network, threshold_draws=thresholds)
         for network, thresholds in zip(candidate.networks, drawn, strict=True)
         if thresholds is not None
     ]

@@ -156,14 +156,6 @@ def test_thresholds_drawn_anew_widen_decisions_and_leave_rankings_alone():
         assert (redrawn.common > fixed.common + 1e-6) == wider
 
 
-def test_covariances_are_those_of_the_differences():
-    first, second = networks("roc_auc", range(3)), networks("roc_auc", range(3, 6), gain=2.0)
-    made = recipes.covariance([first, second])
-    difference = recipes.difference(first, second)
-    variance = made[0, 0] + made[1, 1] - 2 * made[0, 1]
-    assert variance == pytest.approx(difference.common + difference.from_seeds)
-
-
 def test_the_mean_of_perfect_networks_has_the_interval_of_each():
     perfect = recipes.mean(Networks(np.ones(3), np.ones((20, 3))))
     assert recipes.mean_bounds(perfect, [(0.8, 1.0)] * 3) == pytest.approx((0.8, 1.0))

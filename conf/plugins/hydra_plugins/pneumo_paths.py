@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from pydantic import ValidationError
 
+from pneumo.params.replicates import Seeds
 from pneumo.params.replicates import replicates as of_seeds
 from pneumo.sources import local
 
@@ -34,8 +36,11 @@ def by_site(*, _root_: Any) -> str:
 
 
 def replicates(section: str, *, _root_: Any) -> DictConfig:
-    seeds = _root_.train.seeds
-    made = of_seeds(_root_[section], seeds if isinstance(seeds, int) else list(seeds))
+    try:
+        seeds = Seeds.model_validate(OmegaConf.to_container(OmegaConf.masked_copy(_root_.train, "seeds")))
+    except ValidationError:
+        return OmegaConf.create({})  # the check of all parameters says what is wrong
+    made = of_seeds(_root_[section], seeds.seeds)
     return OmegaConf.create({name: replicate.model_dump() for name, replicate in made.items()})
 
 
