@@ -92,12 +92,10 @@ class Estimate:
 
     @property
     def freedom(self) -> float:
-        """Degrees of freedom (Satterthwaite 1946; Welch 1947)."""
+        """Degrees of freedom (Satterthwaite 1946; Welch 1947), at least those of the side with the fewest seeds."""
         spread = sum((side.spread / side.seeds) ** 2 / (side.seeds - 1) for side in self.sides if side.spread)
         below = spread + (self.common_error / 2 if self.common > 0 else 0.0)
-        least = min(
-            (side.seeds - 1 for side in self.sides if side.spread), default=0
-        )  # or few seeds that agree say less
+        least = min((side.seeds - 1 for side in self.sides if side.spread), default=0)
         return max(least, float((self.from_patients + self.from_seeds) ** 2 / below)) if below > 0 else np.inf
 
     def interval(self, alpha: float = 0.05) -> Bounds:

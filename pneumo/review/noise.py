@@ -35,9 +35,9 @@ class _Seen:
 
 
 def training_noise(base: Snapshot, candidate: str, metric: str, images: int, alpha: float) -> Noise | None:
-    """From `candidate` of base, or else all candidates of base; where these have one seed, from the records in its results/: of those with
-    replicates, the ones of the same architecture as `candidate` and at least half as many test `images`, else those of
-    the same architecture, of such size, or all. None where training noise was never measured.
+    """From `candidate` of base, else from all of base; where these have one seed, from the records in its results/: of
+    those with replicates, the ones of the same architecture as `candidate` and at least half as many test `images`,
+    else those of the same architecture, of such size, or all. None where training noise was never measured.
     """
     of_base = list(_seen(base.record, "base", metric))
     seen = [found for found in of_base if found.candidate == candidate] or of_base

@@ -69,7 +69,9 @@ class Pair:
         drawn = [network.threshold_draws for side in self.networks for network in side]
         known = [thresholds for thresholds in drawn if thresholds is not None]
         use = self.about_recipes and len(known) == len(drawn)
-        defined = np.isfinite(known).all(axis=0) if use else None  # a draw may lack one of the classes
+        defined: NDArray[np.bool_] | None = None
+        if use:  # a draw may lack one of the classes
+            defined = np.asarray(np.isfinite(np.stack(known)).all(axis=0), dtype=np.bool_)
         before, after = (_networks(metric, side, defined) for side in self.networks)
         return before, after
 
@@ -95,9 +97,7 @@ def _means(side: tuple[Network, ...]) -> dict[str, float | None]:
 
 
 def _networks(metric: str, side: tuple[Network, ...], defined: NDArray[np.bool_] | None) -> Networks:
-    """`defined`: draws in which all networks of both sides have a threshold; None where thresholds are taken as fixed, as
-    those of two networks are.
-    """
+    """`defined`: draws in which all networks of both sides have a threshold; None for fixed thresholds."""
     redrawn = [
         network.threshold_draws[defined]
         for network in side
