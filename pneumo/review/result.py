@@ -81,7 +81,7 @@ def review(base: Snapshot, head: Snapshot, by: Snapshot | None = None) -> Result
     selected = _selected(base, head, compared)
     if selected.seeds and selected.seeds[1] < selected.seeds[0]:
         notes.append(
-            f"Head has fewer seeds ({selected.seeds[1]}) than base ({selected.seeds[0]}): with those of base the recipes "
+            f"Head has fewer seeds ({selected.seeds[1]}) than base ({selected.seeds[0]}): with those of base, recipes "
             "would be compared, and nobody could pick a seed."
         )
     pairs, only_base, only_head = _pairs(base, head)
