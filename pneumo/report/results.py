@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
@@ -19,10 +19,11 @@ from pneumo.evaluation.over_seeds import in_best
 from pneumo.evaluation.select_best import over_seeds_name
 from pneumo.evaluation.selected import scores_of
 from pneumo.models import bundle
-from pneumo.models.curves import CURVES
 from pneumo.record.parse import read_json, read_scores
 from pneumo.record.record import BASELINE, Record
-from pneumo.record.tree import Folder, Tree
+from pneumo.record.tree import Tree
+from pneumo.report.history import read_history
+from pneumo.report.outputs import DATA_PATH, Outputs
 from pneumo.scoring import scores, stress
 
 if TYPE_CHECKING:
@@ -51,40 +52,8 @@ EXTERNAL = (
 )
 AUDIT = ("features", "near_duplicates", "shift", "shortcut_coefficients", "suspected_labels")
 ABLATION = ("model", "n", "patients", "left_out", "covers", "examples")
-CHOICE_PATH, DATA_PATH = "models/best/choice.json", "metrics/data.json"
+CHOICE_PATH = "models/best/choice.json"
 ABLATION_PATH, EXPLAIN_PATH = "reports/ablation/ablation.json", "reports/explain/explain.json"
-STAGES = {  # file or folder -> the stage that writes it
-    DATA_PATH: "audit",
-    f"metrics/{BASELINE}.json": "audit",
-    f"scores/{BASELINE}": "audit",
-    "data/audit": "audit",
-    "models/best": "select_best",
-    "scores/test": "score",
-    "reports/ablation": "ablation",
-    "reports/explain": "explain",
-}
-STAGES_OF_MODELS = {  # folder -> the stages that write what it has of a backbone, of an ensemble
-    "scores/val": ("calibrate", "ensemble"),
-    "metrics": ("evaluate", "evaluate_ensemble"),
-}
-
-
-@dataclass(frozen=True)
-class Outputs(Folder):
-    """The project's folder while the pipeline runs: a stage writes what is missing or broken."""
-
-    def remedy(self, path: str) -> str:
-        folder, name = str(PurePosixPath(path).parent), PurePosixPath(path).stem
-        stage = STAGES.get(path) or STAGES.get(folder, "")
-        if not stage and folder in STAGES_OF_MODELS:
-            record = Record(self)
-            is_ensemble = name in {**record.section("ensembles"), **record.section("ensemble_replicates")}
-            stage = f"{STAGES_OF_MODELS[folder][is_ensemble]}@{name}"
-        if folder in ("metrics/external", "scores/external"):
-            stage = f"evaluate_external@{name}"
-        if path.startswith("dvclive/"):
-            stage = f"train@{PurePosixPath(path).parts[1]}"
-        return f"run `{f'dvc repro {stage}'.strip()}`"
 
 
 @dataclass(frozen=True)
@@ -223,7 +192,7 @@ def read_results(root: Path, names: Sequence[str], *, bootstrap: "Bootstrap", po
         baseline_test=baseline.test_scores,
         data=record.data,
         audit={name: _table(record.tree, f"data/audit/{name}.csv") for name in AUDIT},
-        history=pd.concat([_history(root, name) for name in trained]),
+        history=pd.concat([read_history(root, name) for name in trained]),
         explained=explained,
         ablation=ablation,
         model_json=model_json,
@@ -238,8 +207,8 @@ def _require(tree: Tree, path: str, content: Mapping[str, Any], keys: Iterable[s
         raise RecordError(f"{tree.where(path)} has no {missing[0]!r}: {tree.remedy(path)}")
 
 
-def _table(tree: Tree, path: str, separator: str = ",") -> pd.DataFrame:
-    return pd.read_csv(io.StringIO(tree.text(path)), sep=separator)
+def _table(tree: Tree, path: str) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(tree.text(path)))
 
 
 def _choice(tree: Tree, names: Sequence[str]) -> dict[str, Any]:
@@ -340,26 +309,3 @@ def _require_same_images(
                     f"{metrics[name]['n']}: {remedy}"
                 )
         scores.same_images(dict(tables), f"scores/{split}")
-
-
-def _history(root: Path, name: str) -> pd.DataFrame:
-    """model, epoch and the columns of CURVES; no rows of a model that is a linear probe alone.
-
-    Of an epoch that was run again the last row counts.
-    """
-    tree, folder = Outputs(root), f"dvclive/{name}/plots/metrics"
-    if (root / folder).is_dir() and not any((root / folder).iterdir()):
-        return pd.DataFrame(columns=["model", "epoch", *CURVES])
-    columns = []
-    for column, curve in CURVES.items():
-        path, values = f"{folder}/{curve}.tsv", PurePosixPath(curve).name
-        table = _table(tree, path, "\t")
-        if not {"step", values} <= set(table.columns) or table.empty:
-            raise RecordError(
-                f"{tree.where(path)}: expected rows with the columns step and {values}, found {len(table)} rows with "
-                f"{', '.join(map(str, table.columns))}: {tree.remedy(path)}"
-            )
-        columns.append(table.drop_duplicates("step", keep="last").set_index("step")[values].rename(column))
-    history = pd.concat(columns, axis=1).sort_index().rename_axis("epoch").reset_index()
-    history.insert(0, "model", name)
-    return history
