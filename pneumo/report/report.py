@@ -53,7 +53,8 @@ def _draw_curves(results: Results, folder: Path, tables: Mapping[str, pd.DataFra
 def _draw_stress(results: Results, folder: Path) -> None:
     tables = {name: metrics["stress"] for name, metrics in results.metrics.items()}
     stress.ranking(folder / "stress_ranking.svg", tables, results.selected)
-    stress.decisions(folder / "stress_decisions.svg", results.best["stress"], results.selected)
+    seeds = len(results.replicates) or 1
+    stress.decisions(folder / "stress_decisions.svg", results.best["stress"], results.selected, seeds)
 
 
 def _draw_distributions(results: Results, folder: Path) -> None:

@@ -39,10 +39,13 @@ def ranking(path: Path, tables: Mapping[str, Table], selected: str) -> None:
     _draw(path, curves, "ROC AUC", "Stress validation")
 
 
-def decisions(path: Path, table: Table, name: str) -> None:
-    """Recall and specificity of one model at its threshold over the strength of each kind of perturbation."""
+def decisions(path: Path, table: Table, name: str, seeds: int) -> None:
+    """Recall and specificity of a candidate over the strength of each kind of perturbation: of one model at its
+    threshold, or the mean over several `seeds`, each at its own.
+    """
     curves = [Curve(table, metric, metric, style, {"linewidth": 1.8}) for metric, style in DECISIONS.items()]
-    _draw(path, curves, "share", f"Stress validation, {name} at its threshold")
+    title = f"{name} at its threshold" if seeds == 1 else f"{name}, mean of {seeds} seeds, each at its threshold"
+    _draw(path, curves, "share", f"Stress validation, {title}")
 
 
 def _draw(path: Path, curves: Sequence[Curve], ylabel: str, title: str) -> None:
