@@ -129,6 +129,15 @@ def tables(arguments: argparse.Namespace) -> None:
             print(f"{page}: {count} tables")
 
 
+def weights(arguments: argparse.Namespace) -> None:
+    """Print which published weights are here, or get those of the backbones named after `fetch`."""
+    from pneumo import weights
+
+    lines = weights.fetch(TOP, arguments.names) if arguments.action else weights.table(TOP)
+    for line in lines:
+        print(line)
+
+
 def _records() -> list[Path]:
     """The project itself and the folders of results/."""
     results = sorted(path for path in (TOP / "results").glob("[!.]*") if path.is_dir())
@@ -187,6 +196,7 @@ def _parser() -> argparse.ArgumentParser:
         "from metrics/ and scores/, each between its markers. Nothing else on the pages changes.",
         "0 all tables are written, 1 a marker is wrong or a record cannot be read, 2 bad usage.",
     )
+    _add_weights(commands)
     return parser
 
 
@@ -241,6 +251,22 @@ def _add_power(commands: Any) -> None:
     command.add_argument("--difference", type=_positive, required=True, metavar="D", help="the difference to be seen")
     command.add_argument("--metric", metavar="METRIC", help="roc_auc, accuracy, ... (default: review.metric)")
     command.add_argument("--format", choices=("markdown", "json"), default="markdown", help="default: %(default)s")
+
+
+def _add_weights(commands: Any) -> None:
+    command = _add(
+        commands,
+        weights,
+        "list the published weights that backbones start from, or get them",
+        "for each backbone of conf/model/ what its weights were trained on, their size and licence, and whether they "
+        "are on this machine: in the folder of weights (PNEUMO_WEIGHTS, or pneumo/weights in the user's cache), in an "
+        "installed package or in the cache of the Hugging Face hub. Every file is checked against the SHA-256 in "
+        "conf/model/.",
+        "0 listed, or all are here, 1 one is not and the error says how to bring it, 2 bad usage.",
+    )
+    actions = command.add_subparsers(dest="action", metavar="fetch")
+    getting = actions.add_parser("fetch", help="get them before a long run, or on a machine with network")
+    getting.add_argument("names", nargs="+", metavar="NAME", help="a backbone of conf/model/")
 
 
 def _positive(text: str) -> float:

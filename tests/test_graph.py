@@ -42,7 +42,8 @@ MAY_IMPORT = {
     "external": {"data", "models", "preprocessing", "scoring", "evaluation", "audit"},
     "verification": {"params", "preprocessing", "models", "scoring", "evaluation", "external", "record", "report"},
     "review": {"data", "params", "scoring", "evaluation", "record", "report", "verification"},
-    "cli": {"verification", "review"},
+    "weights": {"models", "params"},
+    "cli": {"verification", "review", "weights"},
 }
 
 

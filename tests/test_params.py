@@ -1,4 +1,5 @@
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from pneumo.verification import gate
 from stages import train
 
 BACKBONES = sorted(path.stem for path in Path(__file__).parent.parent.glob("conf/model/*.yaml") if path.stem != "all")
+
+PACKAGED = "efficientnet_lite0"
 
 
 def composed(root: Path, *overrides: str) -> dict[str, Any]:
@@ -31,10 +34,12 @@ def test_every_choice_composes_to_valid_parameters(root, data, model):
         assert list(chosen.model) == [model]
 
 
-def test_real_data_starts_from_imagenet_and_phantom_from_scratch(root):
+def test_real_data_starts_from_imagenet_and_phantoms_from_scratch_but_for_the_packaged_weights(root):
     for data, weights in (("phantom", "none"), ("archive", "imagenet"), ("kaggle", "imagenet")):
         chosen = params.check(composed(root, f"data={data}", "data.path=x"), "conf")
-        assert {one.weights for name, one in chosen.model.items() if name != "cnn"} == {weights}
+        assert {one.weights for name, one in chosen.model.items() if name not in ("cnn", PACKAGED)} == {weights}
+        assert chosen.model[PACKAGED].weights == "imagenet"
+        assert chosen.model[PACKAGED].probe
 
 
 def test_a_shared_value_reaches_every_backbone_and_an_own_value_only_one(root):
@@ -45,8 +50,44 @@ def test_a_shared_value_reaches_every_backbone_and_an_own_value_only_one(root):
         "vgg19": 3,
         "inceptionv3": 3,
         "resnet50": 3,
+        PACKAGED: 3,
     }
     assert chosen.model["resnet50"].lr == 1e-5
+
+
+HUB = "hf-hub:microsoft/rad-dino/backbone.safetensors"
+SHA256 = "5" * 64
+
+
+def test_weights_of_the_hub_are_named_with_their_hash(root):
+    raw = composed(root)
+    raw["model"]["vgg16"]["weights"] = f"{HUB}#sha256={SHA256}"
+    source = params.check(raw, "conf").model["vgg16"].source
+    assert (source.origin, source.sha256) == (HUB, SHA256)
+    assert source.file == "microsoft-rad-dino-backbone.safetensors"
+
+
+def test_weights_of_a_repository_of_the_hub_are_its_model_file(root):
+    raw = composed(root)
+    raw["model"]["vgg16"]["weights"] = f"hf-hub:timm/vgg16.tv_in1k#sha256={SHA256}"
+    assert params.check(raw, "conf").model["vgg16"].source.origin == "hf-hub:timm/vgg16.tv_in1k/model.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("model", "weights", "says"),
+    [
+        ("vgg16", HUB, "add #sha256=… to it"),
+        ("vgg16", "hf-hub:rad-dino", "expected hf-hub:OWNER/NAME#sha256=…"),
+        ("vgg16", f"{HUB}#sha256=abc", "expected hf-hub:OWNER/NAME#sha256=…"),
+        ("cnn", "imagenet", "there are no published weights of cnn in conf/model/: set weights to none"),
+        ("densenet121_xray", "imagenet", "its published weights are of chest X-rays: set weights to published"),
+    ],
+)
+def test_weights_that_cannot_be_meant_are_refused(root, model, weights, says):
+    raw = composed(root, f"model={model}")
+    raw["model"][model]["weights"] = weights
+    with pytest.raises(ParamsError, match=re.escape(says)):
+        params.check(raw, "params.yaml")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +99,7 @@ def test_a_shared_value_reaches_every_backbone_and_an_own_value_only_one(root):
         ("train.epochs", 2.5, "train.epochs is 2.5; expected a valid integer"),
         ("train.gradient_clip", "1.0", "train.gradient_clip is '1.0'; expected a valid number"),
         ("model.cnn.lr", float("inf"), "model.cnn.lr is inf; expected a finite number"),
-        ("train.weights", "imagnet", "train.weights is 'imagnet'; expected 'imagenet', 'none' or a"),
+        ("train.weights", "imagnet", "train.weights is 'imagnet'; expected 'imagenet', 'published', 'none', a"),
         ("model.vgg16.weights", "no.safetensors", "model.vgg16.weights is 'no.safetensors'; there is no such file"),
         ("augment.area", [0, 1], "augment.area.0 is 0; expected greater than 0"),
         (
@@ -77,7 +118,11 @@ def test_a_shared_value_reaches_every_backbone_and_an_own_value_only_one(root):
         ),
         ("data.phantom.size", 8, "data.phantom.size is 8; expected greater than or equal to 64"),
         ("data.phantom.colour", 8, "data.phantom.colour is not a parameter; expected one of images, seed, size"),
-        ("model.resnet50.weights", "imagnet", "model.resnet50.weights is 'imagnet'; expected 'imagenet', 'none' or a"),
+        (
+            "model.resnet50.weights",
+            "imagnet",
+            "model.resnet50.weights is 'imagnet'; expected 'imagenet', 'published', 'none', a",
+        ),
         ("model.resnet50.lr", -1, "model.resnet50.lr is -1; expected greater than 0"),
         ("model.cnn.layers", 5, "model.cnn.layers is not a parameter; expected one of architecture, batch_size"),
         ("model", {}, "model is {}"),
@@ -151,7 +196,7 @@ def test_all_bad_parameters_are_listed_at_once(root):
 
 
 def test_an_unknown_backbone_names_the_known_ones(root):
-    with pytest.raises(ParamsError, match=r"no replicates\.vgg61; it has cnn, cnn-1, cnn-2, vgg16, .*resnet50-2\."):
+    with pytest.raises(ParamsError, match=r"no replicates\.vgg61; it has cnn, cnn-1, cnn-2, vgg16, .*resnet50-2, "):
         params.load(train.Params, "vgg61", root / "params.yaml")
 
 

@@ -12,6 +12,9 @@ from pneumo.training.train import train
 BACKBONE = Backbone(
     architecture="cnn",
     weights="none",
+    published=None,
+    normalisation=None,
+    probe=None,
     input_size=32,
     dropout=0.2,
     pool=1,
@@ -43,7 +46,6 @@ TRAINING = Training(
     patience=9,
     warmup=0.2,
     gradient_clip=1.0,
-    probe=None,
     label_smoothing=0.0,
     ema=0.0,
     imbalance="weights",

@@ -4,12 +4,12 @@
 resolves a name.
 """
 
-import hashlib
 import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -19,10 +19,21 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pneumo import files
 from pneumo.errors import ParamsError, WeightsError
+from pneumo.models import published
+
+if TYPE_CHECKING:
+    from pneumo.params import Published
 
 CHANNELS = (32, 64, 128, 128, 256)  # of the five blocks of cnn
 CHANNELS_10 = (16, 32, 64, 128, 256)  # of those of cnn10
-LEFT_OUT = ("fc.", "head.", "classifier.", "pre_logits.", "AuxLogits.")  # classifiers of published weights
+LEFT_OUT = (
+    "fc.",
+    "head.",
+    "classifier.",
+    "pre_logits.",
+    "AuxLogits.",
+    "op_threshs",
+)  # classifiers of published weights
 PARALLEL = "module."
 WITHOUT_PARALLEL = (  # rewrites the file that is its argument
     "import sys; from safetensors.torch import load_file, save_file; "
@@ -34,7 +45,9 @@ FEATURES = 256  # of the fully connected layer of cnn
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Per-channel mean and standard deviation of the input in [0, 1]; the network repeats grey over its channels."""
+    """Per-channel mean and standard deviation of the input in [0, 1]; the network repeats grey over its channels, as
+    many as there are means.
+    """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -82,24 +95,37 @@ def create(
     seed: int,
     pool: int = 1,
     stages: int | None = None,
+    source: "Published | None" = None,
+    normalisation: Normalisation | None = None,
 ) -> tuple[Network, str]:
     """The network and the SHA-256 of its starting weights (empty when it starts from scratch).
 
     `pool`: the head is given the means of so many parts of a side of the last map: 1 is the mean of all. `stages`: only
     so many stages of a timm network, as its feature_info counts them, are used; None uses all.
-    `weights`: `imagenet` (the pretrained tag of `architecture`, downloaded by timm), `none` (from scratch, from
-    `seed`) or a .safetensors file with all weights of the backbone in timm's layout, or of a whole trained bundle.
-    Raises WeightsError where they cannot be had or do not fit, and ParamsError for an unknown architecture.
+    `weights`: `none` (from scratch, from `seed`), a .safetensors file with all weights of the backbone in timm's layout
+    or of a whole trained bundle, or anything else for the published weights of `source`, which are fetched where they
+    are not on this machine. `normalisation`: of the input; by default what timm names.
+    Raises WeightsError where weights cannot be had or do not fit, and ParamsError for an unknown architecture.
     """
     torch.manual_seed(seed)
+    starts = weights != "none" and not weights.endswith(".safetensors")
+    if starts and source is None:
+        raise WeightsError(
+            f"no published weights are named for {architecture} (model.NAME.published): set model.NAME.weights to none "
+            "or to a .safetensors file"
+        )
     build = _own if architecture in OWN else _timm
-    network = build(architecture, input_size, dropout, pool, stages, weights == "imagenet")
+    network = build(architecture, input_size, dropout, pool, stages, normalisation)
     # Convolutions of this layout are faster on CPUs, and on GPUs in mixed precision.
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if weights.endswith(".safetensors"):
-        _load(network, architecture, Path(weights))
-        return network, files.sha256(Path(weights))
-    return network, _state_sha256(network.body) if weights == "imagenet" else ""
+    if starts and source:
+        found = published.fetch(source)
+        _load(network, architecture, published.state(source, found, lambda: _names(architecture)))
+        return network, source.sha256
+    if weights == "none":
+        return network, ""
+    _load(network, architecture, Path(weights))
+    return network, files.sha256(Path(weights))
 
 
 def from_json(model_json: Mapping[str, Any], *, weights: str, seed: int = 0) -> Network:
@@ -112,8 +138,8 @@ def from_json(model_json: Mapping[str, Any], *, weights: str, seed: int = 0) -> 
         stages=model_json["stages"],
         weights=weights,
         seed=seed,
+        normalisation=Normalisation(**model_json["normalisation"]),
     )
-    network.normalise_with(Normalisation(**model_json["normalisation"]))
     return network
 
 
@@ -160,15 +186,18 @@ OWN: dict[str, Any] = {  # name -> (body of an input size and dropout, its featu
 }
 
 
-def _own(architecture: str, input_size: int, dropout: float, pool: int, stages: int | None, imagenet: bool) -> Network:
-    if imagenet:
-        raise WeightsError(
-            f"no ImageNet weights exist for {architecture}: set model.NAME.weights to none or to a .safetensors file"
-        )
+def _own(
+    architecture: str,
+    input_size: int,
+    dropout: float,
+    pool: int,
+    stages: int | None,
+    normalisation: Normalisation | None,
+) -> Network:
     if stages is not None:
         raise ParamsError(f"model.NAME.stages is {stages}, and {architecture} is used whole: set it to null")
     body, features = OWN[architecture]
-    normalisation = Normalisation((0.5,), (0.25,))
+    normalisation = normalisation or Normalisation((0.5,), (0.25,))
     if pool == 1:
         return Network(body(input_size, dropout), features, dropout, normalisation)
     layers = list(body(input_size, dropout))
@@ -186,23 +215,23 @@ def _require_parts(side: int, pool: int, architecture: str, input_size: int) -> 
         )
 
 
-def _timm(architecture: str, input_size: int, dropout: float, pool: int, stages: int | None, imagenet: bool) -> Network:
+def _timm(
+    architecture: str,
+    input_size: int,
+    dropout: float,
+    pool: int,
+    stages: int | None,
+    normalisation: Normalisation | None,
+) -> Network:
     import timm  # as late as possible: it takes seconds, and cnn does without
 
     _require_known(architecture)
     config: Any = timm.get_pretrained_cfg(architecture)
+    normalisation = normalisation or Normalisation(config.mean, config.std)
     sized: dict[str, Any] = (
         {"img_size": input_size} if config.fixed_input_size else {}
     )  # transformers: positions are interpolated
-    try:
-        body: Any = timm.create_model(architecture, pretrained=imagenet, **sized)
-    except Exception as error:
-        if not imagenet:
-            raise
-        raise WeightsError(
-            f"the ImageNet weights of {architecture} cannot be fetched ({_first_line(error)}). Either train from "
-            "scratch with train.weights=none, or name a copy of its model.safetensors with model.NAME.weights=FILE."
-        ) from error
+    body: Any = timm.create_model(architecture, pretrained=False, in_chans=len(normalisation.mean), **sized)
     every = set(body.state_dict())
     mapped = pool > 1 or stages is not None
     body.reset_classifier(0, *([""] if mapped else []))  # without its own mean
@@ -210,8 +239,7 @@ def _timm(architecture: str, input_size: int, dropout: float, pool: int, stages:
         _cut(body, architecture, stages)
     if hasattr(body, "pre_logits"):  # VGG's 7x7 convolution to 4096 channels: 100 M weights that a pooled head replaces
         body.pre_logits = nn.Identity()
-    shape = _require_input_fits(body, architecture, input_size)
-    normalisation = Normalisation(config.mean, config.std)
+    shape = _require_input_fits(body, architecture, input_size, len(normalisation.mean))
     if not mapped:
         return Network(body, shape[0], dropout, normalisation)
     if len(shape) != 3:
@@ -220,6 +248,13 @@ def _timm(architecture: str, input_size: int, dropout: float, pool: int, stages:
     network = Network(body, shape[0] * pool**2, dropout, normalisation, pool)
     network.unused = frozenset(every - set(body.state_dict()))
     return network
+
+
+def _names(architecture: str) -> dict[str, Tensor]:
+    """Names and tensors of the whole published network, with its classifier, in timm's order."""
+    import timm
+
+    return timm.create_model(architecture, pretrained=False).state_dict()
 
 
 def _cut(body: Any, architecture: str, stages: int) -> None:
@@ -244,11 +279,11 @@ def _require_known(architecture: str) -> None:
         )
 
 
-def _require_input_fits(body: Any, architecture: str, size: int) -> tuple[int, ...]:
+def _require_input_fits(body: Any, architecture: str, size: int, channels: int) -> tuple[int, ...]:
     """The shape of what `body` gives for an image of `size` pixels, found by a trial."""
     try:
         with torch.no_grad():
-            shape = tuple(body.eval()(torch.zeros(1, 3, size, size)).shape[1:])
+            shape = tuple(body.eval()(torch.zeros(1, channels, size, size)).shape[1:])
     except (RuntimeError, AssertionError) as error:
         raise ParamsError(
             f"{architecture} cannot take an input of {size} pixels ({_first_line(error)}): set model.NAME.input_size"
@@ -273,6 +308,8 @@ def _load(network: Network, architecture: str, path: Path) -> None:
         )
     whole = "head.1.weight" in state and any(key.startswith("body.") for key in state)
     target = network if whole else network.body
+    if not whole:
+        state = _as_timm_names(state, network.body)
     wanted = target.state_dict()
     for key, tensor in wanted.items():
         if key not in state:
@@ -292,6 +329,12 @@ def _load(network: Network, architecture: str, path: Path) -> None:
     target.load_state_dict({key: state[key] for key in wanted})
 
 
+def _as_timm_names(state: dict[str, Tensor], body: nn.Module) -> dict[str, Tensor]:
+    """What timm does with weights as others publish them: names of other code, positions of another input size."""
+    adapt = getattr(sys.modules[type(body).__module__], "checkpoint_filter_fn", None)
+    return adapt(state, body) if adapt else state
+
+
 def parameters(network: nn.Module) -> int:
     """Number of trainable parameters."""
     return sum(weight.numel() for weight in network.parameters())
@@ -304,14 +347,6 @@ def flops(network: nn.Module, size: int) -> int:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network.cpu().eval()(torch.zeros(1, 1, size, size))
     return counter.get_total_flops()
-
-
-def _state_sha256(module: nn.Module) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _first_line(error: BaseException) -> str:

@@ -46,6 +46,11 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in LIBRARIES}
 
 
+def weights_name(weights: str) -> str:
+    """model.NAME.weights without the folders of this machine, and without the hash that it may name."""
+    return Path(weights).name if weights.endswith(".safetensors") else weights.partition("#")[0]
+
+
 def code_sha256() -> str:
     """SHA-256 over the library's modules that this process has loaded: the code that a stage ran."""
     digest = hashlib.sha256()

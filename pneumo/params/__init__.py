@@ -51,7 +51,7 @@ from pneumo.params.evaluation import (
 from pneumo.params.loading import check, declared, load, read
 from pneumo.params.project import Params
 from pneumo.params.replicates import Replicate, Seeds, replicates
-from pneumo.params.training import Augment, Backbone, BackboneFile, Device, Runtime, Training
+from pneumo.params.training import Augment, Backbone, BackboneFile, Device, Published, Runtime, Training
 from pneumo.params.values import Section
 
 __all__ = [
@@ -79,6 +79,7 @@ __all__ = [
     "Part",
     "Pixels",
     "Preprocess",
+    "Published",
     "Replicate",
     "Resampling",
     "Review",

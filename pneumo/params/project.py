@@ -93,10 +93,10 @@ class Params(Section):
     @model_validator(mode="after")
     def _something_is_learnt(self) -> "Params":
         for name, backbone in self.model.items():
-            if not backbone.epochs and (self.train.probe is None or backbone.weights == "none"):
+            if not backbone.epochs and (backbone.probe is None or backbone.weights == "none"):
                 raise ValueError(
                     f"model.{name}.epochs is 0, which leaves the linear probe alone, and there is none: it needs "
-                    f"train.probe, which is {self.train.probe}, and weights, which are {backbone.weights}"
+                    f"model.{name}.probe, which is {backbone.probe}, and weights, which are {backbone.weights}"
                 )
         return self
 

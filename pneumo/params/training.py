@@ -1,19 +1,30 @@
 """Sections about networks and how they are trained."""
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from pneumo.params.replicates import Seeds
 from pneumo.params.values import Count, Fraction, NonNegative, Positive, PositiveFraction, Rate, Section, Share, Share0
 
+_ON_HUB = re.compile(r"hf-hub:(?P<hub>[\w.-]+/[\w.-]+(?:/[\w./-]+)?)(?:#sha256=(?P<sha256>[0-9a-f]{64}))?")
+_WAYS = "expected 'imagenet', 'published', 'none', a .safetensors path or hf-hub:OWNER/NAME#sha256=…"
+
 
 def _named_weights(weights: str) -> str:
-    if weights not in ("imagenet", "none") and not weights.endswith(".safetensors"):
-        raise ValueError("expected 'imagenet', 'none' or a .safetensors path")
+    if weights.startswith("hf-hub:"):
+        named = _ON_HUB.fullmatch(weights)
+        if not named:
+            raise ValueError("expected hf-hub:OWNER/NAME#sha256=… or hf-hub:OWNER/NAME/FILE#sha256=…")
+        if not named["sha256"]:
+            raise ValueError("add #sha256=… to it, which stands on the file's page, so that other bytes are not taken")
+        return weights
+    if weights not in ("imagenet", "published", "none") and not weights.endswith(".safetensors"):
+        raise ValueError(_WAYS)
     if weights.endswith(".safetensors") and not Path(weights).is_file():
         raise ValueError(_no_such_file(weights))
     return weights
@@ -29,6 +40,29 @@ def _no_such_file(path: str) -> str:
 
 
 Weights = Annotated[str, AfterValidator(_named_weights)]
+
+
+class Channels(Section):
+    """Mean and standard deviation of pixels in [0, 1] for each channel of a network's input."""
+
+    mean: tuple[float, ...]
+    std: tuple[Rate, ...]
+
+
+class Published(Section):
+    """Published weights of an architecture: one file, wherever it comes from.
+
+    `file`: the name under which it is kept. `origin`: pip:PACKAGE that contains it, hf-hub:OWNER/NAME/FILE, or an
+    address. `layout`: names are timm's, or only the order is, or it is a whole pickled network (`module`).
+    """
+
+    trained_on: str
+    licence: str
+    file: Annotated[str, StringConstraints(pattern=r"^[\w.-]+\.(safetensors|pth|pt|bin)$")]
+    bytes: Positive | None
+    sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    origin: Annotated[str, StringConstraints(pattern=r"^(pip:[\w.-]+|hf-hub:[\w.-]+/[\w.-]+/[\w./-]+|https://.+)$")]
+    layout: Literal["timm", "order", "module"]
 
 
 class Augment(Section):
@@ -63,7 +97,6 @@ class Device(Section):
 class Training(Device):
     """How every backbone is trained; a backbone's own values stand in `model.NAME`, its seed in `replicates.NAME`."""
 
-    probe: Rate | None
     label_smoothing: Share0
     ema: Share0
     monitor: Literal["roc_auc", "loss", "stress_roc_auc", "stress_loss"]
@@ -84,6 +117,7 @@ class Train(Training, Seeds):
     batch_size: Annotated[int, Field(strict=True, ge=2)]
     weights: Weights
     input: Literal["native", "small"]
+    probe: Rate | None
     layer_decay: PositiveFraction
 
 
@@ -92,6 +126,8 @@ class Backbone(Section):
 
     architecture: str
     weights: Weights
+    published: Published | None
+    normalisation: Channels | None
     input_size: Annotated[int, Field(strict=True, ge=32, le=1024)]
     dropout: Annotated[float, Field(strict=True, ge=0, lt=1)]
     pool: Annotated[int, Field(strict=True, ge=1, le=16)]
@@ -99,15 +135,50 @@ class Backbone(Section):
     optimizer: Literal["rmsprop", "adamw", "sgd"]
     lr: Rate
     weight_decay: NonNegative
+    probe: Rate | None
     layer_decay: PositiveFraction
     epochs: Count
     batch_size: Annotated[int, Field(strict=True, ge=2)]
+
+    @model_validator(mode="after")
+    def _has_what_it_starts_from(self) -> "Backbone":
+        if self.weights in ("imagenet", "published") and self.published is None:
+            raise ValueError(
+                f"there are no published weights of {self.architecture} in conf/model/: set weights to none, to a "
+                ".safetensors file, or to hf-hub:OWNER/NAME#sha256=…"
+            )
+        if self.weights == "imagenet" and self.published and not self.published.trained_on.startswith("ImageNet"):
+            raise ValueError(f"its published weights are of {self.published.trained_on}: set weights to published")
+        return self
+
+    @property
+    def source(self) -> Published | None:
+        """The published weights to start from; None for a file of the user's, and from scratch."""
+        if self.weights in ("imagenet", "published"):
+            return self.published
+        named = _ON_HUB.fullmatch(self.weights)
+        return _of_hub(named) if named else None
+
+
+def _of_hub(named: re.Match[str]) -> Published:
+    owner, name, *inside = named["hub"].split("/", 2)
+    path = inside[0] if inside else "model.safetensors"
+    return Published(
+        trained_on=f"{owner}/{name}",
+        licence="see its page",
+        file=f"{owner}-{name}-{Path(path).name}",
+        bytes=None,
+        sha256=named["sha256"],
+        origin=f"hf-hub:{owner}/{name}/{path}",
+        layout="timm",
+    )
 
 
 class BackboneFile(Backbone):
     """The section `model.NAME`: also the tables from which the recipe and train.input pick."""
 
     input_sizes: dict[Literal["native", "small"], Positive]
+    recipe: Literal["fine_tune", "from_scratch"]
     lrs: dict[Literal["fine_tune", "from_scratch"], Rate]
 
 

@@ -41,7 +41,7 @@ def initialise_head(
 ) -> None:
     """Give `network` the head that a logistic regression finds on its features of `train_split`.
 
-    training.probe: inverse of the regularisation (C of scikit-learn), on features with mean 0 and variance 1.
+    backbone.probe: inverse of the regularisation (C of scikit-learn), on features with mean 0 and variance 1.
     depends_on: all that the features follow from; those of the very same are taken from `cache`.
     """
     from sklearn.linear_model import LogisticRegression  # takes seconds, and few runs have a probe
@@ -63,8 +63,8 @@ def initialise_head(
     else:
         values = features(network, train_split, input_size=backbone.input_size, device=device)
         _cache(values, path)
-    assert training.probe
-    regression = LogisticRegression(C=training.probe, max_iter=ITERATIONS)
+    assert backbone.probe
+    regression = LogisticRegression(C=backbone.probe, max_iter=ITERATIONS)
     labels = train_split.labels.astype(int)
     weights = len(values) * balance.shares(train_split.rows, training.imbalance)
     pipeline = make_pipeline(StandardScaler(), regression).fit(
@@ -77,18 +77,18 @@ def initialise_head(
     with torch.no_grad():
         linear.weight.copy_(torch.from_numpy(weight).view(1, -1))
         linear.bias.fill_(float(bias))
-    say(f"linear probe: {values.shape[1]} features of {len(values)} images, C {training.probe:g}, training accuracy "
+    say(f"linear probe: {values.shape[1]} features of {len(values)} images, C {backbone.probe:g}, training accuracy "
         f"{pipeline.score(values, labels):.3f}")  # fmt: skip
 
 
-@torch.inference_mode()
 def features(network: Network, split: packed.Split, *, input_size: int, device: torch.device) -> NDArray[np.float32]:
     """What the head of `network` is given for each row of `split`: float32 [n, F]."""
-    network = network.to(device).eval()
+    network = network.to(device).eval()  # outside of inference mode, in which copies on a GPU could not be trained
     values = []
-    for start in range(0, len(split), BATCH_SIZE):
-        pixels = torch.from_numpy(split.pixels(slice(start, start + BATCH_SIZE))).to(device)
-        values.append(network.features(resize(pixels, input_size)).float().cpu())
+    with torch.inference_mode():
+        for start in range(0, len(split), BATCH_SIZE):
+            pixels = torch.from_numpy(split.pixels(slice(start, start + BATCH_SIZE))).to(device)
+            values.append(network.features(resize(pixels, input_size)).float().cpu())
     network.train()
     return torch.cat(values).numpy()
 

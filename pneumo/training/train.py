@@ -49,16 +49,18 @@ def train(
         pool=backbone.pool,
         stages=backbone.stages,
         weights=backbone.weights,
+        source=backbone.source,
+        normalisation=backbone.normalisation and backbones.Normalisation(**vars(backbone.normalisation)),
         seed=seed,
     )
     say(f"{name}: {backbone.architecture}, {backbones.parameters(network) / 1e6:.1f} M parameters, "
-        f"{starting_point(backbone.weights)}, {backbone.input_size} px, "
+        f"{starting_point(backbone)}, {backbone.input_size} px, "
         f"{len(train_split)} training and {len(val_split)} validation images")  # fmt: skip
-    has_probe = bool(training.probe and weights_sha256)
+    has_probe = bool(backbone.probe and weights_sha256)
     if not backbone.epochs and not has_probe:
         raise TrainingError(
-            f"model.{name}.epochs is 0, which leaves the linear probe alone, and there is none: it needs train.probe "
-            f"and starting weights (model.{name}.weights is {backbone.weights})"
+            f"model.{name}.epochs is 0, which leaves the linear probe alone, and there is none: it needs "
+            f"model.{name}.probe and starting weights (model.{name}.weights is {backbone.weights})"
         )
     device = runtime.device(training.accelerator)
     sha256 = fingerprint.of_run(processed, backbone, augment, training, weights_sha256, seed=seed)
@@ -92,7 +94,7 @@ def train(
         "labels": ["normal", "pneumonia"],
         "parameters": backbones.parameters(network),
         "flops": backbones.flops(trained, backbone.input_size),
-        "weights": Path(backbone.weights).name,
+        "weights": bundle.weights_name(backbone.weights),
         "sha256": sha256,
         "versions": bundle.versions(),
     }
@@ -100,9 +102,11 @@ def train(
     checkpoints.remove(resume_from)
 
 
-def starting_point(weights: str) -> str:
+def starting_point(backbone: "Backbone") -> str:
     """How people say where training starts."""
-    return {"none": "from scratch", "imagenet": "from ImageNet weights"}.get(weights, f"from {Path(weights).name}")
+    if backbone.weights == "none":
+        return "from scratch"
+    return f"from {backbone.source.trained_on} weights" if backbone.source else f"from {Path(backbone.weights).name}"
 
 
 def _pos_weight(train_split: packed.Split, imbalance: str) -> float:

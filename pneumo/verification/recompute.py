@@ -1,7 +1,6 @@
 """What the scores and params.yaml of a run give: metrics, members of an ensemble, the selected model."""
 
 from collections.abc import Sequence
-from pathlib import PurePath
 from typing import Any, Literal
 
 import pandas as pd
@@ -11,6 +10,7 @@ from pneumo.evaluation import choice, decision, ensemble
 from pneumo.evaluation.evaluate import Scored, of_candidate
 from pneumo.evaluation.over_seeds import in_best
 from pneumo.evaluation.select_best import over_seeds_name
+from pneumo.models import bundle
 from pneumo.params import Threshold
 from pneumo.record.record import BASELINE, Model
 from pneumo.scoring import scores, stress
@@ -26,7 +26,7 @@ def metrics(run: Run, name: str) -> dict[str, Any]:
     )
     if name in run.basis.model:
         network = run.basis.model[name]
-        values |= {"weights": PurePath(network.weights).name, "input_size": network.input_size}
+        values |= {"weights": bundle.weights_name(network.weights), "input_size": network.input_size}
     if name in run.basis.ensembles:
         of_members = {each.name: run.record.figures(each.candidate) for each in members(run, models[0].name)}
         values |= ensemble.of_members(of_members)

@@ -32,7 +32,7 @@ def network_of(weights):
 
 
 def initialise(network, split, cache, depends_on="a", strength=0.1, input_size=32):
-    backbone, training = changed(BACKBONE, input_size=input_size), changed(TRAINING, probe=strength, imbalance="none")
+    backbone, training = changed(BACKBONE, input_size=input_size, probe=strength), changed(TRAINING, imbalance="none")
     probe.initialise_head(network, split, backbone, training, CPU, cache=cache, depends_on={"weights": depends_on})
 
 
@@ -60,6 +60,15 @@ def test_features_are_computed_once_for_all_heads(processed, weights, tmp_path, 
     assert list(tmp_path.glob("*.npy")) == [kept]
 
 
+def test_the_network_moves_to_its_device_outside_of_inference_mode(processed, weights, tmp_path, monkeypatch):
+    # What is copied to a GPU in inference mode can never be trained: a seen error of fine-tuning on a GPU.
+    moves, network = [], network_of(weights)
+    move = network.to
+    monkeypatch.setattr(network, "to", lambda device: moves.append(torch.is_inference_mode_enabled()) or move(device))
+    initialise(network, packed.read_split(processed, "train"), tmp_path)
+    assert moves == [False]
+
+
 def test_features_of_other_weights_or_another_size_are_not_taken(processed, weights, tmp_path):
     part = packed.read_split(processed, "train")
     initialise(network_of(weights), part, tmp_path)
@@ -70,18 +79,18 @@ def test_features_of_other_weights_or_another_size_are_not_taken(processed, weig
 
 
 def test_no_epochs_leave_the_probe_alone(processed, weights, tmp_path):
-    backbone = {"weights": str(weights), "epochs": 0}
-    run(processed, tmp_path / "one", backbone=backbone, training={"probe": 0.1})
-    run(processed, tmp_path / "two", backbone=backbone, training={"probe": 0.1}, seed=3)
+    backbone = {"weights": str(weights), "epochs": 0, "probe": 0.1}
+    run(processed, tmp_path / "one", backbone=backbone)
+    run(processed, tmp_path / "two", backbone=backbone, seed=3)
     one, two = ((tmp_path / name / "model/model.safetensors").read_bytes() for name in ("one", "two"))
     assert one == two, "nothing in it is random"
     assert bundle.training_json(tmp_path / "one/model")["weights"] == "start.safetensors"
 
 
 def test_fine_tuning_starts_from_the_probe(processed, weights, tmp_path):
-    backbone = {"weights": str(weights), "epochs": 1, "lr": 1e-12, "dropout": 0.0}
-    run(processed, tmp_path / "probe", backbone=backbone | {"epochs": 0}, training={"probe": 0.1})
-    run(processed, tmp_path / "tuned", backbone=backbone, training={"probe": 0.1})
+    backbone = {"weights": str(weights), "epochs": 1, "lr": 1e-12, "dropout": 0.0, "probe": 0.1}
+    run(processed, tmp_path / "probe", backbone=backbone | {"epochs": 0})
+    run(processed, tmp_path / "tuned", backbone=backbone)
     heads = [
         inference.load(tmp_path / name / "model", bundle.training_json(tmp_path / name / "model")).head[1].weight
         for name in ("probe", "tuned")
@@ -92,7 +101,7 @@ def test_fine_tuning_starts_from_the_probe(processed, weights, tmp_path):
 @pytest.mark.parametrize(("start", "strength"), [("none", 0.1), ("file", None)])
 def test_no_epochs_and_no_probe_are_refused(processed, weights, tmp_path, start, strength):
     named = str(weights) if start == "file" else "none"
-    with pytest.raises(TrainingError, match=r"model\.cnn\.epochs is 0, .* needs train\.probe and starting weights"):
+    with pytest.raises(TrainingError, match=r"epochs is 0, .* needs model\.cnn\.probe and starting weights"):
         train(
             "cnn",
             processed,
@@ -100,9 +109,9 @@ def test_no_epochs_and_no_probe_are_refused(processed, weights, tmp_path, start,
             curves=tmp_path / "curves",
             resume_from=tmp_path / "checkpoints",
             features=tmp_path / "features",
-            backbone=changed(BACKBONE, epochs=0, weights=named),
+            backbone=changed(BACKBONE, epochs=0, weights=named, probe=strength),
             augment=AUGMENT,
-            training=changed(TRAINING, probe=strength),
+            training=TRAINING,
             seed=0,
             film_fit="stretch",
         )
