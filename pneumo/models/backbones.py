@@ -26,14 +26,8 @@ if TYPE_CHECKING:
 
 CHANNELS = (32, 64, 128, 128, 256)  # of the five blocks of cnn
 CHANNELS_10 = (16, 32, 64, 128, 256)  # of those of cnn10
-LEFT_OUT = (
-    "fc.",
-    "head.",
-    "classifier.",
-    "pre_logits.",
-    "AuxLogits.",
-    "op_threshs",
-)  # classifiers of published weights
+# Of published weights: their classifiers, and thresholds of torchxrayvision's.
+LEFT_OUT = ("fc.", "head.", "classifier.", "pre_logits.", "AuxLogits.", "op_threshs")
 PARALLEL = "module."
 WITHOUT_PARALLEL = (  # rewrites the file that is its argument
     "import sys; from safetensors.torch import load_file, save_file; "

@@ -89,8 +89,8 @@ def _classes(path: Path) -> set[str]:
             opcodes = list(pickletools.genops(archive.read(name)))
     except (ValueError, zipfile.BadZipFile) as error:
         raise WeightsError(
-            f"{path} is not a file as torch.save has written it since torch 1.6 ({error}). Open it with the package that "
-            "it is from, and name its weights in a file: safetensors.torch.save_file(network.state_dict(), "
+            f"{path} is not a file as torch.save has written it since torch 1.6 ({error}). Open it with the package "
+            "that it is from, and name its weights in a file: safetensors.torch.save_file(network.state_dict(), "
             "'FILE.safetensors'), model.NAME.weights=FILE.safetensors"
         ) from error
     named = {str(argument).replace(" ", ".") for opcode, argument, _ in opcodes if opcode.name == "GLOBAL"}

@@ -50,7 +50,7 @@ def train(
         stages=backbone.stages,
         weights=backbone.weights,
         source=backbone.source,
-        normalisation=backbone.normalisation and backbones.Normalisation(**vars(backbone.normalisation)),
+        normalisation=backbones.Normalisation(**vars(backbone.normalisation)) if backbone.normalisation else None,
         seed=seed,
     )
     say(f"{name}: {backbone.architecture}, {backbones.parameters(network) / 1e6:.1f} M parameters, "
