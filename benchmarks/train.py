@@ -1,11 +1,13 @@
 """Images per second in training, ours against what people would write: `python -m benchmarks.train`.
 
-    python -m benchmarks.train [RAW] [--model cnn] [--size 224] [--batch 32] [--seconds 30] [--rounds 3]
+    python -m benchmarks.train [RAW] [--model cnn] [--size 224] [--batch 32] [--seconds 30] [--rounds 3] [--precision auto]
 
 RAW: images as data/raw has them (train/NORMAL/*, ...); without it 256 phantoms of 512 px are drawn. All train the same
 network with the same optimiser in one process, on a GPU where there is one:
 
-    a  pneumo: packed pixels, augmentation of whole batches, Lightning; channels_last and a fused optimiser
+    a  pneumo: packed pixels, augmentation of whole batches, Lightning; channels_last and a fused optimiser; once for
+       each --precision, which says what train.precision to choose on a processor: the names of what it computes in
+       are in the first line
     b  the limit: one batch that stays where it is, no data work; channels_last and a fused optimiser, as a
     c  torchvision: ImageFolder, DataLoader with workers, the same changes per image but for gamma and noise
     d  timm: its dataset, loader and transforms, as many workers; neither rotation nor gamma nor noise
@@ -16,9 +18,11 @@ They take turns in each round; the best round of each counts. Packing (once, by 
 """
 
 import argparse
+import functools
+import platform
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +53,7 @@ IMAGES = {
     "test": {"normal": 4, "bacterial": 4, "viral": 4},
 }
 WARMUP = 2  # steps that do not count
+FEATURES = ("avx2", "avx512_f", "avx512_bf16", "amx_bf16")  # that decide whether bf16-mixed is faster on a CPU
 
 
 class Clock(Callback):
@@ -72,7 +77,7 @@ class Clock(Callback):
         return self.images / self.elapsed
 
 
-def ours(arguments: argparse.Namespace, store: Path, device: torch.device) -> float:
+def ours(arguments: argparse.Namespace, store: Path, device: torch.device, precision: str) -> float:
     splits = [packed.read_split(store, split) for split in ("train", "val")]
     clock = Clock(arguments.seconds)
     fit.quieten()
@@ -80,7 +85,7 @@ def ours(arguments: argparse.Namespace, store: Path, device: torch.device) -> fl
         max_epochs=10_000,
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
-        precision=fit.resolved_precision("auto", "auto"),
+        precision=fit.resolved_precision(precision, "auto"),
         callbacks=[clock],
         logger=False,
         enable_checkpointing=False,
@@ -198,8 +203,12 @@ def main() -> None:
         print(f"{arguments.model}, {arguments.size} px, batch {arguments.batch}, {counts['images']} images, "
               f"{arguments.threads} threads, {arguments.workers} workers, {_named(device)}, torch {torch.__version__}; "
               f"best of {arguments.rounds}")  # fmt: skip
-        ways = {
-            "a pneumo": lambda: ours(arguments, store, device),
+        ways: dict[str, Callable[[], float]] = {
+            f"a pneumo {precision}": functools.partial(ours, arguments, store, device, precision)
+            for precision in arguments.precision
+        }
+        ours_first = next(iter(ways))
+        ways |= {
             "b limit": lambda: resident(arguments, device),
             "c torchvision": lambda: torchvision_way(arguments, raw, device),
             "d timm": lambda: timm_way(arguments, raw, device),
@@ -208,9 +217,9 @@ def main() -> None:
         for _ in range(arguments.rounds):
             for name, way in ways.items():
                 best[name] = max(best[name], way())
-        print(f"{'':<14} images/s   a is")
+        print(f"{'':<20} images/s   the first is")
         for name, rate in best.items():
-            print(f"{name:<14} {rate:8.1f}   {best['a pneumo'] / rate:.2f} of it")
+            print(f"{name:<20} {rate:8.1f}   {best[ours_first] / rate:.2f} of it")
         print(f"packing, once: {packing:.1f} images/s")
 
 
@@ -244,7 +253,11 @@ def _wait(device: torch.device) -> None:
 
 
 def _named(device: torch.device) -> str:
-    return torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
+    if device.type == "cuda":
+        return torch.cuda.get_device_name()
+    has = torch.cpu.get_capabilities()
+    features = ", ".join(name for name in FEATURES if has.get(name)) or "none"
+    return f"{has.get('cpu_name') or platform.processor()} (of {', '.join(FEATURES)}: {features})"
 
 
 def _arguments() -> argparse.Namespace:
@@ -255,6 +268,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=30, help="of each measurement (default 30)")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--precision", nargs="+", default=["auto"], help="of a: auto, 32-true, bf16-mixed")
     parser.add_argument("--threads", type=int, default=2, help="of torch, as runtime.threads (default 2)")
     parser.add_argument("--workers", type=int, default=2, help="of the loaders of c and d (default 2)")
     return parser.parse_args()

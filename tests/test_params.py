@@ -67,6 +67,12 @@ def test_weights_of_the_hub_are_named_with_their_hash(root):
     assert source.file == "microsoft-rad-dino-backbone.safetensors"
 
 
+def test_weights_of_the_hub_are_named_as_the_page_says(root):
+    written = f'model.vit_base_dino.weights="{HUB}#sha256={SHA256}"'  # Hydra takes # and = between quotes
+    chosen = params.check(composed(root, "model=vit_base_dino", written), "conf")
+    assert chosen.model["vit_base_dino"].source.sha256 == SHA256
+
+
 def test_weights_of_a_repository_of_the_hub_are_its_model_file(root):
     raw = composed(root)
     raw["model"]["vgg16"]["weights"] = f"hf-hub:timm/vgg16.tv_in1k#sha256={SHA256}"

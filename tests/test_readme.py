@@ -38,6 +38,7 @@ README = {
     "dvc exp show": HERE,
     "dvc exp apply NAME": HERE,
     "make restore": RESTORED,
+    "pneumo weights": "tests/test_weights.py::test_every_backbone_is_listed_with_where_its_weights_are",
     "dvc exp run -S data=kaggle": KAGGLE,
     "dvc exp run -S data=archive -S data.path=/where/chest-xray.zip": (
         "tests/test_paths.py::test_a_path_with_every_sign_is_read_as_the_remedies_quote_it"  # of another data set
@@ -54,11 +55,16 @@ README = {
     "dvc push": SHARED,
     "dvc pull": SHARED,
 }
+GOT = "tests/test_weights.py::test_fetch_says_what_is_here_and_what_needs_none"
 SEEDS = "tests/test_pipeline.py::test_one_more_seed_trains_only_that_one"
 PLANNED = "tests/review/test_power.py::test_as_it_is_typed"
 OTHER_PAGES = {
     "make .venv/.complete && source .venv/bin/activate": f"{NOT}it installs what the tests run with",
     'pytest -m "not slow"': f"{NOT}it runs these tests",
+    "pneumo weights fetch resnet50 vgg16": GOT,  # of weights that are here
+    """dvc exp run -S model=vit_base_dino -S 'model.vit_base_dino.weights="hf-hub:OWNER/NAME/FILE#sha256=..."'""": (
+        "tests/test_params.py::test_weights_of_the_hub_are_named_as_the_page_says"
+    ),
     "dvc exp run -S train.seeds=3": SEEDS,
     "dvc exp run -S 'train.seeds=[0,1,2,7]'": SEEDS,
     "pneumo power main --difference 0.01": PLANNED,
