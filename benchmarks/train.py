@@ -1,6 +1,7 @@
 """Images per second in training, ours against what people would write: `python -m benchmarks.train`.
 
-    python -m benchmarks.train [RAW] [--model cnn] [--size 224] [--batch 32] [--seconds 30] [--rounds 3] [--precision auto]
+    python -m benchmarks.train [RAW] [--model cnn] [--size 224] [--batch 32] [--seconds 30] [--rounds 3]
+                               [--precision auto ...]
 
 RAW: images as data/raw has them (train/NORMAL/*, ...); without it 256 phantoms of 512 px are drawn. All train the same
 network with the same optimiser in one process, on a GPU where there is one:
