@@ -1,10 +1,13 @@
-"""Check the data -> data/audit/, metrics/data.json, and scores and metrics of the baseline that sees no lungs."""
+"""Check the data -> data/audit/, metrics/data.json, scores/suspected_labels.csv, and scores and metrics of the baseline
+that sees no lungs.
+"""
 
 from pathlib import Path
 
 from pneumo import files, params
 from pneumo.audit.audit import audit
 from pneumo.data.listing import Raw
+from pneumo.evaluation import suspected
 from pneumo.params import Bootstrap, Evaluate, Main, Origin, Section, Sited, Threshold
 from pneumo.scoring import scores
 from stages import run
@@ -36,6 +39,7 @@ def main() -> None:
     )
     scores.write(result.val_scores, Path("scores/shortcut/val.csv"))
     scores.write(result.test_scores, Path("scores/shortcut/test.csv"))
+    suspected.write(result.suspects, Path("scores/suspected_labels.csv"))
     files.write_json(Path("metrics/shortcut.json"), result.shortcut)
     files.write_json(Path("metrics/data.json"), result.summary)
     for check in result.summary["audit"]["findings"]:

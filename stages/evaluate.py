@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pneumo import params
+from pneumo.evaluation import suspected
 from pneumo.evaluation.evaluate import Scored, evaluate, line, read_logits
 from pneumo.models import bundle
 from pneumo.params import Bootstrap, Evaluate, Section, Seeds, Threshold, replicates
@@ -19,12 +20,13 @@ class Params(Section):
 
 def main(name: str) -> None:
     config = params.load(Params)
+    suspects = suspected.read(Path("scores/suspected_labels.csv"))["image"].tolist()
     models, model_jsons = {}, []
     for each, replicate in replicates([name], config.train.seeds).items():
         model_json = bundle.model_json(Path("models/trained", replicate.folder))
         logits = read_logits(scores.paths(Path("outputs"), name, each))
         model_jsons.append(model_json)
-        models[each] = Scored.of(model_json, logits, config.threshold, config.bootstrap)
+        models[each] = Scored.of(model_json, logits, config.threshold, config.bootstrap, suspects)
     metrics = evaluate(
         models,
         model_jsons[0],

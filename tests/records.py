@@ -15,14 +15,14 @@ import yaml
 
 from pneumo import files
 from pneumo.audit import features
-from pneumo.evaluation import decision
+from pneumo.evaluation import decision, suspected
 from pneumo.evaluation.evaluate import Scored
 from pneumo.evaluation.over_seeds import in_best
 from pneumo.models import bundle
 from pneumo.models.perturbations import NAMES
 from pneumo.params import Bootstrap, Threshold, replicates
 from pneumo.preprocessing import counts
-from pneumo.record.record import Record
+from pneumo.record.record import SUSPECTED_LABELS, Record
 from pneumo.record.tree import Folder
 from pneumo.scoring import scores, stress
 from pneumo.verification import tables, verify
@@ -63,10 +63,11 @@ def make(
     seeds: int = 1,
     replicate: str = "median",
     threshold: str = "redrawn",
+    suspects: Sequence[str] = ("test/0010.jpeg", "test/0080.jpeg", "train/0005.jpeg", "train/0900.jpeg"),
 ) -> Path:
     """params.yaml, metrics/ and scores/ of backbones, ensembles and the baseline, with a README of tables. `external`:
     data sets of other hospitals. `seeds`: networks of each backbone. `replicate`: which models/best is.
-    `threshold`: of the section bootstrap.
+    `threshold`: of the section bootstrap. `suspects`: images with suspected labels; those without scores are of train.
     """
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["model"] = {name: params["model"][name] for name in backbones}
@@ -84,13 +85,16 @@ def make(
     noises = {name: backbones[each["candidate"]] + 0.3 * each["seed"] for name, each in params["replicates"].items()}
     logits = {name: {"val": outputs("train", n_val, noise), "test": outputs("test", n, 1.5 * noise)}
               for name, noise in {**noises, "shortcut": 4.0}.items()}  # fmt: skip
+    first = next(iter(backbones))
+    listed = _suspects(logits[first], suspects)
+    suspected.write(listed, root / SUSPECTED_LABELS)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         decided = _models(params, logits)
         winner(Path(), params)
-    first = next(iter(backbones))
     scored = {split: counts.of_split(logits[first][split]) for split in ("val", "test")}
     data = {"source": source, "rejected": 0, "splits": {"train": {"images": 300, "patients": 150}, **scored}}
+    data |= {"audit": {"suspected_labels": suspected.summary(listed)}}
     files.write_json(root / "metrics/data.json", data)
     if external:
         _elsewhere(root, external, decided)
@@ -100,6 +104,25 @@ def make(
     (root / "README.md").write_text(page)
     tables.write(root / "README.md", root)
     return root
+
+
+def suspected_images(root: Path) -> list[str]:
+    return suspected.read(root / SUSPECTED_LABELS)["image"].tolist()
+
+
+def _suspects(logits: dict[str, pd.DataFrame], images: Sequence[str]) -> pd.DataFrame:
+    """suspected.COLUMNS of `images`, the first of them the least probable labels. `logits`: by split."""
+    known = pd.concat([logits[split].assign(split=split) for split in ("val", "test")]).set_index("image")
+    rows = [
+        {"image": image, "probability": 0.01 * (place + 1)}
+        | (
+            known.loc[image, ["patient", "label", "split"]].to_dict()
+            if image in known.index
+            else {"patient": f"other-{place}", "label": 0, "split": "train"}
+        )
+        for place, image in enumerate(images)
+    ]
+    return pd.DataFrame(rows, columns=list(suspected.COLUMNS))
 
 
 def _models(params: dict[str, Any], logits: dict[str, dict[str, pd.DataFrame]]) -> dict[str, Any]:
@@ -137,7 +160,7 @@ def _baseline(params: dict[str, Any], logits: dict[str, pd.DataFrame]) -> dict[s
     bootstrap = Bootstrap(**params["bootstrap"])
     drawn = decision.redrawn_thresholds(model.val_scores, None, decided["temperature"], plain, bootstrap)
     both = (decided["temperature"], decided["threshold"])
-    scored = Scored(model.test_scores, model.val_scores, None, *both, drawn)
+    scored = Scored(model.test_scores, model.val_scores, None, *both, drawn, suspected_images=suspected_images(Path()))
     values = scored.measure(params["evaluate"]["prevalence"])
     files.write_json(Path("metrics/shortcut.json"), values)
     return decided
@@ -168,7 +191,7 @@ def _ensemble(root: Path, params: dict[str, Any]) -> dict[str, Any]:
     under = {name: stress.read_stress(root / f"scores/stress/{name}.csv") for name in temperatures}
     logits = {**plain, "stress": stress.mean_logit(under, temperatures)}
     sections = Threshold(**params["threshold"]), Bootstrap(**params["bootstrap"])
-    return Scored.of(model_json, logits, *sections).measure(params["evaluate"]["prevalence"])
+    return Scored.of(model_json, logits, *sections, suspected_images(root)).measure(params["evaluate"]["prevalence"])
 
 
 def _elsewhere(root: Path, names: Sequence[str], decided: Mapping[str, Any]) -> None:

@@ -215,7 +215,8 @@ def overlap(made: str, dep: str) -> bool:
     return made == dep or made.startswith(dep + "/") or dep.startswith(made + "/")
 
 
-TEST_RESULTS = ("outputs/test", "scores/test", "metrics")
+LIST = "scores/suspected_labels.csv"
+TEST_RESULTS = ("outputs/test", "scores/test", LIST, "metrics")
 
 
 @pytest.mark.parametrize("name", ["train", "predict", "calibrate", "ensemble", "select_best"])
@@ -244,9 +245,17 @@ def test_nothing_is_trained_calibrated_or_selected_on_another_hospital():
     assert {name for name in STAGES if upstream(name) & external} <= {*external, "report"}
 
 
-def test_only_evaluation_elsewhere_and_the_report_see_the_audit():
+def test_only_evaluation_and_the_report_see_the_audit():
     """It measures the test set too, so nothing that is trained or chosen may follow from it."""
-    assert {name for name in STAGES if "audit" in upstream(name)} == {"evaluate_external", "report"}
+    readers = {name for name in STAGES if "audit" in upstream(name)}
+    assert readers == {"evaluate", "evaluate_ensemble", "evaluate_external", "report"}
+
+
+def test_suspected_labels_reach_figures_and_the_report_and_no_choice():
+    readers = {name for name in STAGES if any(overlap(LIST, dep) for dep in paths(body(name)["deps"]))}
+    assert readers == {"evaluate", "evaluate_ensemble", "report"}
+    assert LIST in produced("audit")
+    assert not [file for file in sources("select_best") if overlap(LIST, file)]
 
 
 def test_data_moves_one_way():

@@ -16,7 +16,7 @@ from pneumo.audit import features, labels, near_duplicates, patients, shift, sho
 from pneumo.audit.findings import FEW_LEVELS, findings
 from pneumo.data import manifest, packed
 from pneumo.data.listing import Raw
-from pneumo.evaluation import decision, metrics
+from pneumo.evaluation import decision, metrics, suspected
 from pneumo.evaluation.evaluate import measure
 from pneumo.preprocessing import copies, counts
 from pneumo.scoring import scores
@@ -30,12 +30,13 @@ NAMED = 5  # images or pairs that metrics/data.json names; the tables have all
 @dataclass(frozen=True)
 class Audit:
     """summary: for metrics/data.json; val_scores, test_scores: the shortcut baseline's scores (scores.COLUMNS);
-    shortcut: its metrics on test, as for a backbone."""
+    shortcut: its metrics on test, as for a backbone; suspects: images with suspected labels (suspected.COLUMNS)."""
 
     summary: dict[str, Any]
     val_scores: pd.DataFrame
     test_scores: pd.DataFrame
     shortcut: dict[str, Any]
+    suspects: pd.DataFrame
 
 
 def audit(
@@ -68,10 +69,10 @@ def audit(
             "copies": copies.find(table, pixels),
             "near_duplicates": near_duplicates.find(table, pixels),
             "shift": shift.table(table, measured),
-            "suspected_labels": labels.suspected(table, pixels),
             "shortcut_coefficients": coefficients,
         }
         separability = shift.separability(table, measured)
+        suspects = labels.suspected(table, pixels)
     policy = threshold.model_copy(update={"scores": "plain"})  # it sees no pixels
     validation, decided = decision.decide(outputs[table["split"] == "val"], None, policy)
     test = decision.calibrated(outputs[table["split"] == "test"], decided["temperature"])
@@ -83,6 +84,7 @@ def audit(
         stress_logits=None,
         temperature=decided["temperature"],
         prevalence=prevalence,
+        suspected_images=suspects["image"],
     )
     values["parameters"] = len(coefficients) + 1
     _write(tables, out)
@@ -100,12 +102,12 @@ def audit(
             "patient_rule": {str(name): row for name, row in patients.sensitivity(table).to_dict("index").items()},
             "shortcut": _shortcut(values, coefficients),
             "shift": {"separability": separability, "largest": _largest(tables["shift"])},
-            "suspected_labels": _suspected(tables["suspected_labels"]),
+            "suspected_labels": suspected.summary(suspects),
             "few_grey_levels": _few_grey_levels(table, pixels),
         },
     }
     summary["audit"]["findings"] = findings(summary)
-    return Audit(summary, validation, test, values)
+    return Audit(summary, validation, test, values, suspects)
 
 
 def _digest(rows: pd.DataFrame) -> str:
@@ -148,13 +150,3 @@ def _largest(shifts: pd.DataFrame) -> dict[str, dict[str, Any]]:
         measures = {key: metrics.rounded(row[key]) for key in ("smd_test_train", "smd_test_val", "smd_val_train")}
         largest[name] = {"feature": row["feature"], **measures}
     return largest
-
-
-def _suspected(suspects: pd.DataFrame) -> dict[str, Any]:
-    return {
-        "images": len(suspects),
-        "normal": int((suspects["label"] == 0).sum()),
-        "pneumonia": int((suspects["label"] == 1).sum()),
-        "in_test": int((suspects["split"] == "test").sum()),
-        "first": suspects["image"].head(NAMED).tolist(),
-    }

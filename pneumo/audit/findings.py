@@ -199,5 +199,5 @@ def _suspected(counts: Mapping[str, Any], images: int) -> Finding:
         "suspected labels",
         counts["images"] > SUSPECTED * images,
         f"{counts['images']} of {images} labels look wrong ({counts['normal']} normal, {counts['pneumonia']} "
-        f"pneumonia; {counts['in_test']} in the test part): data/audit/suspected_labels.csv.",
+        f"pneumonia; {counts['in_test']} in the test part): scores/suspected_labels.csv.",
     )

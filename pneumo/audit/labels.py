@@ -16,8 +16,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from pneumo.audit import folds
+from pneumo.evaluation.suspected import COLUMNS
+from pneumo.scoring import scores
 
-COLUMNS = ("image", "split", "label", "subtype", "patient", "probability")
 # Of the given label. With 1 % of the real labels swapped (57), 53 of these were listed, among them the first 20 of the
 # list, and 54 of the 5,799 others; with none swapped, 41.
 MAX_PROBABILITY = 0.15
@@ -31,7 +32,8 @@ BLOCK = 256  # images held at once
 
 
 def suspected(manifest: pd.DataFrame, pixels: NDArray[np.uint8]) -> pd.DataFrame:
-    """Images whose label is in doubt, COLUMNS, the most doubtful first. probability: of the given label, out of sample.
+    """Images whose label is in doubt, COLUMNS, the most doubtful first. probability: of the given label, out of sample,
+    to six digits.
 
     pixels: uint8 [N, S, S], row i of `manifest`. Empty if there are too few patients to cross-validate.
     """
@@ -43,7 +45,7 @@ def suspected(manifest: pd.DataFrame, pixels: NDArray[np.uint8]) -> pd.DataFrame
     given = probabilities[np.arange(len(labels)), labels]
     ranked = find_label_issues(labels, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1)
     doubtful = [row for row in ranked.tolist() if given[row] < MAX_PROBABILITY]
-    table = manifest.assign(probability=given).iloc[doubtful]
+    table = manifest.assign(probability=scores.six_digits(given)).iloc[doubtful]
     return table.sort_values(["probability", "image"], ignore_index=True).loc[:, list(COLUMNS)]
 
 

@@ -100,7 +100,7 @@ class Drawn:
     def by_score(self) -> tuple[Array, Array]:
         """Pneumonias and normals at each of the g distinct scores, highest score first: [b, g] and [b, g]."""
         order = np.argsort(-self.scores, kind="stable")
-        starts = np.flatnonzero(np.r_[True, np.diff(self.scores[order]) != 0])
+        starts = np.flatnonzero(np.r_[True, np.diff(self.scores[order]) != 0][: len(order)])
         ordered, labels = self.weights[:, order], self.labels[order]
         pos, neg = ordered * labels, ordered * (1 - labels)
         if len(starts) == len(order):  # no ties, as nearly always

@@ -1,6 +1,6 @@
 """A candidate on the official test set -> its scores and metrics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pneumo import files
-from pneumo.evaluation import calibration, decision, metrics
+from pneumo.evaluation import calibration, decision, metrics, suspected
 from pneumo.evaluation.drawn import Drawn
 from pneumo.evaluation.over_seeds import over_seeds
 from pneumo.scoring import scores, stress
@@ -25,6 +25,7 @@ FROM_MODEL = ("weights", "parameters", "flops", "input_size")
 class Scored:
     """A model by its scores: scores.COLUMNS on test and validation, stress.COLUMNS of validation, or None for a model
     without images. thresholds: what draws of the validation patients give (decision.redrawn_thresholds).
+    suspected_images: those with a suspected label; None where there is no list of them, as in early records.
     """
 
     test: pd.DataFrame
@@ -34,6 +35,7 @@ class Scored:
     threshold: float
     thresholds: NDArray[np.float64] | None
     members: Sequence[str] = ()
+    suspected_images: Collection[str] | None = None
 
     @classmethod
     def of(
@@ -42,6 +44,7 @@ class Scored:
         logits: Mapping[str, pd.DataFrame],
         policy: "Threshold",
         bootstrap: "Bootstrap",
+        suspected_images: Collection[str] | None = None,
     ) -> Self:
         """`logits`: val, stress and test, as the model gives them. `policy`, `bootstrap`: sections of params.yaml."""
         temperature = model_json["temperature"]
@@ -54,6 +57,7 @@ class Scored:
             model_json["threshold"],
             decision.redrawn_thresholds(validation, logits["stress"], temperature, policy, bootstrap),
             list(model_json.get("members", ())),
+            suspected_images,
         )
 
     def measure(self, prevalence: float) -> dict[str, Any]:
@@ -66,6 +70,7 @@ class Scored:
             stress_logits=self.stress_logits,
             temperature=self.temperature,
             prevalence=prevalence,
+            suspected_images=self.suspected_images,
         )
         return values | ({"members": list(self.members)} if self.members else {})
 
@@ -128,6 +133,7 @@ def measure(
     stress_logits: pd.DataFrame | None,
     temperature: float,
     prevalence: float,
+    suspected_images: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """All numbers of the test set, to six digits; null where a number is undefined.
 
@@ -137,6 +143,7 @@ def measure(
 
     In the result, beside what `figures` has, `at_half`: decisions at 0.5. `uncalibrated`: calibration before
     temperature scaling. `score_shift`: validation against test. `stress`: of validation images. `oracle`: see its note.
+    `without_suspected_labels`: of the images that are not `suspected_images`; absent where these are None.
     """
     at_half = Drawn.of(table, 0.5)
     uncalibrated = table.assign(score=calibration.calibrate(table["logit"], 1.0))
@@ -150,6 +157,9 @@ def measure(
             {}
             if stress_logits is None
             else {"stress": metrics.stress_table(validation, stress_logits, temperature, threshold)}
+        ),
+        **(
+            {} if suspected_images is None else {suspected.GROUP: suspected.without(table, threshold, suspected_images)}
         ),
     }
 

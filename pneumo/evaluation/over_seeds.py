@@ -7,10 +7,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pneumo.evaluation import recipes
+from pneumo.evaluation import recipes, suspected
 from pneumo.evaluation.metrics import METRICS, rounded
 
-OF_EACH = (*(metric.key for metric in METRICS), "tp", "fp", "tn", "fn", "threshold", "temperature", "ci95", "members")
+OF_EACH = (
+    *(metric.key for metric in METRICS),
+    *("tp", "fp", "tn", "fn", "threshold", "temperature", "ci95", suspected.GROUP, "members"),
+)
 
 
 def over_seeds(

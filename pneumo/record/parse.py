@@ -54,12 +54,30 @@ def read_json(tree: Tree, path: str) -> dict[str, Any]:
 
 def read_scores(tree: Tree, path: str, columns: Sequence[str] = scores.COLUMNS) -> pd.DataFrame:
     """`columns` of a scores table. Raises RecordError where it is missing, broken or empty."""
-    return _table(tree, path, lambda text, where: scores.parse(text, where, columns))
+    return read_table(tree, path, lambda text, where: scores.parse(text, where, columns))
 
 
 def read_stress(tree: Tree, path: str) -> pd.DataFrame:
     """stress.COLUMNS of a table of logits under stress. Raises RecordError like `read_scores`."""
-    return _table(tree, path, stress.parse)
+    return read_table(tree, path, stress.parse)
+
+
+def read_table(
+    tree: Tree, path: str, parse: Callable[[TextIO, str], pd.DataFrame], *, may_be_empty: bool = False
+) -> pd.DataFrame:
+    """A table as `parse` makes it of the file's text and name. Raises RecordError where it is missing or broken, or has
+    no rows unless it `may_be_empty`.
+    """
+    text = tree.text(path)
+    try:
+        table = parse(io.StringIO(text), tree.where(path))
+    except ManifestError as error:
+        raise RecordError(f"{error}: {tree.remedy(path)}") from None
+    except ValueError as error:  # pandas' ParserError among them
+        raise RecordError(f"{tree.where(path)} is not a table ({_one_line(error)}): {tree.remedy(path)}") from None
+    if table.empty and not may_be_empty:
+        raise RecordError(f"{tree.where(path)} has no rows: {tree.remedy(path)}")
+    return table
 
 
 def _mapping(tree: Tree, path: str, form: str, parse: Callable[[str], Any]) -> dict[str, Any]:
@@ -81,19 +99,6 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         raise ValueError(f"it has the key {next(key for key in keys if keys.count(key) > 1)!r} twice")
     return content
-
-
-def _table(tree: Tree, path: str, parse: Callable[[TextIO, str], pd.DataFrame]) -> pd.DataFrame:
-    text = tree.text(path)
-    try:
-        table = parse(io.StringIO(text), tree.where(path))
-    except ManifestError as error:
-        raise RecordError(f"{error}: {tree.remedy(path)}") from None
-    except ValueError as error:  # pandas' ParserError among them
-        raise RecordError(f"{tree.where(path)} is not a table ({_one_line(error)}): {tree.remedy(path)}") from None
-    if table.empty:
-        raise RecordError(f"{tree.where(path)} has no rows: {tree.remedy(path)}")
-    return table
 
 
 def _one_line(error: Exception) -> str:

@@ -14,7 +14,8 @@ from pneumo.record.tree import FOLDERS, Tree
 BASELINE = "shortcut"  # a logistic regression on the frame of the image: no candidate; scores/shortcut/ is its own
 Kind = Literal["metrics", "val", "test", "stress"]
 KINDS: tuple[Kind, ...] = ("metrics", "val", "test", "stress")
-OTHER_METRICS = ("metrics/best.json", "metrics/data.json")
+SUSPECTED_LABELS = "scores/suspected_labels.csv"  # early records have none
+OTHER_FILES = ("metrics/best.json", "metrics/data.json", SUSPECTED_LABELS)
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class Record:
         them: those of a backbone that was dropped, as a rule.
         """
         models = [*(model for name in self.candidates for model in self.replicates(name)), self.model(BASELINE)]
-        expected = {*OTHER_METRICS, *(model.path(kind) for model in models for kind in KINDS)}
+        expected = {*OTHER_FILES, *(model.path(kind) for model in models for kind in KINDS)}
         expected |= {path for name in self.external for path in self.external_paths(name)}
         paths = [PurePosixPath(path) for path in self.tree.paths()]
         results = [path for path in paths if path.parts[0] in FOLDERS and not path.name.startswith(".")]

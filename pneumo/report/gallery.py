@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from pneumo.data import packed
 from pneumo.report.figures.pictures import thumbnail
@@ -13,7 +14,7 @@ from pneumo.report.results import Results
 ERRORS = 12  # of each kind
 FEWEST_TRAINING = 4  # training images beside them
 PAIRS = 12
-SUSPECTS = 24
+SUSPECTED_IN = ("test", "train", "val")  # in this order
 Splits = Mapping[str, packed.Split]
 
 
@@ -34,6 +35,20 @@ class Sheet:
     left_pictures: list[Picture]
     right: str
     right_pictures: list[Picture]
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """An image with a suspected label. probability: of this label, by the audit. score: of the selected model; None of
+    a training image.
+    """
+
+    source: str
+    image: str
+    split: str
+    label: str
+    probability: float
+    score: float | None
 
 
 def read_splits(results: Results) -> Splits:
@@ -101,16 +116,24 @@ def near_duplicates(results: Results, splits: Splits) -> list[tuple[Picture, Pic
     ]
 
 
-def suspected_labels(results: Results, splits: Splits) -> list[Picture]:
-    """Images whose label a cross-validated classifier does not believe, the least believed first."""
-    suspects = results.audit["suspected_labels"].head(SUSPECTS)
+def suspected_labels(results: Results, splits: Splits) -> list[Suspect]:
+    """All images whose label a cross-validated classifier does not believe: those of test, then of train and val, the
+    least believed first.
+    """
+    scored = pd.concat([results.test[results.selected], results.validation[results.selected]])
+    scores = dict(zip(scored["image"], scored["score"], strict=True))
+    ordered = results.suspects.sort_values(["probability", "image"])
     return [
-        _picture(
-            splits[suspect["split"]],
+        Suspect(
+            _thumbnail(splits[split], suspect["image"]),
             suspect["image"],
-            f"{SPLITS[suspect['split']]}, {CLASSES[suspect['label']]}: {suspect['probability']:.2g}",
+            SPLITS[split],
+            CLASSES[suspect["label"]],
+            suspect["probability"],
+            scores.get(suspect["image"]),
         )
-        for suspect in suspects.to_dict("records")
+        for split in SUSPECTED_IN
+        for suspect in ordered[ordered["split"] == split].to_dict("records")
     ]
 
 
@@ -121,5 +144,9 @@ def _with_patient(splits: Splits, split: str, image: str) -> Picture:
 
 
 def _picture(split: packed.Split, image: str, caption: str) -> Picture:
+    return Picture(_thumbnail(split, image), caption, image)
+
+
+def _thumbnail(split: packed.Split, image: str) -> str:
     (row,) = np.flatnonzero(split.rows["image"] == image)
-    return Picture(thumbnail(split.pixels([int(row)])[0]), caption, image)
+    return thumbnail(split.pixels([int(row)])[0])

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from pneumo.record.record import BASELINE, Record
+from pneumo.record.record import BASELINE, SUSPECTED_LABELS, Record
 from pneumo.record.tree import Folder
 
 DATA_PATH = "metrics/data.json"
@@ -11,6 +11,7 @@ STAGES = {  # file or folder -> the stage that writes it
     DATA_PATH: "audit",
     f"metrics/{BASELINE}.json": "audit",
     f"scores/{BASELINE}": "audit",
+    SUSPECTED_LABELS: "audit",
     "data/audit": "audit",
     "models/best": "select_best",
     "scores/test": "score",

@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from pneumo.data import manifest
+from pneumo.evaluation import suspected
 from pneumo.evaluation.metrics import BY_KEY, WORDS
 from pneumo.external.subgroups import subgroups
 from pneumo.report import gallery, published, templates, verdict
@@ -31,6 +32,7 @@ COVERS = {  # name in ablation.json -> what is covered
 }
 COLUMNS = (*WORDS, "recall_bacterial", "recall_viral")  # of the table of all models
 LARGEST_SHIFTS = 12  # rows of the table
+UNFOLDED = 12  # pictures of suspected labels; more are folded
 
 
 def render(results: Results, figures: Path) -> str:
@@ -57,6 +59,9 @@ def render(results: Results, figures: Path) -> str:
         sheets=gallery.errors_beside_training(results, splits),
         pairs=gallery.near_duplicates(results, splits),
         suspects=gallery.suspected_labels(results, splits),
+        most_unfolded=UNFOLDED,
+        without_suspects=results.metrics[results.selected].get(suspected.GROUP),
+        without_suspects_columns={key: BY_KEY[key].words for key in suspected.KEYS},
         truth=manifest.truth,
         explained=_explained(results),
         covers=[

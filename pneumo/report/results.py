@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,15 +12,15 @@ import pandas as pd
 
 from pneumo.data import manifest, packed
 from pneumo.errors import RecordError
-from pneumo.evaluation import decision
+from pneumo.evaluation import decision, suspected
 from pneumo.evaluation.evaluate import Scored
 from pneumo.evaluation.metrics import METRICS, WORDS
 from pneumo.evaluation.over_seeds import in_best
 from pneumo.evaluation.select_best import over_seeds_name
 from pneumo.evaluation.selected import scores_of
 from pneumo.models import bundle
-from pneumo.record.parse import read_json, read_scores
-from pneumo.record.record import BASELINE, Record
+from pneumo.record.parse import read_json, read_scores, read_table
+from pneumo.record.record import BASELINE, SUSPECTED_LABELS, Record
 from pneumo.record.tree import Tree
 from pneumo.report.history import read_history
 from pneumo.report.outputs import DATA_PATH, Outputs
@@ -50,7 +50,7 @@ EXTERNAL = (
     "subgroups",
     "image_shift",
 )
-AUDIT = ("features", "near_duplicates", "shift", "shortcut_coefficients", "suspected_labels")
+AUDIT = ("features", "near_duplicates", "shift", "shortcut_coefficients")
 ABLATION = ("model", "n", "patients", "left_out", "covers", "examples")
 CHOICE_PATH = "models/best/choice.json"
 ABLATION_PATH, EXPLAIN_PATH = "reports/ablation/ablation.json", "reports/explain/explain.json"
@@ -63,7 +63,8 @@ class Results:
     models/best, and of the others the replicate with the median validation score. `figures`, `test` and `validation`:
     of these models, by name of the candidate. `external`, `elsewhere`: metrics and scores of models/best by name of the
     other data set. `choice`, `data`, `explained`, `ablation`, `model_json`: choice.json, data.json and so on.
-    `history`: model, epoch and the columns of CURVES. `audit`: the tables of data/audit by their names.
+    `history`: model, epoch and the columns of CURVES. `audit`: the tables of data/audit by their names. `suspects`: the
+    images with suspected labels, suspected.COLUMNS.
     """
 
     choice: Mapping[str, Any]
@@ -78,6 +79,7 @@ class Results:
     baseline_test: pd.DataFrame
     data: Mapping[str, Any]
     audit: Mapping[str, pd.DataFrame]
+    suspects: pd.DataFrame
     history: pd.DataFrame
     explained: Mapping[str, Any]
     ablation: Mapping[str, Any]
@@ -167,6 +169,7 @@ def read_results(root: Path, names: Sequence[str], *, bootstrap: "Bootstrap", po
         {name: _scores(record, root, name, shown[name], split) for name in ranked} for split in ("test", "val")
     )
     _require_same_images(record, test, validation, metrics)
+    suspects = read_table(record.tree, SUSPECTED_LABELS, suspected.parse, may_be_empty=True)
     chosen = choice["model"]
     over_seeds = partial(
         _of_ensemble,
@@ -176,6 +179,7 @@ def read_results(root: Path, names: Sequence[str], *, bootstrap: "Bootstrap", po
         test[chosen],
         validation[chosen],
         metrics[chosen],
+        suspects["image"].tolist(),
         bootstrap,
         policy,
     )
@@ -192,6 +196,7 @@ def read_results(root: Path, names: Sequence[str], *, bootstrap: "Bootstrap", po
         baseline_test=baseline.test_scores,
         data=record.data,
         audit={name: _table(record.tree, f"data/audit/{name}.csv") for name in AUDIT},
+        suspects=suspects,
         history=pd.concat([read_history(root, name) for name in trained]),
         explained=explained,
         ablation=ablation,
@@ -259,6 +264,7 @@ def _of_ensemble(
     test: pd.DataFrame,
     validation: pd.DataFrame,
     metrics: Mapping[str, Any],
+    suspected_images: Collection[str],
     bootstrap: "Bootstrap",
     policy: "Threshold",
 ) -> Mapping[str, Any]:
@@ -273,7 +279,8 @@ def _of_ensemble(
     temperature = model_json["temperature"]
     drawn = decision.redrawn_thresholds(validation, stress_logits, temperature, policy, bootstrap)
     decided = (temperature, model_json["threshold"])
-    return Scored(test, validation, stress_logits, *decided, drawn, list(temperatures)).measure(metrics["prevalence"])
+    scored = Scored(test, validation, stress_logits, *decided, drawn, list(temperatures), suspected_images)
+    return scored.measure(metrics["prevalence"])
 
 
 def _external(record: Record, name: str, selected: str) -> dict[str, Any]:

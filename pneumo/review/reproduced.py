@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from pneumo.errors import PneumoError, ReviewError, VerifyError
-from pneumo.record.parse import read_json
-from pneumo.record.record import BASELINE, KINDS, Model, Record
+from pneumo.evaluation import suspected
+from pneumo.record.parse import read_json, read_table
+from pneumo.record.record import BASELINE, KINDS, SUSPECTED_LABELS, Model, Record
 from pneumo.scoring import scores
 from pneumo.verification.compare import UNIT, differences, numbers, same
 
@@ -64,7 +65,8 @@ class Reproduction:
 
 
 def compare(committed: Record, made: Record) -> list[Row]:
-    """A row for each file of scores and metrics of the models in params.yaml, and for metrics/best.json.
+    """A row for each file of scores and metrics of the models in params.yaml, for metrics/best.json and for the list of
+    suspected labels.
 
     Raises ReviewError where the pipeline was run with other parameters.
     """
@@ -80,7 +82,7 @@ def compare(committed: Record, made: Record) -> list[Row]:
     pairs = [(committed.model(name), made.model(name)) for name in replicates]
     rows = [_scores(before, after, kind) for before, after in pairs for kind in KINDS if kind != "metrics"]
     figures = [_figures(committed, made, path) for path in (*(_metrics(name) for name in names), "metrics/best.json")]
-    return [row for row in (*rows, *figures) if row]
+    return [row for row in (*rows, *figures, _suspects(committed, made)) if row]
 
 
 def _metrics(name: str) -> str:
@@ -96,12 +98,33 @@ def _scores(before: Model, after: Model, kind: Split) -> Row | None:
         committed, made = _table(before, kind), _table(after, kind)
     except PneumoError as error:
         return Row(path, problem=str(error))
+    return _compared(path, committed, made, "subtypes")
+
+
+def _suspects(committed: Record, made: Record) -> Row | None:
+    """None where neither side has the list."""
+    if not committed.tree.has(SUSPECTED_LABELS) and not made.tree.has(SUSPECTED_LABELS):
+        return None
+    try:
+        before, after = (
+            read_table(record.tree, SUSPECTED_LABELS, suspected.parse, may_be_empty=True)
+            .set_index(["image", "patient", "label", "split"])
+            .sort_index()
+            for record in (committed, made)
+        )
+    except PneumoError as error:
+        return Row(SUSPECTED_LABELS, problem=str(error))
+    return _compared(SUSPECTED_LABELS, before, after, "splits")
+
+
+def _compared(path: str, committed: pd.DataFrame, made: pd.DataFrame, last: str) -> Row:
+    """Two tables of numbers, the images with all that is known of them as index. `last`: of that, what comes last."""
     if not committed.index.equals(made.index):
-        return Row(path, problem="other images, patients, labels or subtypes")
+        return Row(path, problem=f"other images, patients, labels or {last}")
     old, new = committed.to_numpy(float), made.to_numpy(float)
     difference = np.abs(old - new)
     differ = difference > DIGIT * np.maximum(np.abs(old), np.abs(new))
-    return Row(path, old.size, int(differ.sum()), float(difference.max()))
+    return Row(path, old.size, int(differ.sum()), float(difference.max(initial=0)))
 
 
 def _table(model: Model, kind: Split) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pneumo.errors import VerifyError
-from pneumo.evaluation import choice
+from pneumo.evaluation import choice, suspected
 from pneumo.evaluation.metrics import METRICS
 from pneumo.evaluation.over_seeds import spread
 from pneumo.record.record import BASELINE
@@ -28,7 +28,13 @@ from pneumo.verification.run import Run, read_run
 
 HEADERS = {"weights": "starting weights", "input_size": "input", "roc_auc": "test ROC AUC"}
 WORDS = {metric.key: metric.words for metric in METRICS} | {"n": "images"}
-PLACES = {"at_half": "at 0.5", "oracle": "oracle", "uncalibrated": "uncalibrated", "stress": "stress validation"}
+PLACES = {
+    "at_half": "at 0.5",
+    "oracle": "oracle",
+    "uncalibrated": "uncalibrated",
+    "stress": "stress validation",
+    suspected.GROUP: "without suspected labels:",
+}
 PUBLISHED_ROW: Mapping[str, Any] = {
     "model": f"published: {published.MODEL}",
     "weights": "imagenet",

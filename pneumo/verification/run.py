@@ -7,7 +7,9 @@ from typing import Any
 import pandas as pd
 
 from pneumo.errors import VerifyError
-from pneumo.record.record import BASELINE, KINDS, Kind, Model, Record
+from pneumo.evaluation import suspected
+from pneumo.record.parse import read_table
+from pneumo.record.record import BASELINE, KINDS, SUSPECTED_LABELS, Kind, Model, Record
 from pneumo.record.tree import Tree
 from pneumo.verification.basis import Basis, read_basis
 from pneumo.verification.compare import history
@@ -18,13 +20,19 @@ REQUIRED: tuple[Kind, ...] = ("metrics", "val", "test")
 @dataclass(frozen=True)
 class Run:
     """`candidates`: those of params.yaml, each with the names of its models, one for each seed. `models`: all of these,
-    then the baseline where there is one.
+    then the baseline where there is one. `suspects`: the images with suspected labels, suspected.COLUMNS; None for an
+    early record, which has no list of them.
     """
 
     record: Record
     basis: Basis
     candidates: Mapping[str, Sequence[str]]
     models: Mapping[str, Model]
+    suspects: pd.DataFrame | None
+
+    @property
+    def suspected_images(self) -> list[str] | None:
+        return None if self.suspects is None else self.suspects["image"].tolist()
 
     @property
     def test_scores(self) -> pd.DataFrame:
@@ -56,7 +64,10 @@ def read_run(tree: Tree) -> Run:
         names = [*names, BASELINE]
     if not names:
         raise VerifyError(f"{tree.where('params.yaml')} names no model: there is nothing to verify")
-    return Run(record, basis, candidates, {name: _complete(record, name) for name in names})
+    suspects = (
+        read_table(tree, SUSPECTED_LABELS, suspected.parse, may_be_empty=True) if tree.has(SUSPECTED_LABELS) else None
+    )
+    return Run(record, basis, candidates, {name: _complete(record, name) for name in names}, suspects)
 
 
 def _complete(record: Record, name: str) -> Model:

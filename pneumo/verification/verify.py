@@ -13,7 +13,7 @@ from pneumo.errors import VerifyError
 from pneumo.evaluation import decision
 from pneumo.models.perturbations import NAMES
 from pneumo.preprocessing import counts
-from pneumo.record.record import BASELINE, Model
+from pneumo.record.record import BASELINE, SUSPECTED_LABELS, Model
 from pneumo.record.tree import Folder, Tree
 from pneumo.scoring import stress
 from pneumo.verification import recompute, tables
@@ -21,6 +21,7 @@ from pneumo.verification.compare import ABSENT, history, numbers, same, same_tab
 from pneumo.verification.consistency import consistent
 from pneumo.verification.external import verify_external
 from pneumo.verification.run import Run, read_run
+from pneumo.verification.suspected import verify_suspected
 
 # Of a network, not of its scores. Of candidates, weights and input_size are those of params.yaml; of an ensemble, all
 # follow from its members'.
@@ -61,13 +62,15 @@ def verify_record(tree: Tree, tally: Tally) -> None:
     """Add to `tally` what the record in `tree` gives, or raise like `verify`."""
     run = read_run(tree)
     consistent(run)
+    of_suspects = verify_suspected(run)
     for name in run.models:
         _verify_scores(run, name, tally)
     for name in (*run.candidates, *([BASELINE] if BASELINE in run.models else [])):
         model, committed = run.models[run.candidates.get(name, [name])[0]], run.record.figures(name)
         expected = recompute.metrics(run, name)
         taken = {key: committed[key] for key in NOT_FROM_SCORES if key in committed and key not in expected}
-        same(committed, expected | taken, model.where("metrics"), [model.where("test"), model.where("val")])
+        rests_on = [model.where("test"), model.where("val"), *_list(run)]
+        same(committed, expected | taken, model.where("metrics"), rests_on)
         tally.recomputed["figures"] += numbers(expected)
         tally.unverified += Counter({f"{key} of a network": 1 for key in taken})
     _verify_best(run, tally)
@@ -75,11 +78,11 @@ def verify_record(tree: Tree, tally: Tally) -> None:
         figures, scored, unknown = verify_external(run, name)
         tally.recomputed += Counter({"figures": numbers(figures), "scores": scored})
         tally.unverified += Counter({f"{key} of an external data set": 1 for key in unknown})
-    _verify_data(run, tally)
+    _verify_data(run, of_suspects, tally)
     under_stress = [model for model in run.models.values() if model.stress_logits is not None]
     external = [path for name in run.record.external for path in run.record.external_paths(name) if tree.has(path)]
     of_metrics = len(run.candidates) + (BASELINE in run.models) + 2
-    tally.files += of_metrics + 2 * len(run.models) + len(under_stress) + len(external)
+    tally.files += of_metrics + 2 * len(run.models) + len(under_stress) + len(external) + len(_list(run))
     tally.left_over += [tree.where(path) for path in run.record.left_over]
 
 
@@ -134,11 +137,18 @@ def _verify_best(run: Run, tally: Tally) -> None:
     tally.recomputed["figures"] += numbers(expected)
 
 
-def _verify_data(run: Run, tally: Tally) -> None:
-    """The counts of validation and test in metrics/data.json; of the rest the scores know nothing."""
+def _list(run: Run) -> list[str]:
+    """The list of suspected labels as errors name it; nothing for an early record."""
+    return [] if run.suspects is None else [run.record.tree.where(SUSPECTED_LABELS)]
+
+
+def _verify_data(run: Run, of_suspects: int, tally: Tally) -> None:
+    """The counts of validation and test in metrics/data.json, where `of_suspects` figures are verified already. Of the
+    rest the scores know nothing.
+    """
     path, model = run.record.tree.where("metrics/data.json"), next(iter(run.models.values()))
     splits = run.record.data.get("splits")
-    recomputed = 0
+    recomputed = of_suspects
     for split in ("val", "test"):
         expected = counts.of_split(model.scores(split))
         committed = splits.get(split) if isinstance(splits, Mapping) else None
@@ -150,3 +160,5 @@ def _verify_data(run: Run, tally: Tally) -> None:
     tally.recomputed["figures"] += recomputed
     rest = numbers(run.record.data) - recomputed
     tally.unverified["figures of metrics/data.json: the training set, files received and rejected, the audit"] += rest
+    if run.suspects is not None:
+        tally.unverified["probabilities of suspected labels: they come from pixels"] += len(run.suspects)

@@ -5,8 +5,9 @@ import pytest
 from listed import split_params
 from phantoms import AUDITED, PREPARED
 
-from pneumo.audit import audit, features, labels, near_duplicates, shift, shortcut
+from pneumo.audit import audit, features, near_duplicates, shift, shortcut
 from pneumo.data.listing import Raw
+from pneumo.evaluation import suspected
 from pneumo.preprocessing import copies
 from pneumo.preprocessing.preprocess import preprocess
 from pneumo.scoring import scores
@@ -18,7 +19,6 @@ TABLES = {
     "copies": copies.COLUMNS,
     "near_duplicates": near_duplicates.COLUMNS,
     "shift": shift.COLUMNS,
-    "suspected_labels": labels.COLUMNS,
     "shortcut_coefficients": shortcut.COEFFICIENT_COLUMNS,
 }
 
@@ -34,6 +34,7 @@ def test_a_second_run_gives_the_same_bytes(audited, clean, tmp_path):
         assert (tmp_path / f"{name}.csv").read_bytes() == (clean / f"audit/{name}.csv").read_bytes(), name
     assert json.dumps(again.summary) == json.dumps(audited.summary)
     assert json.dumps(again.shortcut) == json.dumps(audited.shortcut)
+    assert suspected.to_text(again.suspects) == suspected.to_text(audited.suspects)
 
 
 def test_the_baseline_is_scored_like_a_backbone(audited, table):

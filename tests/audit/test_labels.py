@@ -3,6 +3,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from pneumo.audit import labels
+from pneumo.evaluation import suspected
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +32,7 @@ def test_probabilities_are_of_the_given_label(table, pixels, monkeypatch):
     monkeypatch.setattr(labels, "MAX_PROBABILITY", 1.0)
     with threadpool_limits(1):
         listed = labels.suspected(table, pixels)
-    assert list(listed.columns) == list(labels.COLUMNS)
+    assert list(listed.columns) == list(suspected.COLUMNS)
     assert listed["probability"].is_monotonic_increasing
     assert (listed["probability"] < 0.5).all()
 
@@ -40,4 +41,4 @@ def test_too_few_patients_leave_a_table_without_rows(table, pixels):
     few = table.groupby("label").head(1)
     listed = labels.suspected(few, pixels[few.index])
     assert listed.empty
-    assert list(listed.columns) == list(labels.COLUMNS)
+    assert list(listed.columns) == list(suspected.COLUMNS)

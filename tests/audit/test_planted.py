@@ -131,10 +131,13 @@ def test_an_exact_copy_is_not_a_near_duplicate(planted):
 
 
 def test_swapped_labels_are_listed_first(planted):
-    listed = pd.read_csv(planted(swapped_labels)[1] / "audit/suspected_labels.csv")["image"]
+    result = planted(swapped_labels)[0]
+    listed = result.suspects["image"]
     swapped = listed.str.contains(r"person9\d\d_virus|/IM-09\d\d")
     assert swapped.head(3).all()
     assert swapped.mean() > 0.6
+    in_test = (result.suspects["split"] == "test").sum()
+    assert result.shortcut["without_suspected_labels"]["images"] == result.shortcut["n"] - in_test
 
 
 def test_a_mark_is_found_where_it_is(planted):

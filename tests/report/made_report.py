@@ -14,11 +14,12 @@ from pneumo import files
 from pneumo.audit import audit
 from pneumo.data import manifest, packed
 from pneumo.data.listing import Raw
-from pneumo.evaluation import choice
+from pneumo.evaluation import choice, suspected
 from pneumo.evaluation.evaluate import measure
 from pneumo.models import bundle
 from pneumo.models.perturbations import NAMES
 from pneumo.params import Bootstrap, Threshold
+from pneumo.record.record import SUSPECTED_LABELS
 from pneumo.report import page, report, results
 from pneumo.scoring import scores, stress
 from pneumo.sources import kermany
@@ -54,6 +55,7 @@ def make(root: Path) -> Path:
             validation=tables["val"][name],
             stress_logits=_under_stress(tables["val"][name], rng),
             temperature=1.0,
+            suspected_images=suspected.read(root / SUSPECTED_LABELS)["image"],
             **SETTINGS,
         )
         files.write_json(root / f"metrics/{name}.json", values | about)
@@ -149,6 +151,7 @@ def _audit(root: Path) -> None:
         **SETTINGS,
     )
     scores.write(audited.test_scores, root / "scores/shortcut/test.csv")
+    suspected.write(audited.suspects, root / SUSPECTED_LABELS)
     files.write_json(root / "metrics/shortcut.json", audited.shortcut)
     files.write_json(root / "metrics/data.json", audited.summary)
 

@@ -46,6 +46,11 @@ def _rename(path: Path) -> None:
         (lambda r: _drop("f1", r / "metrics/cnn.json"), RecordError, ["cnn.json", "'f1'", "evaluate@cnn"]),
         (lambda r: _drop("reason", r / "models/best/choice.json"), RecordError, ["choice.json", "'reason'"]),
         (lambda r: (r / "metrics/data.json").unlink(), RecordError, ["data.json", "dvc repro audit"]),
+        (
+            lambda r: (r / "scores/suspected_labels.csv").unlink(),
+            RecordError,
+            ["suspected_labels.csv", "dvc repro audit"],
+        ),
         (lambda r: (r / "data/audit/shift.csv").unlink(), RecordError, ["shift.csv", "dvc repro audit"]),
         (lambda r: (r / "reports/explain/explain.json").unlink(), RecordError, ["explain.json", "dvc repro explain"]),
         (lambda r: shutil.rmtree(r / "reports/ablation"), RecordError, ["ablation.json", "dvc repro ablation"]),

@@ -17,6 +17,7 @@ from pneumo.review import reproduced
 from pneumo.review.result import NOT_REPRODUCED
 
 pytestmark = pytest.mark.slow
+LIST = "scores/suspected_labels.csv"
 Spoil = Callable[[Path], object]
 
 
@@ -54,7 +55,8 @@ def test_every_file_of_scores_and_metrics_is_compared(committed, made):
     names = ("cnn", "vgg16", "resnet50", "ensemble")
     expected = {f"scores/{kind}/{name}.csv" for kind in ("val", "test", "stress") for name in names}
     expected |= {f"metrics/{name}.json" for name in (*names, "shortcut", "best")}
-    assert set(compared) == expected | {"scores/shortcut/val.csv", "scores/shortcut/test.csv"}
+    expected |= {f"scores/{name}.csv" for name in ("shortcut/val", "shortcut/test", "suspected_labels")}
+    assert set(compared) == expected
     assert all(row.equal and row.largest == 0 and row.values for row in compared.values())
 
 
@@ -71,6 +73,10 @@ TABLES: dict[str, tuple[str, Spoil, bool]] = {
     "no file": ("scores/val/cnn.csv", lambda root: (root / "scores/val/cnn.csv").unlink(), False),
     "no stress": ("scores/stress/cnn.csv", lambda root: (root / "scores/stress/cnn.csv").unlink(), False),
     "no metrics": ("metrics/cnn.json", lambda root: (root / "metrics/cnn.json").unlink(), False),
+    "no list": (LIST, lambda root: (root / LIST).unlink(), False),
+    "a suspect": (LIST, cell(LIST, 2, "image", "test/0002.jpeg"), False),
+    "a probability": (LIST, scale(LIST, "probability", 2, 1.01), False),
+    "a unit of it": (LIST, scale(LIST, "probability", 2, 1 + 1e-6), True),
     "a figure": ("metrics/cnn.json", put("metrics/cnn.json", "recall", 0.5), False),
     "a last digit": ("metrics/cnn.json", put("metrics/cnn.json", "recall", lambda old: old + 1e-6), True),
     "a threshold": ("metrics/cnn.json", put("metrics/cnn.json", "threshold", 0.4), False),

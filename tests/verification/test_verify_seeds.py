@@ -29,7 +29,16 @@ def test_a_record_of_three_seeds_is_verified(good):
     candidates, models, baseline = 3, 9, 1
     of_metrics = candidates + baseline + 2  # with best.json and data.json
     of_scores = 3 * models + 2 * baseline
-    assert tally.files == of_metrics + of_scores + 4 + 1  # the other hospital, and README.md
+    assert tally.files == of_metrics + of_scores + 1 + 4 + 1  # suspected labels, the other hospital, and README.md
+
+
+def test_every_replicate_and_the_model_in_models_best_have_figures_without_suspected_labels(good):
+    best = json.loads((good / "metrics/best.json").read_text())
+    of_each = [values["without_suspected_labels"] for values in best["replicates"].values()]
+    group = best["without_suspected_labels"]
+    assert (group["images"], group["left_out"]) == (88, {"normal": 1, "pneumonia": 1})
+    assert group["recall"] == pytest.approx(sum(values["recall"] for values in of_each) / 3, abs=1e-6)
+    assert best["selected"]["without_suspected_labels"]["images"] == 88
 
 
 def test_best_says_which_model_is_in_models_best_and_what_it_gives(good):
@@ -53,6 +62,15 @@ def test_best_says_which_model_is_in_models_best_and_what_it_gives(good):
         (put("metrics/cnn.json", "replicates.cnn-1.recall", more(0.001)), "replicates.cnn-1.recall is"),
         (put("metrics/cnn.json", "replicates.cnn-2.threshold", more(0.001)), "metrics/cnn.json: threshold is"),
         (put("metrics/ensemble.json", "replicates.ensemble-2.members", ["cnn-1", "vgg16-2"]), "members"),
+        (put("metrics/cnn.json", "without_suspected_labels.f1", 0.5), "without_suspected_labels.f1 is 0.5"),
+        (
+            put("metrics/cnn.json", "replicates.cnn-1.without_suspected_labels.f1", 0.5),
+            "replicates.cnn-1.without_suspected_labels.f1 is 0.5",
+        ),
+        (
+            put("metrics/best.json", "selected.without_suspected_labels.f1", 0.5),
+            "selected.without_suspected_labels.f1 is 0.5",
+        ),
         (put("metrics/best.json", "replicate", "cnn-9"), "metrics/best.json: replicate is 'cnn-9'"),
         (put("metrics/best.json", "selected.accuracy", more(0.001)), "metrics/best.json: selected.accuracy is"),
         (cell("scores/test/cnn-1.csv", 2, "score", "0.5"), "scores/test/cnn-1.csv: line 2"),
