@@ -32,6 +32,7 @@ class _Seen:
     images: float
     sd: float
     freedom: int
+    temperatures: tuple[Any, ...]  # of the networks: the same in records that differ by the threshold alone
 
 
 def training_noise(base: Snapshot, candidate: str, metric: str, images: int, alpha: float) -> Noise | None:
@@ -42,7 +43,13 @@ def training_noise(base: Snapshot, candidate: str, metric: str, images: int, alp
     of_base = list(_seen(base.record, "base", metric))
     seen = [found for found in of_base if found.candidate == candidate] or of_base
     if not seen:
-        recorded = [found for name, record in base.results.items() for found in _seen(record, name, metric)]
+        recorded = list(
+            {
+                (found.candidate, found.temperatures): found
+                for name, record in base.results.items()
+                for found in _seen(record, name, metric)
+            }.values()
+        )
         architecture = _architecture(base.record, candidate)
         alike = [found for found in recorded if architecture and found.architecture == architecture]
         seen = _large(alike, images) or alike or _large(recorded, images) or recorded
@@ -72,7 +79,11 @@ def _seen(record: Record, name: str, metric: str) -> Iterator[_Seen]:
         spread, seeds, images = (figures.get(key) for key in ("sd", "seeds", "n"))
         sd = _number(spread.get(metric)) if isinstance(spread, dict) else None
         if isinstance(seeds, list) and len(seeds) > 1 and sd is not None and 0 <= sd < 1:
-            yield _Seen(name, candidate, _architecture(record, candidate), _number(images) or 0, sd, len(seeds) - 1)
+            replicates = figures.get("replicates")
+            each = replicates.values() if isinstance(replicates, dict) else ()
+            temperatures = tuple(one.get("temperature") if isinstance(one, dict) else None for one in each)
+            architecture, size = _architecture(record, candidate), _number(images) or 0
+            yield _Seen(name, candidate, architecture, size, sd, len(seeds) - 1, temperatures)
 
 
 def _architecture(record: Record, candidate: str) -> str | None:

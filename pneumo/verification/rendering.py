@@ -33,7 +33,7 @@ PLACES = {
     "oracle": "oracle",
     "uncalibrated": "uncalibrated",
     "stress": "stress validation",
-    suspected.GROUP: "without suspected labels:",
+    suspected.GROUP: "without suspected labels,",
 }
 PUBLISHED_ROW: Mapping[str, Any] = {
     "model": f"published: {published.MODEL}",

@@ -42,6 +42,18 @@ def test_a_summary_has_mean_and_standard_deviation_over_the_runs_of_a_model(made
     assert cells == expected
 
 
+def test_a_column_can_be_of_the_images_without_suspected_labels(made: Path, copy: Path) -> None:
+    columns = "columns=model,roc_auc,without_suspected_labels.roc_auc models=cnn without=shortcut"
+    (copy / "page.md").write_text(f"<!-- pneumo table: . {columns} -->\n<!-- /pneumo table -->\n")
+    tables.write(copy / "page.md", copy)
+    header, _, row = (
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in (copy / "page.md").read_text().splitlines()[1:4]
+    )
+    figures = json.loads((made / "metrics/cnn.json").read_text())
+    assert header == ["model", "test ROC AUC", "without suspected labels, ROC AUC"]
+    assert row[1:] == [f"{values['roc_auc']:.3f}" for values in (figures, figures["without_suspected_labels"])]
+
+
 def test_a_table_shows_the_baseline_last_and_the_published_line_on_the_official_images_alone(tmp_path: Path) -> None:
     def rows(root: Path) -> list[str]:
         return [line.split("|")[1].strip() for line in markers.blocks(root / "README.md")[0].content[2:]]
