@@ -145,10 +145,12 @@ def test_of_a_side_with_several_seeds_one_network_stands_against_one(several):
     assert "To compare recipes: `train.seeds=3`" in text or "differ by more" in text
 
 
-def kept(project: Project, name: str, architecture: str, sd: float, images: int) -> None:
-    """A record in results/ with figures of three seeds."""
+def kept(project: Project, name: str, architecture: str, sd: float, images: int, temperature: float | None = None):
+    """A record in results/ with figures of three seeds, by default of networks that no other record has."""
     content = mean_figures({f"cnn-{seed}": figures(table(1.0, seed=seed)) for seed in range(3)})
     content |= {"n": images, "sd": content["sd"] | {"roc_auc": sd}}
+    for figures_of_seed in content["replicates"].values():
+        figures_of_seed["temperature"] = temperature or float(len(list(project.root.glob("results/*"))))
     project.write(f"results/{name}/metrics/cnn.json", content)
     params = {"model": {"cnn": {"architecture": architecture}}}
     (project.root / f"results/{name}/params.yaml").write_text(json.dumps(params))
@@ -184,6 +186,18 @@ def test_training_noise_comes_from_the_records_that_are_most_alike(tmp_path, rec
     assert noise.sd == pytest.approx(np.sqrt(np.mean(np.square(spreads))), abs=1e-6)
     assert noise.freedom == 2 * len(spreads)
     assert "results/" in text
+
+
+def test_records_of_the_same_networks_with_other_thresholds_count_once(tmp_path):
+    project = Project(tmp_path / "p", {"cnn": 1.0})
+    for name in ("a", "b"):
+        kept(project, name, "cnn", 0.01, 200, temperature=0.8)
+    project.commit()
+    project.score("cnn", table(1.1, seed=4))
+    project.select("cnn")
+    project.commit()
+    noise = review(project).selected.noise
+    assert (noise.records, noise.freedom) == (["results/b"], 2)
 
 
 def test_a_broken_record_measures_nothing_and_stops_nothing(tmp_path):
