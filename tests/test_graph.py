@@ -167,7 +167,7 @@ EDITS = {  # file -> the stages that an edit of it runs, before what follows fro
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory) -> Path:
-    return clone_to(tmp_path_factory.mktemp("edits") / "pneumo")
+    return clone_to(tmp_path_factory.mktemp("edits") / "pneumo", lock=True)
 
 
 @pytest.mark.slow

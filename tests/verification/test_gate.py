@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory) -> Path:
     """The working tree in a clone without data, models or cache. Tests undo what they spoil."""
-    return clone_to(tmp_path_factory.mktemp("gate") / "pneumo")
+    return clone_to(tmp_path_factory.mktemp("gate") / "pneumo", lock=True)
 
 
 @pytest.fixture
