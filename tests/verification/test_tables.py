@@ -12,17 +12,6 @@ from pneumo.errors import VerifyError
 from pneumo.verification import markers, tables, verify
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A good record. Tests only read it."""
-    return make(tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture
-def copy(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made, tmp_path / "copy"))
-
-
 def test_a_summary_has_mean_and_standard_deviation_over_the_runs_of_a_model(made: Path, tmp_path: Path) -> None:
     recalls = {"a": 0.9, "b": 0.95, "c": 0.97}
     for name, recall in recalls.items():

@@ -3,11 +3,10 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import yaml
 from project import git
@@ -24,7 +23,6 @@ from records import (
 )
 
 from pneumo.errors import PneumoError, VerifyError
-from pneumo.evaluation import suspected
 from pneumo.models.perturbations import NAMES
 from pneumo.record.tree import Folder
 from pneumo.verification import recompute, verify
@@ -32,17 +30,6 @@ from pneumo.verification.left_over import removal
 from pneumo.verification.run import read_run
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A good record. Tests only read it."""
-    return make(tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture
-def copy(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made, tmp_path / "copy"))
 
 
 def test_a_good_record_is_verified_and_what_cannot_be_is_counted(made: Path) -> None:
@@ -83,38 +70,6 @@ def test_an_old_record_without_stress_validation_is_verified(copy: Path) -> None
     assert run(copy).files == 5 * 3 + 2 + 1 + 1
 
 
-def test_an_old_record_without_a_list_of_suspected_labels_is_verified(copy: Path) -> None:
-    without_list(copy)
-    assert run(copy).files == 5 * 3 + 4 + 2 + 1
-
-
-def without_list(root: Path) -> None:
-    (root / LIST).unlink()
-    for path in (root / "metrics").glob("*.json"):
-        content = json.loads(path.read_text())
-        content.pop("without_suspected_labels", None)
-        content.pop("audit", None)
-        path.write_text(json.dumps(content, indent=2) + "\n")
-
-
-@pytest.mark.parametrize("suspects", [(), ("train/0005.jpeg",), ("test/0010.jpeg", "test/0080.jpeg")])
-def test_figures_without_suspected_labels_are_of_the_other_test_images(tmp_path: Path, suspects: Sequence[str]) -> None:
-    root = make(tmp_path, backbones={"cnn": 0.8}, ensembles=(), suspects=suspects)
-    run(root)
-    figures = json.loads((root / "metrics/cnn.json").read_text())
-    table = pd.read_csv(root / "scores/test/cnn.csv")
-    rest = table[~table["image"].isin(suspects)]
-    group = figures["without_suspected_labels"]
-    assert group["images"] == len(rest)
-    assert sum(group["left_out"].values()) == 90 - len(rest)
-    right = (rest["score"] >= figures["threshold"]) == (rest["label"] == 1)
-    assert group["accuracy"] == round(right.mean(), 6)
-    if len(rest) == 90:
-        assert all(group[key] == figures[key] for key in suspected.KEYS)
-    best = json.loads((root / "metrics/best.json").read_text())
-    assert best["without_suspected_labels"] == group
-
-
 def test_intervals_of_an_old_record_take_the_threshold_for_given(tmp_path: Path) -> None:
     """It has no bootstrap.threshold."""
     for threshold in ("fixed", "redrawn"):
@@ -137,13 +92,6 @@ def test_the_members_of_an_ensemble_are_those_that_validation_selects(tmp_path: 
     put("params.yaml", "ensembles.ensemble.top", 2 if top == "all" else "all")(root)
     with pytest.raises(VerifyError, match=r"metrics/ensemble.json: members is"):
         run(root)
-
-
-LIST = "scores/suspected_labels.csv"
-
-
-def line_of(image: str, table: str) -> str:
-    return next(line for line in table.splitlines(keepends=True) if line.startswith(image))
 
 
 SPOILT = {
@@ -236,56 +184,6 @@ SPOILT = {
     "normals": (put("metrics/data.json", "splits.val.normal", 9), ["data.json", "splits.val.normal is 9", "val/"]),
     "no count": (drop("metrics/data.json", "splits.test.viral"), ["data.json", "splits.test.viral is missing"]),
     "no split": (drop("metrics/data.json", "splits.val"), ["data.json", "splits.val"]),
-    "a figure without suspects": (
-        put("metrics/cnn.json", "without_suspected_labels.recall", 0.5),
-        ["metrics/cnn.json", "without_suspected_labels.recall is 0.5", LIST],
-    ),
-    "a suspect of an ensemble": (
-        put("metrics/ensemble.json", "without_suspected_labels.left_out.normal", 0),
-        ["metrics/ensemble.json", "without_suspected_labels.left_out.normal is 0; recomputed 1"],
-    ),
-    "figures of the best without suspects": (
-        put("metrics/best.json", "without_suspected_labels.images", 90),
-        ["metrics/best.json", "without_suspected_labels.images is 90; recomputed 88"],
-    ),
-    "no figures without suspects": (
-        drop("metrics/cnn.json", "without_suspected_labels"),
-        ["metrics/cnn.json", "without_suspected_labels is missing"],
-    ),
-    "no list": (lambda root: (root / LIST).unlink(), [f"{LIST} is missing", "data.json has its SHA-256"]),
-    "a broken list": (lambda root: (root / LIST).write_text("image,label\n"), [LIST, "no column 'patient'"]),
-    "a suspect less": (
-        text(LIST, lambda old: old.replace(line_of("test/0080.jpeg", old), "")),
-        ["data.json", "audit.suspected_labels.images is 4; recomputed 3", LIST],
-    ),
-    "another suspect": (
-        text(LIST, lambda old: old.replace("0900", "0901")),
-        ["data.json", "suspected_labels.first[3] is 'train/0900.jpeg'; recomputed 'train/0901.jpeg'"],
-    ),
-    "a suspect of another label": (
-        cell(LIST, 2, "label", "1"),
-        [LIST, "label and split of test/0010.jpeg are test-5, 1, test; by the scores, test-5, 0, test"],
-    ),
-    "a test image listed as one of training": (
-        cell(LIST, 2, "split", "train"),
-        [LIST, "test/0010.jpeg are test-5, 0, train; by the scores, test-5, 0, test", "test/cnn.csv"],
-    ),
-    "an image listed as one of test": (
-        cell(LIST, 5, "split", "test"),
-        [LIST, "train/0900.jpeg are other-3, 0, test; by the scores, other-3, 0, train"],
-    ),
-    "a probability": (cell(LIST, 5, "probability", "0.05"), ["data.json", "suspected_labels.sha256 is", LIST]),
-    "no probability": (cell(LIST, 5, "probability", "2"), [LIST, "train/0900.jpeg has a probability that is not"]),
-    "digits of a probability": (cell(LIST, 5, "probability", "0.0400"), [LIST, "line 5, probability of train/0900"]),
-    "a suspect twice": (text(LIST, lambda old: old + line_of("train/0900.jpeg", old)), [LIST, "listed twice"]),
-    "another order of suspects": (
-        text(LIST, lambda old: "\n".join([*old.split("\n")[:1], *old.split("\n")[-2:0:-1], ""])),
-        [LIST, "line 2, image of"],
-    ),
-    "a count of suspects": (
-        put("metrics/data.json", "audit.suspected_labels.in_test", 1),
-        ["data.json", "audit.suspected_labels.in_test is 1; recomputed 2", LIST],
-    ),
     "a prevalence": (put("params.yaml", "evaluate.prevalence", 0.2), ["metrics/", "ppv is 0.", "recomputed 0."]),
     "a policy": (put("params.yaml", "threshold.policy", "f1"), [".json", "threshold is"]),
     "a broken policy": (put("params.yaml", "threshold.policy", "best"), ["params.yaml", "threshold.policy"]),

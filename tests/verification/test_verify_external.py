@@ -27,11 +27,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(top, backbones={"cnn": 0.8}, ensembles=(), external=("there",))
 
 
-@pytest.fixture
-def copy(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made, tmp_path / "copy"))
-
-
 def verified(root: Path) -> verify.Tally:
     tally = verify.Tally()
     verify.verify_record(verify.Folder(root), tally)
