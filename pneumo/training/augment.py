@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pneumo.params import Augment
 
 CLIP, TILES = 3.0, (4, 4)  # of local contrast: CLAHE
-BLUR = (0.1, 2.0)  # standard deviation, pixels of the network's input
+BLUR = (0.001, 0.021)  # standard deviation, in sides of the image: the same at every size of the input
 NOISE = 0.05  # standard deviation, of grey values in [0, 1]
 ERASED = (0.02, 0.2)  # share of the image
 
@@ -90,8 +90,10 @@ def _local_contrast(grey: Tensor) -> Tensor:
 
 
 def _blurred(grey: Tensor) -> Tensor:
-    sigma = torch.empty(len(grey), 1, device=grey.device).uniform_(*BLUR).expand(-1, 2)
-    return kornia.filters.gaussian_blur2d(grey, (5, 5), sigma)
+    side = grey.shape[-1]
+    sigma = (side * torch.empty(len(grey), 1, device=grey.device).uniform_(*BLUR)).expand(-1, 2)
+    width = 2 * math.ceil(2 * side * BLUR[1]) + 1  # two standard deviations to either side
+    return kornia.filters.gaussian_blur2d(grey, (width, width), sigma)
 
 
 def _with_noise(grey: Tensor) -> Tensor:

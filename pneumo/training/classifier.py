@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 from torchmetrics.classification import BinaryAUROC
@@ -41,7 +41,8 @@ class Classifier(LightningModule):
     the share `warmup` of all steps and then falls along a cosine. layer_decay: each layer learns at this factor of the
     rate of the layer above it. label_smoothing: a label is this far from certain. mixup: parameter of the Beta
     distribution by which pairs of images are mixed (Zhang et al. 2018), 0 for none. ema: decay of the running mean of
-    the weights, which is then what is validated and saved; 0 for none.
+    the weights, which is then what is validated and saved; 0 for none. freeze_norm: batch normalisation keeps the
+    statistics that it came with, with which the head of the probe was found; its scales and shifts are still learnt.
     pos_weight: weight of a pneumonia image in the cross-entropy, relative to a normal one.
     """
 
@@ -73,6 +74,10 @@ class Classifier(LightningModule):
     def on_train_epoch_start(self) -> None:
         """Augmentation and dropout of an epoch follow from seed and epoch alone, so that a resumed run has the same."""
         torch.manual_seed(of_epoch(self.seed, self.current_epoch) + self.global_rank)
+        if self.backbone.freeze_norm:
+            for module in self.network.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         pixels, labels, _rows = batch

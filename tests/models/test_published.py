@@ -47,7 +47,7 @@ def lite0() -> Published:
 
 def test_a_package_that_is_installed_has_the_weights_of_conf(folder):
     found = weights.find(lite0())
-    assert found.whence == f"the package {PACKAGE}"
+    assert found.whence == f"pip: {PACKAGE}"
     network, sha256 = create(LITE0, lite0())
     assert sha256 == lite0().sha256 == files.sha256(found.path)
     original = torch.load(found.path, weights_only=True)
