@@ -15,6 +15,7 @@ network with the same optimiser in one process, on a GPU where there is one:
 
 c and d are written as their users write them, with torch's own layout and optimiser.
 
+All run in one process, which keeps its memory as pneumo's stages do (benchmarks/malloc.py has what that brings).
 They take turns in each round; the best round of each counts. Packing (once, by preprocess) is timed apart.
 """
 
@@ -191,6 +192,7 @@ def timm_way(arguments: argparse.Namespace, raw: Path, device: torch.device) -> 
 def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
+    runtime.keep_memory()
     device = runtime.device("auto")
     with tempfile.TemporaryDirectory() as folder:
         raw, store = arguments.raw or Path(folder, "raw"), Path(folder, "processed")
