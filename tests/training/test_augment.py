@@ -4,6 +4,7 @@ from tiny import changed
 
 from pneumo.models.pixels import resize
 from pneumo.params import Augment
+from pneumo.training import augment
 from pneumo.training.augment import Augmentation
 
 OFF = Augment(
@@ -92,3 +93,19 @@ def test_resize_keeps_range_and_mean(pixels):
     assert small.shape == (6, 1, 24, 24)
     assert abs(small.mean() - pixels.float().mean() / 255) < 0.01
     assert torch.equal(resize(pixels, 48), pixels.unsqueeze(1).float() / 255)
+
+
+def test_blur_takes_as_much_of_a_film_at_every_size(monkeypatch):
+    """In pixels of the input it was weaker at larger inputs, and networks of these were not ready for blurred films."""
+    monkeypatch.setattr(augment, "BLUR", (0.02, 0.0200001))
+    spread = {}
+    for size in (64, 128, 256):
+        edge = torch.zeros(1, 1, size, size)
+        edge[..., size // 2 :] = 1
+        row = augment._blurred(edge)[0, 0, size // 2]
+        spread[size] = ((row > 0.1) & (row < 0.9)).sum().item() / size
+    assert spread[256] == pytest.approx(
+        2 * 1.2816 * 0.02, abs=2 / 256
+    )  # between these deciles of a normal distribution
+    assert spread[64] == pytest.approx(spread[256], abs=2 / 64)
+    assert spread[128] == pytest.approx(spread[256], abs=2 / 128)

@@ -95,6 +95,22 @@ def test_lower_layers_learn_more_slowly(processed, tmp_path):
     assert decay[id(network.body.bn1.weight)] == 0.0
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+def test_statistics_of_batch_normalisation_stay_where_they_are_frozen(processed, tmp_path, frozen):
+    """With them in training mode the head of the probe no longer fits, and fine-tuning begins by unlearning."""
+    start, _ = backbones.create("cnn", input_size=32, dropout=0.2, weights="none", seed=0)
+    norms = [name for name, module in start.named_modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    trained = load_file(
+        run(processed, tmp_path, backbone={"freeze_norm": frozen, "epochs": 2}) / "model/model.safetensors"
+    )
+    before = start.state_dict()
+    for name in norms:
+        for statistic in ("running_mean", "running_var"):
+            assert torch.equal(trained[f"{name}.{statistic}"], before[f"{name}.{statistic}"]) == frozen
+        assert not torch.equal(trained[f"{name}.weight"], before[f"{name}.weight"])  # still learnt
+    assert norms
+
+
 def test_mixed_images_have_mixed_labels():
     from pneumo.training.classifier import _mixed
 
@@ -185,7 +201,7 @@ def test_no_checkpoint_is_left_and_every_epoch_has_a_point(trained):
 
 def test_the_best_epoch_is_kept(processed, tmp_path):
     rising = {"monitor": "loss", "warmup": 0.95}  # so high at the end that the last epoch is a bad one
-    run(processed, tmp_path, seed=1, training=rising, backbone={"lr": 0.02, "epochs": 6, "dropout": 0.8})
+    run(processed, tmp_path, seed=1, training=rising, backbone={"lr": 0.02, "epochs": 4, "dropout": 0.8})
     losses = pd.read_csv(tmp_path / "curves/plots/metrics/val/loss.tsv", sep="\t")["loss"]
     written = scores.read_scores(tmp_path / "scores/val.csv")
     loss = np.mean(np.logaddexp(0, written["logit"]) - written["label"] * written["logit"])
