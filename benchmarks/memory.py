@@ -26,8 +26,10 @@ STAGES = (
     "train",
     "predict",
     "calibrate",
+    "score",
     "evaluate",
     "select_best",
+    "ablation",
     "explain",
     "report",
 )
