@@ -18,7 +18,8 @@ of samples, so that no interval holds the truth in exactly 95 %.
 """
 
 import sys
-from types import SimpleNamespace
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ from scipy import special  # not its functions: joblib cannot send them to other
 from pneumo.evaluation import bootstrap, decision, metrics, thresholds
 from pneumo.evaluation.drawn import Drawn, bayes
 from pneumo.evaluation.intervals import Sample, independent, mid_p
+from pneumo.params import Threshold
 
 THRESHOLD, PREVALENCE = 0.5, 0.1
 IMAGES = [1, 1, 1, 1, 2, 2, 3, 6]  # of a patient, equally likely
@@ -38,7 +40,10 @@ SAMPLES, RESAMPLES = 1000, 1000
 ROC_AUC, TEST_SETS, MODEL_PATIENTS = (0.7, 0.9, 0.98, 0.995), 300, (30, 100, 430)
 DIFFERENCES = ("roc_auc", "average_precision", "accuracy", "recall", "specificity", "precision", "f1")
 NOISE = (1.0, 0.7)  # of logits: of a patient, of an image
-POLICIES = {"youden": ("youden", None), "sensitivity 0.95": ("sensitivity", 0.95)}
+POLICIES = {
+    "youden": Threshold(scores="plain", policy="youden", value=None),
+    "sensitivity 0.95": Threshold(scores="plain", policy="sensitivity", value=0.95),
+}
 POLICY_ROC_AUC, VALIDATION_PATIENTS, TEST_PATIENTS = (0.9, 0.98), (60, 200, 800), (100, 430)
 PAIRS, VALIDATION_SETS, DRAWS = 200, 400, 500
 DECISIONS = ("accuracy", "recall", "specificity", "precision", "f1", "recall_viral", "ppv", "npv")
@@ -79,14 +84,16 @@ def shares(share: float, patients: int, alike: float | None) -> dict[str, float]
         patient = np.repeat(np.arange(patients), total)
         first = np.repeat(total.cumsum() - total, total)
         hits = np.arange(total.sum()) - first < np.repeat(count, total)
-        bounds["ours"].append(mid_p(*independent(hits, np.ones(len(hits), bool), patient)))
+        worth = independent(hits, np.ones(len(hits), bool), patient)
+        assert worth  # None only without images
+        bounds["ours"].append(mid_p(*worth))
         kinds, number = np.unique(np.stack([count, total]), axis=1, return_counts=True)  # the same patients are one
         drawn = rng.multinomial(patients, number / patients, size=RESAMPLES) @ kinds.T
         bounds["percentile"].append(percentile(drawn[:, 0] / drawn[:, 1]))
     return {name: value for method, pairs in bounds.items() for name, value in _quality(method, pairs, share).items()}
 
 
-def _of_patient(share: float, alike: float):
+def _of_patient(share: float, alike: float) -> Callable[[np.random.Generator, int], Array]:
     """Chances of patients that differ by `alike` on the logit scale and have the mean `share`."""
     if not alike:
         return lambda rng, patients: np.full(patients, share)
@@ -117,7 +124,7 @@ def model(roc_auc: float, patients: int) -> pd.DataFrame:
     truth = {key: float(value[0]) for key, value in once.items()}
     truth |= {f"difference of {key}": float(once[key][0] - of_second[key][0]) for key in DIFFERENCES}
     found = [_test_set(seed, patients, distance) for seed in range(TEST_SETS)]
-    rows = {}
+    rows: dict[str, dict[str, float]] = {}
     for key in truth:
         methods = found[0][key]
         rows[key] = {}
@@ -179,7 +186,7 @@ def policy(name: str, roc_auc: float, validation: int, test: int) -> pd.DataFram
     found = []
     for seed in range(VALIDATION_SETS):
         table = simulate(np.random.default_rng([1, seed, validation]), validation, distance=distance)
-        found.append(thresholds.find(table["label"], table["score"], *rule))
+        found.append(thresholds.find(table["label"], table["score"], rule.policy, rule.value))
     over_sets = population.at(np.array(found))
     bounds: dict[str, dict[str, list[tuple[float, float]]]] = {key: {"fixed": [], "redrawn": []} for key in DECISIONS}
     variances: dict[str, list[float]] = {key: [] for key in DECISIONS}
@@ -188,14 +195,14 @@ def policy(name: str, roc_auc: float, validation: int, test: int) -> pd.DataFram
             simulate(np.random.default_rng([part, seed, patients]), patients, distance=distance)
             for part, patients in ((2, validation), (3, test))
         )
-        threshold = thresholds.find(of_validation["label"], of_validation["score"], *rule)
-        section = SimpleNamespace(scores="plain", policy=rule[0], value=rule[1])
-        drawn = decision.threshold_draws(of_validation, None, 1.0, section, resamples=DRAWS, seed=seed)
+        threshold = thresholds.find(of_validation["label"], of_validation["score"], rule.policy, rule.value)
+        drawn = decision.threshold_draws(of_validation, None, 1.0, rule, resamples=DRAWS, seed=seed)
         images = Drawn.of(of_test, threshold, prevalence=PREVALENCE)
         for method, draws in (("fixed", None), ("redrawn", drawn)):
             sample = Sample.of(of_test, images, draws)
             for key in DECISIONS:
                 metric = metrics.BY_KEY[key]
+                assert metric.interval  # as all DECISIONS have
                 bounds[key][method].append(metric.interval(metric.of, sample) or (np.nan, np.nan))
         for key, values in population.at(drawn[np.isfinite(drawn)]).items():
             variances[key].append(values.var())
@@ -204,7 +211,7 @@ def policy(name: str, roc_auc: float, validation: int, test: int) -> pd.DataFram
         rows[key] = {"spread": over_sets[key].std(), "spread of draws": np.mean(variances[key]) ** 0.5}
         for method, pairs in bounds[key].items():
             rows[key] |= _quality(method, pairs, over_sets[key].mean())
-    about = {"policy": name, "roc_auc": roc_auc, "validation": validation, "test": test}
+    about: dict[str, Any] = {"policy": name, "roc_auc": roc_auc, "validation": validation, "test": test}
     return pd.DataFrame(rows).T.rename_axis("metric").reset_index().assign(**about)
 
 

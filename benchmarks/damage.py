@@ -89,10 +89,10 @@ def main() -> None:
             rows.append({"damage": name, "Pillow": after is None, "pneumo": not passes, "off": off})
     print(f"{len(rows) // len(DAMAGES)} files; {refused} undamaged ones refused")
     print(f"{'damage':<30} {'refused by Pillow':>17} {'by pneumo':>9}   off by: median, most")
-    for name, group in pd.DataFrame(rows).groupby("damage", sort=False):
+    for kind, group in pd.DataFrame(rows).groupby("damage", sort=False):
         passed = group["off"].dropna()
-        off = f"{passed.median():7.2f} {passed.max():7.1f}" if len(passed) else "none passes"
-        print(f"{name:<30} {group['Pillow'].mean():>17.1%} {group['pneumo'].mean():>9.1%}   {off}")
+        shown = f"{passed.median():7.2f} {passed.max():7.1f}" if len(passed) else "none passes"
+        print(f"{kind:<30} {group['Pillow'].mean():>17.1%} {group['pneumo'].mean():>9.1%}   {shown}")
 
 
 if __name__ == "__main__":

@@ -57,8 +57,8 @@ def measured(arguments: argparse.Namespace, folder: Path, fit: str, seed: int) -
         stage(folder, "preprocess")
     stage(folder, "train", arguments.model)
     stage(folder, "predict", arguments.model)
-    plain = scores.read_logits(folder / f"outputs/val/{arguments.model}.csv")
-    pooled = stress.pooled(stress.read_stress(folder / f"outputs/stress/{arguments.model}.csv"))
+    written = scores.paths(folder / "outputs", arguments.model, arguments.model)
+    plain, pooled = scores.read_logits(written["val"]), stress.pooled(stress.read_stress(written["stress"]))
     first, second = (metrics.ranking(table["label"], table["logit"])["roc_auc"] for table in (plain, pooled))
     return first, second
 

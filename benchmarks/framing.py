@@ -20,11 +20,10 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from pneumo.data import manifest
+from pneumo.data import listing, manifest
 from pneumo.models import bundle, perturb
 from pneumo.models.perturbations import NAMES, PERTURBATIONS
 from pneumo.models.pixels import resize
-from pneumo.preprocessing.preprocess import received
 from pneumo.scoring import inference
 
 FILM, FIELD, FACE = 224, 48, 32  # pixels a side: of a film, of that in which the chest is sought, of the mean chest
@@ -104,14 +103,18 @@ def cut(films: Tensor, chest: Tensor, size: int) -> NDArray[np.uint8]:
     return np.stack(pictures)
 
 
+def names_in(raw: Path) -> list[str]:
+    return [image.image for image in listing.read(raw) if not image.rejected]
+
+
 def chest_of(raw: Path) -> Tensor:
-    names = [name for name in received(raw) if not name.startswith("test/")]
+    names = [name for name in names_in(raw) if not name.startswith("test/")]
     sampled = np.random.default_rng(0).choice(len(names), min(ALIGNED, len(names)), replace=False)
     return mean_chest(fields(read_films(raw, [names[at] for at in sorted(sampled)]).float() / 255))
 
 
 def frame(raw: Path, out: Path) -> None:
-    chest, names = chest_of(raw), received(raw)
+    chest, names = chest_of(raw), names_in(raw)
     for start in range(0, len(names), 256):
         block = names[start : start + 256]
         for name, picture in zip(block, cut(read_films(raw, block).float() / 255, chest, OUT_SIZE), strict=True):

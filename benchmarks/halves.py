@@ -29,7 +29,8 @@ def main() -> None:
     arguments = parser.parse_args()
     table = pd.read_csv(arguments.table, dtype=str, keep_default_na=False)
     if arguments.patient not in table or "half" in table:
-        parser.error(f"{arguments.table} has the columns {', '.join(table)}: --patient names one, and none is 'half'")
+        columns = ", ".join(table.columns)
+        parser.error(f"{arguments.table} has the columns {columns}: --patient names one, and none is 'half'")
     table["half"] = [half(patient, arguments.seed) for patient in table[arguments.patient]]
     table.to_csv(arguments.halves, index=False, lineterminator="\n")
     for name, part in table.groupby("half"):

@@ -26,7 +26,7 @@ SIDE, COLUMNS, FILMS = 200, 10, 50  # pixels and films of the sheet
 
 def draw(images: int, *, seed: int, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_], list[str]]:
     """Phantoms, a third of each finding: pixels and true lungs, [n, size, size], and the findings."""
-    counts = {"train": dict.fromkeys(phantom.FINDINGS, images // 3)}
+    counts: dict[str, dict[str, int]] = {"train": dict.fromkeys(phantom.FINDINGS, images // 3)}
     films = [film for finding in phantom.FINDINGS for film in phantom._films(seed, finding, counts)]
     with tempfile.TemporaryDirectory() as folder:
         phantom.draw(Path(folder) / "raw", seed=seed, images=counts, size=160, processes=1)

@@ -10,10 +10,10 @@ import time
 import numpy as np
 import pandas as pd
 
-from pneumo.evaluation import decision, metrics
+from pneumo.evaluation import decision
 from pneumo.evaluation.evaluate import measure
 from pneumo.params import Review, Threshold
-from pneumo.review.candidate import METRICS, Candidate, measured
+from pneumo.review.candidate import METRICS, Candidate, Network, measured
 from pneumo.review.comparison import compare
 from pneumo.scoring import scores
 
@@ -38,8 +38,8 @@ def table(seed: int) -> pd.DataFrame:
 def candidate(seed: int) -> Candidate:
     test = table(seed)
     figures = {key: value for key, value in measured(test, 0.5).items() if value is not None}
-    assert set(figures) == set(METRICS) == set(metrics.WORDS)
-    return Candidate("made up", figures, 0.5, test.head(0), test)
+    assert set(figures) == set(METRICS)
+    return Candidate.of("made up", [Network("made up", figures, 0.5, test.head(0), test)])
 
 
 def main(resamples: int) -> None:
@@ -50,8 +50,15 @@ def main(resamples: int) -> None:
     began, test = time.perf_counter(), table(0)
     validation, policy = test.head(VALIDATION), Threshold(scores="plain", policy="youden", value=None)
     thresholds = decision.threshold_draws(validation, None, 1.0, policy, resamples=resamples, seed=0)
-    about = {"validation": validation, "stress_logits": None, "temperature": 1.0, "prevalence": 0.1}
-    measure(test, 0.5, thresholds=thresholds, **about)
+    measure(
+        test,
+        0.5,
+        thresholds=thresholds,
+        validation=validation,
+        stress_logits=None,
+        temperature=1.0,
+        prevalence=0.1,
+    )
     print(f"verify, one model: {time.perf_counter() - began:.0f} s with {resamples} resamples")
 
 

@@ -26,8 +26,10 @@ STAGES = (
     "train",
     "predict",
     "calibrate",
+    "score",
     "evaluate",
     "select_best",
+    "ablation",
     "explain",
     "report",
 )
@@ -40,6 +42,7 @@ def peaks(arguments: argparse.Namespace, times: int, folder: Path) -> dict[str, 
     overrides = [
         f"model={arguments.model}",
         "train.epochs=1",
+        "train.seeds=[0]",
         "recipe=from_scratch",
         f"model.{arguments.model}.epochs=1",
     ]

@@ -12,6 +12,7 @@ each side covered. What it can tell without the lungs is no finding of a lung.
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,7 @@ def main() -> None:
     }
     for name, hidden in HIDDEN.items():
         part = replace(split, images=ablation.cover(pixels, hidden(places)), where=np.arange(len(split)))
-        features[name] = lambda part=part: probe.features(network, part, input_size=SIZE, device=torch.device("cpu"))
+        features[name] = partial(probe.features, network, part, input_size=SIZE, device=torch.device("cpu"))
     print(f"{len(split)} films of {split.rows['patient'].nunique()} patients, {int(split.labels.sum())} pneumonia")
     print("| a logistic regression is given  | ROC AUC, out of fold |\n| --- | --- |")
     for name, values in features.items():

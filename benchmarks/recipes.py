@@ -127,12 +127,13 @@ def today(cell: Cell, seed: int) -> dict[str, float]:
     base, head = sides(cell, seed)
     (before, *_), (after, *_) = base.images, head.images
     positive, patient = before.labels == 1, base.patient
-    right = [drawn.called == positive for drawn in (before, after)]
+    before_right, after_right = (drawn.called == positive for drawn in (before, after))
     if cell.patients > 100:  # where permutations take long and say the same
         p = paired.delong(positive, before.scores, after.scores, patient)
     else:
         p = paired.roc_auc(before.labels, before.scores, after.scores, patient, permutations=500, seed=seed).p or 1.0
-    found = {"today, roc_auc": p < ALPHA, "today, accuracy": (paired.mcnemar(*right, patient).p or 1.0) < ALPHA}
+    by_decisions = paired.mcnemar(before_right, after_right, patient).p or 1.0
+    found = {"today, roc_auc": p < ALPHA, "today, accuracy": by_decisions < ALPHA}
     for key in KEYS:
         values = [_resampled(side, key, seed) for side in (base, head)]
         one = [of[:, 0] for of in values]

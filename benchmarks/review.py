@@ -12,7 +12,9 @@ verdicts: 500 pairs of 430 and of 62 patients. Every "better" of equal models is
 """
 
 import sys
+from collections.abc import Hashable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,14 +80,16 @@ def rates(kind: str, patients: int, *, pairs: int, resamples: int, images: bool 
     """Share of `pairs` with each verdict: index metric, columns OUTCOMES."""
 
     def one(seed: int) -> dict[str, str]:
-        models = pair(seed, NOISE[kind], patients)
-        return verdicts(*(map(over_images, models) if images else models), resamples, seed)
+        base, head = pair(seed, NOISE[kind], patients)
+        if images:
+            base, head = over_images(base), over_images(head)
+        return verdicts(base, head, resamples, seed)
 
     found = pd.DataFrame(Parallel(n_jobs=-1)(delayed(one)(seed) for seed in range(pairs)))
     return pd.DataFrame({said: (found == said).mean() for said in OUTCOMES})
 
 
-def p_values(kind: str, images: int, roc_auc: float, seed: int) -> dict[str, float]:
+def p_values(kind: str, images: int, roc_auc: float, seed: int) -> dict[str, float | None]:
     """Of the tests of one pair of models: today's, and in brackets those of before. The threshold is between the
     classes of the base model, in equal distance.
     """
@@ -103,31 +107,24 @@ def p_values(kind: str, images: int, roc_auc: float, seed: int) -> dict[str, flo
         distance = (special.ndtri(roc_auc) + gain) * np.hypot(pneumonia, normal)
         errors = np.sqrt(0.6) * shared + np.sqrt(0.4) * spread()
         scores.append(np.where(labels == 1, distance + pneumonia * errors, normal * errors))
-    found = {
-        "ROC AUC": paired.roc_auc(labels, *scores, of, permutations=PERMUTATIONS, seed=seed).p,
-        "(DeLong)": paired.delong(labels == 1, *scores, of),
+    base, head = scores
+    found: dict[str, float | None] = {
+        "ROC AUC": paired.roc_auc(labels, base, head, of, permutations=PERMUTATIONS, seed=seed).p,
+        "(DeLong)": paired.delong(labels == 1, base, head, of),
     }
     if kind != "equal ROC AUC":  # whose recall and specificity differ
-        right = [(values > special.ndtri(roc_auc) / np.sqrt(2)) == (labels == 1) for values in scores]
+        threshold = special.ndtri(roc_auc) / np.sqrt(2)
+        base_right, head_right = ((values > threshold) == (labels == 1) for values in (base, head))
         for name, of_class in (("accuracy", labels >= 0), ("recall", labels == 1), ("specificity", labels == 0)):
-            decided = [values[of_class] for values in right]
-            found |= {name: paired.mcnemar(*decided, of[of_class]).p, f"({name}, exact)": exact(*decided, of[of_class])}
+            test = paired.mcnemar(base_right[of_class], head_right[of_class], of[of_class])
+            found |= {name: test.p, f"({name}, exact)": test.exact}
     return found
 
 
-def exact(base_right: np.ndarray, head_right: np.ndarray, patients: np.ndarray) -> float:
-    """McNemar's exact p, of all sums over patients that are as large as what was seen."""
-    by_patient = np.bincount(patients, head_right.astype(float) - base_right).astype(int)
-    probability = np.ones(1)
-    for size in np.abs(by_patient[by_patient != 0]):
-        probability = np.convolve(probability, [0.5, *[0] * (2 * size - 1), 0.5])
-    sums = np.abs(np.arange(len(probability)) - len(probability) // 2)
-    return float(probability[sums >= abs(by_patient.sum())].sum())
-
-
-def rejected(kind: str, images: int, roc_auc: float) -> dict[str, float]:
+def rejected(kind: str, images: int, roc_auc: float) -> dict[Hashable, Any]:
     found = pd.DataFrame([p_values(kind, images, roc_auc, seed) for seed in range(TESTED_PAIRS)])
-    return {"head is": kind, "images": images, "base ROC AUC": roc_auc} | (found < RULES.alpha).mean().to_dict()
+    cell: dict[Hashable, Any] = {"head is": kind, "images": images, "base ROC AUC": roc_auc}
+    return cell | (found < RULES.alpha).mean().to_dict()
 
 
 def print_tests() -> None:

@@ -16,9 +16,11 @@ STAGES = {  # what main() imports late
     "predict": "pneumo.scoring.outputs, timm",
     "calibrate": "",
     "ensemble": "",
+    "score": "",
     "evaluate": "",
     "evaluate_ensemble": "",
     "select_best": "",
+    "ablation": "pneumo.explain.ablation, timm",
     "explain": "pneumo.explain.explain, pneumo.explain.samples, timm",
     "report": "",
 }

@@ -68,13 +68,12 @@ def candidate(store: Path, out: Path, area: tuple[float, float], seed: int) -> d
         backbone=config.model["cnn10"],
         augment=config.augment.model_copy(update={"area": area}),
         training=config.train,
+        seed=seed,
         film_fit=config.preprocess.fit,
     )
-    outputs.predict(out, store, out / "outputs", views=VIEWS, accelerator="cpu")
-    raw, stress_logits = (
-        scores.read_logits(out / "outputs/val/cnn10.csv"),
-        stress.read_stress(out / "outputs/stress/cnn10.csv"),
-    )
+    outputs.predict(out, store, out / "outputs", candidate="cnn10", views=VIEWS, accelerator="cpu")
+    written = scores.paths(out / "outputs", "cnn10", "cnn10")
+    raw, stress_logits = scores.read_logits(written["val"]), stress.read_stress(written["stress"])
     row = {"plain": _auc(raw), "stress": _auc(stress.pooled(stress_logits))}
     for kind in ("plain", "stress"):
         policy = Threshold(scores=kind, policy="youden", value=None)
@@ -101,7 +100,9 @@ def main() -> None:
             store,
             image_size=96,
             max_rejected=0.01,
-            split=Split(seed=0, val_fraction=0.3, test_fraction=0.2, test_seed=0, max_unknown_patients=0),
+            split=Split(
+                seed=0, val_fraction=0.3, test_fraction=0.2, test_seed=0, max_unknown_patients=0, leave_out=None
+            ),
         )
         framed(store)
         for name, area in AREAS.items():
@@ -113,7 +114,7 @@ def main() -> None:
     table = pd.DataFrame(rows)
     print(_line(table.columns))
     for kind in ("plain", "stress"):
-        alike, first = table[kind].nunique() == 1, table.loc[table[kind].idxmax()]
+        alike, first = table[kind].nunique() == 1, table.iloc[int(table[kind].argmax())]
         rank = "none, all are alike" if alike else f"{spearmanr(table[kind], table['test']).statistic:+.2f}"
         print(f"{kind} validation: rank correlation with the shifted test set {rank}; the (first) network that it "
               f"chooses has test ROC AUC {first['test']:.3f}, the best {table['test'].max():.3f}")  # fmt: skip

@@ -21,6 +21,7 @@ They take turns in each round; the best round of each counts. Packing (once, by 
 
 import argparse
 import functools
+import itertools
 import platform
 import tempfile
 import time
@@ -135,9 +136,9 @@ def by_hand(
 
 
 def resident(arguments: argparse.Namespace, device: torch.device) -> float:
-    batch = (torch.rand(arguments.batch, 1, arguments.size, arguments.size), torch.arange(arguments.batch) % 2)
-    on_device = tuple(one.to(device) for one in batch)
-    return by_hand(arguments, iter(lambda: on_device, None), device, tuned=True)
+    pixels = torch.rand(arguments.batch, 1, arguments.size, arguments.size, device=device)
+    labels = torch.arange(arguments.batch, device=device) % 2
+    return by_hand(arguments, itertools.repeat((pixels, labels)), device, tuned=True)
 
 
 def torchvision_way(arguments: argparse.Namespace, raw: Path, device: torch.device) -> float:
@@ -178,7 +179,7 @@ def timm_way(arguments: argparse.Namespace, raw: Path, device: torch.device) -> 
         scale=augment.area,
         ratio=(1 / augment.aspect, augment.aspect),
         hflip=augment.flip,
-        color_jitter=(augment.brightness, augment.contrast, 0.0),
+        color_jitter=(augment.brightness, augment.contrast, 0.0),  # type: ignore[arg-type]  # of ColorJitter
         gaussian_blur_prob=augment.blur,
         interpolation="bilinear",
         num_workers=arguments.workers,
