@@ -29,6 +29,7 @@ STAGES = (
     "score",
     "evaluate",
     "select_best",
+    "export",
     "ablation",
     "explain",
     "report",

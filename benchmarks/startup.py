@@ -20,6 +20,7 @@ STAGES = {  # what main() imports late
     "evaluate": "",
     "evaluate_ensemble": "",
     "select_best": "",
+    "export": "pneumo.export.export, timm",
     "ablation": "pneumo.explain.ablation, timm",
     "explain": "pneumo.explain.explain, pneumo.explain.samples, timm",
     "report": "",

@@ -138,6 +138,21 @@ def weights(arguments: argparse.Namespace) -> None:
         print(line)
 
 
+def predict(arguments: argparse.Namespace) -> int:
+    """Print the prediction of each image. Returns 1 where one of them has none."""
+    from pneumo.serving import model, output
+    from pneumo.serving.predict import listed, predictions
+
+    loaded = model.load(arguments.model, device=arguments.device)
+    counted = output.Counted(predictions(loaded, listed(arguments.images, sys.stdin)))
+    for text in output.lines(loaded, counted, arguments.format):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    if counted.failed:
+        print(f"{counted.failed:,} of {counted.all:,} images have no prediction", file=sys.stderr)
+    return 1 if counted.failed else 0
+
+
 def _records() -> list[Path]:
     """The project itself and the folders of results/."""
     results = sorted(path for path in (TOP / "results").glob("[!.]*") if path.is_dir())
@@ -197,6 +212,7 @@ def _parser() -> argparse.ArgumentParser:
         "0 all tables are written, 1 a marker is wrong or a record cannot be read, 2 bad usage.",
     )
     _add_weights(commands)
+    _add_predict(commands)
     return parser
 
 
@@ -267,6 +283,32 @@ def _add_weights(commands: Any) -> None:
     actions = command.add_subparsers(dest="action", metavar="fetch")
     getting = actions.add_parser("fetch", help="get them before a long run, or on a machine with network")
     getting.add_argument("names", nargs="+", metavar="NAME", help="a backbone of conf/model/")
+
+
+def _add_predict(commands: Any) -> None:
+    command = _add(
+        commands,
+        predict,
+        "say how likely pneumonia is on each image",
+        "the calibrated probability, and the decision at the model's own threshold. Reads JPEG, PNG and DICOM by the "
+        "code that prepared the training images. Needs the model's folder alone: no torch, no DVC, no project. Not a "
+        "medical device.",
+        "0 every image has a prediction, 1 one has none or the model cannot be used, and the error says why, 2 bad "
+        "usage.",
+    )
+    command.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="a file, a folder, which is searched at any depth, or - for a list of them on standard input",
+    )
+    command.add_argument(
+        "--model", type=Path, default=Path("models/best"), metavar="FOLDER", help="default: %(default)s"
+    )
+    command.add_argument("--format", choices=("table", "csv", "json", "jsonl"), default="table", help="default: table")
+    command.add_argument(
+        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto, the default: a GPU where there is one"
+    )
 
 
 def _positive(text: str) -> float:

@@ -75,6 +75,14 @@ class BundleError(PneumoError):
     """A model's folder is incomplete or does not match its model.json."""
 
 
+class ExportError(PneumoError):
+    """A model cannot be written in another format without changing what it says."""
+
+
+class ServingError(PneumoError):
+    """A prediction, or the service of predictions, cannot begin as asked."""
+
+
 class RecordError(PneumoError):
     """A file of a record (params.yaml, metrics/, scores/, a lock) is missing or broken, or contradicts another."""
 

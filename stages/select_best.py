@@ -1,4 +1,4 @@
-"""Choose the best candidate on validation scores alone -> models/best/."""
+"""Choose the best candidate on validation scores alone -> models/selected/."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def main() -> None:
         models,
         folders,
         Path("scores"),
-        Path("models/best"),
+        Path("models/selected"),
         select=config.select,
         bootstrap=config.bootstrap,
         threshold=config.threshold,

@@ -147,6 +147,7 @@ def _models(params: dict[str, Any], logits: dict[str, dict[str, pd.DataFrame]]) 
             stage.main(name)
     score.main()
     select_best.main()
+    shutil.copytree("models/selected", "models/best", dirs_exist_ok=True)  # export does it, and takes seconds
     return _baseline(params, logits["shortcut"])
 
 

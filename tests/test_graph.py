@@ -42,8 +42,10 @@ MAY_IMPORT = {
     "external": {"data", "models", "preprocessing", "scoring", "evaluation", "audit"},
     "verification": {"params", "preprocessing", "models", "scoring", "evaluation", "external", "record", "report"},
     "review": {"data", "params", "scoring", "evaluation", "record", "report", "verification"},
+    "serving": {"preprocessing"},
+    "export": {"models", "scoring", "serving"},
     "weights": {"models", "params"},
-    "cli": {"verification", "review", "weights"},
+    "cli": {"verification", "review", "serving", "weights"},
 }
 
 
@@ -127,7 +129,7 @@ def test_packages_import_only_what_the_table_allows():
 EDITS = {  # file -> the stages that an edit of it runs, before what follows from their outputs
     "pneumo/sources/archive.py": ["download"],
     "pneumo/external/measure.py": ["report"],
-    "pneumo/preprocessing/images.py": ["audit", "preprocess"],
+    "pneumo/preprocessing/images.py": ["audit", "export", "preprocess"],
     "pneumo/training/train.py": ["explain", "train"],
     "pneumo/explain/grad_cam.py": ["ablation", "explain"],
     "pneumo/audit/labels.py": ["audit"],
@@ -152,6 +154,7 @@ EDITS = {  # file -> the stages that an edit of it runs, before what follows fro
         "evaluate",
         "evaluate_ensemble",
         "explain",
+        "export",
         "predict",
         "report",
         "score",
@@ -219,7 +222,7 @@ LIST = "scores/suspected_labels.csv"
 TEST_RESULTS = ("outputs/test", "scores/test", LIST, "metrics")
 
 
-@pytest.mark.parametrize("name", ["train", "predict", "calibrate", "ensemble", "select_best"])
+@pytest.mark.parametrize("name", ["train", "predict", "calibrate", "ensemble", "select_best", "export"])
 def test_what_trains_calibrates_or_chooses_cannot_reach_test_results(name):
     assert not [file for file in sources(name) if file.startswith(TEST_RESULTS)]
 
@@ -260,7 +263,7 @@ def test_suspected_labels_reach_figures_and_the_report_and_no_choice():
 
 def test_data_moves_one_way():
     order = ["download", "download_site", "preprocess", "audit", "train", "predict", "calibrate", "ensemble"]
-    order += ["score", "evaluate", "evaluate_ensemble", "select_best"]
+    order += ["score", "evaluate", "evaluate_ensemble", "select_best", "export"]
     order += [f"{verb}_external" for verb in ("download", "preprocess", "predict", "evaluate")]
     order += ["ablation", "explain", "report"]
     assert list(STAGES) == order

@@ -14,6 +14,7 @@ HERE = "tests/test_readme.py::test_the_commands_for_experiments_run_as_they_stan
 SHARED = "tests/test_pipeline.py::test_through_an_s3_bucket_another_clone_gets_everything_and_has_nothing_to_run"
 RESTORED = "tests/test_pipeline.py::test_make_restore_goes_back_to_the_committed_results_and_deletes_nothing"
 ONCE = "tests/test_pipeline.py::test_all_stages_run_once"
+PREDICTED = "tests/serving/test_predict.py::test_the_model_is_all_it_takes"
 COMPARED = "tests/test_pipeline.py::test_another_backbone_runs_only_its_own_stages_and_metrics_diff_compares"
 REVIEWED = "tests/review/test_command.py::test_the_exit_code_is_the_verdict"
 MERGED = "tests/test_merge.py::test_two_branches_are_merged_and_nothing_is_trained_twice"
@@ -35,8 +36,6 @@ README = {
     "git stash": RESTORED,
     "dvc exp run": MERGED,
     "dvc repro": SHARED,
-    "dvc exp show": HERE,
-    "dvc exp apply NAME": HERE,
     "make restore": RESTORED,
     "pneumo weights": "tests/test_weights.py::test_every_backbone_is_listed_with_where_its_weights_are",
     "dvc exp run -S data=kaggle": KAGGLE,
@@ -46,6 +45,7 @@ README = {
     "dvc exp run -S data=nih -S data.path=/where/nih": (
         "tests/sources/test_sets.py::test_a_public_set_is_read_by_its_own_file"  # up to download, of a few rows
     ),
+    "pneumo predict film.jpeg": PREDICTED,
     "pneumo review main": REVIEWED,
     "dvc metrics diff main": HERE,
     "dvc plots diff main": COMPARED,
@@ -59,6 +59,21 @@ GOT = "tests/test_weights.py::test_fetch_says_what_is_here_and_what_needs_none"
 SEEDS = "tests/test_pipeline.py::test_one_more_seed_trains_only_that_one"
 PLANNED = "tests/review/test_power.py::test_as_it_is_typed"
 OTHER_PAGES = {
+    "dvc exp show": HERE,
+    "dvc exp apply NAME": HERE,
+    "pneumo predict films/ --format csv > predictions.csv": (
+        "tests/serving/test_predict.py::test_folders_are_searched_at_any_depth_in_the_order_of_names"
+    ),
+    "find /where -name '*.dcm' | pneumo predict - --format jsonl": (
+        "tests/serving/test_predict.py::test_a_dash_stands_for_a_list_on_standard_input"
+    ),
+    "pip install 'pneumo[predict] @ git+https://example.org/your/pneumo'": (
+        "tests/serving/test_wheel.py::test_a_wheel_with_a_small_set_of_packages_predicts"  # of a wheel
+    ),
+    "pneumo predict film.dcm --model best": (
+        "tests/serving/test_wheel.py::test_a_wheel_with_a_small_set_of_packages_predicts"
+    ),
+    "dvc repro export": "tests/test_pipeline.py::test_all_stages_run_once",
     "make .venv/.complete && source .venv/bin/activate": f"{NOT}it installs what the tests run with",
     'pytest -m "not slow"': f"{NOT}it runs these tests",
     "pneumo weights fetch resnet50 vgg16": GOT,  # of weights that are here

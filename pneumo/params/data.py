@@ -231,12 +231,17 @@ class Fit(Section):
     fit: Literal["stretch", "pad"]
 
 
-class Pixels(Fit):
-    """How films become pixels. `views`: which to take; null takes all. `patient_key`: a file that DVC watches, by
-    which patients of DICOM are known; NO_KEY where none is needed."""
+class FilmViews(Section):
+    """`views`: of which films are taken; null takes all."""
+
+    views: Annotated[list[View], Field(min_length=1)] | None
+
+
+class Pixels(Fit, FilmViews):
+    """How films become pixels. `patient_key`: a file that DVC watches, by which patients of DICOM are known; NO_KEY
+    where none is needed."""
 
     image_size: Annotated[int, Field(strict=True, ge=32, le=1024)]
-    views: Annotated[list[View], Field(min_length=1)] | None
     max_rejected: Fraction
     patient_key: str
 

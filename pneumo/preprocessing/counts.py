@@ -6,9 +6,8 @@ import pandas as pd
 
 from pneumo.data.listing import ALONE, ASIDE, SITE, UNKNOWN
 from pneumo.data.manifest import SPLITS
-from pneumo.preprocessing.views import view_of
+from pneumo.preprocessing.views import CHEST, view_of
 
-CHEST = ("CHEST", "THORAX", "LUNG", "RIB", "STERNUM")  # body parts of which a chest film may be
 EXCLUDED = "excluded by audit.exclude"  # the reason in rejected.csv
 UNSAMPLED = "not in the sample of data.subset="
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pneumo.data.listing import ALONE, UNKNOWN, Listed, Raw
 from pneumo.errors import ImageRejected
 from pneumo.preprocessing import dicom, patients, views
-from pneumo.preprocessing.counts import CHEST
+from pneumo.preprocessing.views import CHEST
 
 if TYPE_CHECKING:
     from pydicom import Dataset

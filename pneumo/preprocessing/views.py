@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from pneumo.data.listing import ASIDE, Listed
 
+CHEST = ("CHEST", "THORAX", "LUNG", "RIB", "STERNUM")  # body parts of which a chest film may be
 UNKNOWN = "unknown"
 # A word of the earlier entries decides: a `left lateral decubitus` is no lateral view. LLD to RLO are defined terms of
 # View Position in DICOM PS3.3 C.8.1.1.

@@ -13,7 +13,7 @@ STAGES = {  # file or folder -> the stage that writes it
     f"scores/{BASELINE}": "audit",
     SUSPECTED_LABELS: "audit",
     "data/audit": "audit",
-    "models/best": "select_best",
+    "models/best": "export",
     "scores/test": "score",
     "reports/ablation": "ablation",
     "reports/explain": "explain",

@@ -158,7 +158,7 @@ def read_results(root: Path, names: Sequence[str], *, bootstrap: "Bootstrap", po
     ablation = read_json(record.tree, ABLATION_PATH)
     _require(record.tree, ABLATION_PATH, ablation, ABLATION)
     model_json = bundle.model_json(root / "models/best")
-    ran_for = {"ablation": ablation["model"], "explain": explained["model"], "select_best": model_json["name"]}
+    ran_for = {"ablation": ablation["model"], "explain": explained["model"], "export": model_json["name"]}
     for stage, name in ran_for.items():
         if name != choice["replicate"]:
             raise RecordError(

@@ -1,0 +1,1 @@
+"""A trained model as ONNX, which needs no torch to be used."""

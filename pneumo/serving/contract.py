@@ -1,0 +1,169 @@
+"""The folder of an exported model, as whoever uses it may rely on it.
+
+model.json says all that is needed: what images become, what the network gives, where decisions fall. model.onnx
+computes the logit from packed pixels. reference.json has logits that inputs drawn from a seed must give. The schema of
+model.json is docs/model.schema.json; `format` counts its versions.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pneumo import files
+from pneumo.errors import BundleError
+
+FORMAT = 1  # of model.json; raised when readers of the last one could go wrong
+MODEL, ONNX, REFERENCE = "model.json", "model.onnx", "reference.json"
+SEED = 0
+TOLERANCE = 1e-3  # of a logit: thirty times what float32 was seen to round, and far below what moves a decision
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Part(BaseModel):
+    """Keys that a reader does not know say more, never something else."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Onnx(Part):
+    """model.onnx: input `pixels`, uint8 [batch, image_size, image_size], 0 black; output `logit`, float32 [batch]."""
+
+    opset: int
+    sha256: Sha256
+    tolerance: Annotated[Finite, Field(gt=0)]
+
+
+class Hashes(Part):
+    """SHA-256 of the weights (an ensemble has none of its own), the training data's manifest and the code."""
+
+    weights: Sha256 | None = None
+    manifest: Sha256
+    code: Sha256 | None = None
+
+
+class Contract(Part):
+    """model.json, format 1."""
+
+    format: Literal[1]
+    name: Annotated[str, Field(min_length=1)]
+    kind: Literal["backbone", "ensemble"]
+    labels: tuple[Literal["normal"], Literal["pneumonia"]]
+    image_size: Annotated[int, Field(ge=1, le=100_000, description="side of the packed square, pixels")]
+    fit: Annotated[Literal["stretch", "pad"], Field(description="how a film becomes that square")]
+    film_views: Annotated[
+        list[str] | None, Field(description="of the films it was trained on, beside those that do not say; null: all")
+    ]
+    temperature: Annotated[
+        Finite, Field(gt=0, description="probability of pneumonia: 1 / (1 + exp(-logit / temperature))")
+    ]
+    threshold: Annotated[
+        Finite, Field(ge=0, le=1.000001, description="pneumonia at this probability and above; just over 1: never")
+    ]
+    sha256: Hashes
+    onnx: Onnx
+    members: dict[str, Sha256] | None = None
+
+
+def read(folder: Path) -> Contract:
+    """What model.json in `folder` says. Raises BundleError where it is missing, broken, older or newer than FORMAT."""
+    path = folder / MODEL
+    content = _json(path)
+    version = content.get("format")
+    if version is None:
+        raise BundleError(
+            f"{path} has no `format`: this model was not exported. Run `dvc repro export`, and use models/best"
+        )
+    if version != FORMAT:
+        raise BundleError(
+            f"{path} is of format {version}, and this version of pneumo reads {FORMAT}: "
+            + ("upgrade pneumo" if isinstance(version, int) and version > FORMAT else "export the model again")
+        )
+    try:
+        return Contract.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise BundleError(f"{path}: {where}: {problem['msg']}. Get the model anew") from None
+
+
+def onnx(folder: Path, contract: Contract) -> Path:
+    """model.onnx in `folder`. Raises BundleError where it is missing or not the one that `contract` names."""
+    path = folder / ONNX
+    if not path.is_file():
+        raise BundleError(f"{path} is missing: run `dvc repro export`, or `dvc pull` the model")
+    sha256 = files.sha256(path)
+    if sha256 != contract.onnx.sha256:
+        raise BundleError(
+            f"{path} is damaged or of another model: its SHA-256 is {sha256}, and {MODEL} names "
+            f"{contract.onnx.sha256}. Get the model anew"
+        )
+    return path
+
+
+def reference(folder: Path, contract: Contract) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Inputs, [n, S, S], and the logits, [n], that the model gave for them when it was exported. Raises BundleError."""
+    path = folder / REFERENCE
+    content = _json(path)
+    try:
+        logits = np.array(content["logits"], dtype=float)
+        inputs = reference_inputs(contract.image_size, int(content["count"]), int(content["seed"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{path} has no {error}: get the model anew") from None
+    if logits.shape != (len(inputs),) or not np.isfinite(logits).all():
+        raise BundleError(f"{path}: expected {len(inputs)} finite logits: get the model anew")
+    return inputs, logits
+
+
+def reference_inputs(size: int, count: int, seed: int = SEED) -> NDArray[np.uint8]:
+    """uint8 [count, size, size], the same on every machine: squares of noise, each coarser than the one before."""
+    generator = np.random.default_rng(seed)
+    images = []
+    for at in range(count):
+        side = max(1, size >> at)
+        coarse = generator.integers(0, 256, (side, side), dtype=np.uint8)
+        images.append(np.kron(coarse, np.ones((2**at, 2**at), dtype=np.uint8))[:size, :size])
+    return np.stack([np.pad(image, [(0, size - side) for side in image.shape], mode="edge") for image in images])
+
+
+def packed_size(folder: Path) -> int:
+    """Side of the packed pixels that the model in `folder` is for. Raises BundleError where its members disagree."""
+    return int(_common(folder, "image_size"))
+
+
+def fit(folder: Path) -> str:
+    """How a film becomes a square for the model in `folder`."""
+    return str(_common(folder, "fit"))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of model.json, as docs/model.schema.json has it."""
+    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "model.json of a pneumo model"}
+    return {**Contract.model_json_schema(), **about}
+
+
+def _common(folder: Path, key: str) -> Any:
+    content = _json(folder / MODEL)
+    if content["kind"] != "ensemble":
+        return content[key]
+    found = {_json(folder / "members" / name / MODEL)[key] for name in content["members"]}
+    if len(found) != 1:
+        raise BundleError(f"{folder}: its members have {key} {sorted(found)}: expected one")
+    return found.pop()
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(f"{path} is missing: name the folder of an exported model, such as models/best") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
+        raise BundleError(f"{path} cannot be read: {' '.join(str(error).split())[:150]}. Get the model anew") from None
+    if not isinstance(content, dict):
+        raise BundleError(f"{path} is not a JSON object: get the model anew")
+    return content

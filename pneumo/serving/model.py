@@ -1,0 +1,97 @@
+"""A model's folder, checked, with ONNX Runtime behind it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumo.errors import BundleError, MissingExtra, ServingError
+from pneumo.serving import contract
+from pneumo.serving.contract import Contract
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "gpu": "CUDAExecutionProvider"}
+QUIET = 3  # errors of ONNX Runtime alone
+
+
+class Session:
+    """model.onnx in ONNX Runtime. `device`: cpu, gpu, or auto, which is a GPU where ONNX Runtime has one."""
+
+    def __init__(self, path: Path, *, device: str = "cpu", threads: int | None = None) -> None:
+        try:
+            import onnxruntime
+        except ImportError:
+            raise MissingExtra(
+                "onnxruntime is not installed, which runs the model: pip install 'pneumo[predict]'"
+            ) from None
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = QUIET
+        options.intra_op_num_threads = threads or 0  # 0: one for each core
+        self.device = _chosen(device, onnxruntime.get_available_providers())
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=[PROVIDERS[self.device]])
+        except Exception as error:  # of its own, by name only
+            raise BundleError(f"ONNX Runtime cannot load {path}: {_first_line(error)}") from None
+
+    def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 [B, S, S] -> the logit of each before calibration, float32 [B]."""
+        (found,) = self._session.run(["logit"], {"pixels": pixels})
+        return np.asarray(found, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Model:
+    """An exported model, ready. `weights`: the SHA-256 by which its weights are known."""
+
+    contract: Contract
+    session: Session
+
+    @property
+    def weights(self) -> str:
+        return self.contract.sha256.weights or self.contract.onnx.sha256
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """uint8 [B, S, S] -> the calibrated probability of pneumonia of each, float64 [B]."""
+        logits = self.session.logits(pixels).astype(float) / self.contract.temperature
+        return np.exp(-np.logaddexp(0, -logits))
+
+    def decisions(self, probabilities: Sequence[float]) -> list[str]:
+        """`pneumonia` at the threshold and above, else `normal`."""
+        normal, pneumonia = self.contract.labels
+        return [pneumonia if probability >= self.contract.threshold else normal for probability in probabilities]
+
+
+def load(folder: Path, *, device: str = "cpu", threads: int | None = None) -> Model:
+    """The model in `folder`, once its files have the hashes they should have and it has given the reference's logits.
+
+    Raises BundleError, and ServingError where there is no such device.
+    """
+    about = contract.read(folder)
+    session = Session(contract.onnx(folder, about), device=device, threads=threads)
+    inputs, logits = contract.reference(folder, about)
+    try:
+        found = session.logits(inputs)
+    except Exception as error:
+        raise BundleError(f"{folder / contract.ONNX} cannot be run: {_first_line(error)}") from None
+    worst = float(np.abs(found - logits).max())
+    if not worst <= about.onnx.tolerance:
+        raise BundleError(
+            f"{folder} does not give the logits of its {contract.REFERENCE} on this machine: they differ by up to "
+            f"{worst:.2g}, and {about.onnx.tolerance:g} is allowed. Do not use it here; get the model anew, or another "
+            "version of onnxruntime"
+        )
+    return Model(about, session)
+
+
+def _chosen(device: str, available: Sequence[str]) -> str:
+    has_gpu = PROVIDERS["gpu"] in available
+    if device == "gpu" and not has_gpu:
+        raise ServingError(
+            "--device is gpu, and ONNX Runtime has none: install onnxruntime-gpu, or use --device auto or cpu"
+        )
+    return "gpu" if has_gpu and device != "cpu" else "cpu"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]

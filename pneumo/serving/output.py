@@ -1,0 +1,104 @@
+"""Predictions as people or programs read them: a table, CSV, JSON or a line of JSON for each."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pneumo.serving.model import Model
+from pneumo.serving.predict import Prediction
+
+FORMATS = ("table", "csv", "json", "jsonl")
+COLUMNS = ("image", "probability", "decision", "threshold", "model", "weights", "warnings", "error")
+NOTICE = "not a medical device: for research and teaching"
+
+
+class Counted:
+    """Predictions as they come, counted: `all` of them, and those that `failed`.
+
+    On a terminal that does not show the predictions themselves a bar says how far they are.
+    """
+
+    def __init__(self, predictions: Iterable[Prediction]) -> None:
+        self._predictions, self.all, self.failed = predictions, 0, 0
+
+    def __iter__(self) -> Iterator[Prediction]:
+        for one in self._with_bar():
+            self.all += 1
+            self.failed += one.error is not None
+            yield one
+
+    def _with_bar(self) -> Iterator[Prediction]:
+        if sys.stdout.isatty() or not sys.stderr.isatty():
+            yield from self._predictions
+            return
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.completed:,} images"), TimeElapsedColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=None)
+            for one in self._predictions:
+                yield one
+                bar.advance(task)
+
+
+def lines(model: Model, predictions: Iterable[Prediction], kind: str) -> Iterator[str]:
+    """The text of `predictions` in one of FORMATS, each as soon as it is there; every text ends its line."""
+    return {"table": _table, "csv": _csv, "json": _json, "jsonl": _jsonl}[kind](model, predictions)
+
+
+def row(model: Model, prediction: Prediction) -> dict[str, Any]:
+    """COLUMNS of a prediction. Probability and threshold have six significant digits, as scores/ has them."""
+    probability = prediction.probability
+    return {
+        "image": prediction.image,
+        "probability": None if probability is None else float(f"{probability:.6g}"),
+        "decision": prediction.decision,
+        "threshold": model.contract.threshold,
+        "model": model.contract.name,
+        "weights": model.weights,
+        "warnings": list(prediction.warnings),
+        "error": prediction.error,
+    }
+
+
+def _table(model: Model, predictions: Iterable[Prediction]) -> Iterator[str]:
+    about = model.contract
+    yield f"{about.name}, weights {model.weights[:12]}: pneumonia from {about.threshold:.4f}; {NOTICE}\n"
+    yield f"{'probability':>11}  {'decision':<9}  image\n"
+    for one in predictions:
+        if one.error:
+            yield f"{'-':>11}  {'error':<9}  {one.image}: {one.error}\n"
+        else:
+            notes = "".join(f"; {warning}" for warning in one.warnings)
+            yield f"{one.probability:>11.4f}  {one.decision:<9}  {one.image}{notes}\n"
+
+
+def _csv(model: Model, predictions: Iterable[Prediction]) -> Iterator[str]:
+    yield _csv_line(COLUMNS)
+    for one in predictions:
+        values = row(model, one)
+        values["warnings"] = "; ".join(one.warnings)
+        yield _csv_line(["" if values[column] is None else values[column] for column in COLUMNS])
+
+
+def _csv_line(values: Iterable[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(values)
+    return text.getvalue()
+
+
+def _json(model: Model, predictions: Iterable[Prediction]) -> Iterator[str]:
+    separator = "[\n"
+    for one in predictions:
+        yield f"{separator}  {json.dumps(row(model, one))}"
+        separator = ",\n"
+    yield "[]\n" if separator == "[\n" else "\n]\n"
+
+
+def _jsonl(model: Model, predictions: Iterable[Prediction]) -> Iterator[str]:
+    for one in predictions:
+        yield f"{json.dumps(row(model, one))}\n"

@@ -1,0 +1,126 @@
+"""Image files -> predictions, one after the other, in memory that does not grow with their number."""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumo.errors import ImageRejected, MissingExtra, ServingError
+from pneumo.preprocessing import dicom, images, views
+from pneumo.serving.model import Model
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm", ".dicom")  # taken from folders; a file that is named is always tried
+BATCH, AHEAD = 8, 16  # images that go through the network together, and that are decoded before they can
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Of one image: the calibrated probability of pneumonia and the decision, or `error`, why there is none.
+
+    warnings: what speaks against trusting it.
+    """
+
+    image: str
+    probability: float | None = None
+    decision: str | None = None
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+
+
+def listed(named: Iterable[str], lines: Iterable[str] = ()) -> Iterator[Path]:
+    """Every image of files and folders, which are searched for SUFFIXES at any depth, in the order of their names.
+
+    `-` among them stands for the `lines`. Raises ServingError for a folder without images; a file that is
+    not there comes out as it is, so that whoever reads it can say so in its place.
+    """
+    for name in named:
+        if name == "-":
+            yield from listed(line for line in map(str.rstrip, lines) if line)
+        elif Path(name).is_dir():
+            yield from _in_folder(Path(name))
+        else:
+            yield Path(name)
+
+
+def predictions(model: Model, paths: Iterable[Path]) -> Iterator[Prediction]:
+    """The prediction of each of `paths`, in their order. What cannot be read has an error in its place."""
+    waiting: list[tuple[Path, NDArray[np.uint8] | str, tuple[str, ...]]] = []
+    ready = 0
+    for path, result, warnings in _decoded(model, paths):
+        waiting.append((path, result, warnings))
+        ready += not isinstance(result, str)
+        if ready == BATCH or len(waiting) == AHEAD:
+            yield from _predicted(model, waiting)
+            waiting, ready = [], 0
+    yield from _predicted(model, waiting)
+
+
+def _in_folder(folder: Path) -> Iterator[Path]:
+    found = False
+    for home, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                found = True
+                yield Path(home, name)
+    if not found:
+        raise ServingError(f"{folder} has no images: no file ends in {', '.join(SUFFIXES)}")
+
+
+def _decoded(model: Model, paths: Iterable[Path]) -> Iterator[tuple[Path, NDArray[np.uint8] | str, tuple[str, ...]]]:
+    """A few images ahead: decoders work without Python's global lock."""
+    with ThreadPoolExecutor() as pool:
+        decoding: deque[tuple[Path, Future[tuple[NDArray[np.uint8] | str, tuple[str, ...]]]]] = deque()
+        for path in paths:
+            decoding.append((path, pool.submit(_read, model, path)))
+            if len(decoding) == AHEAD:
+                first, future = decoding.popleft()
+                yield first, *future.result()
+        for path, future in decoding:
+            yield path, *future.result()
+
+
+def _read(model: Model, path: Path) -> tuple[NDArray[np.uint8] | str, tuple[str, ...]]:
+    """The packed pixels of an image, by the code that packed the training images, or why there are none; warnings."""
+    try:
+        radiograph = images.read_image(path, model.contract.image_size, fit=model.contract.fit)
+        return radiograph.pixels, _warnings(model, path)
+    except (ImageRejected, MissingExtra) as error:
+        return str(error), ()
+    except OSError as error:
+        return error.strerror or type(error).__name__, ()
+
+
+def _warnings(model: Model, path: Path) -> tuple[str, ...]:
+    """What a DICOM header says against this film. What it does not say speaks against nothing."""
+    with path.open("rb") as file:
+        if not dicom.is_dicom(file.read(132)):
+            return ()
+    from pneumo.preprocessing import headers
+
+    says = headers.details(dicom.load(path, pixels=False))
+    found = []
+    taken = model.contract.film_views
+    if taken is not None and says["view"] not in ("", *taken):
+        found.append(f"view {says['view']}: the model was trained on {', '.join(taken)}")
+    if says["body_part"] not in ("", *views.CHEST):
+        found.append(f"body part {says['body_part']}: the model was trained on chests")
+    return tuple(found)
+
+
+def _predicted(
+    model: Model, waiting: Sequence[tuple[Path, NDArray[np.uint8] | str, tuple[str, ...]]]
+) -> Iterator[Prediction]:
+    pixels = [result for _, result, _ in waiting if not isinstance(result, str)]
+    found = iter(model.probabilities(np.stack(pixels)) if pixels else ())
+    for path, result, warnings in waiting:
+        if isinstance(result, str):
+            yield Prediction(str(path), error=result)
+            continue
+        probability = float(next(found))
+        yield Prediction(str(path), probability, model.decisions([probability])[0], warnings)

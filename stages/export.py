@@ -1,0 +1,26 @@
+"""Write the selected model as others can use it, with ONNX -> models/best/."""
+
+from pathlib import Path
+
+from pneumo import params
+from pneumo.models import runtime
+from pneumo.params import FilmViews, Runtime, Section
+from stages import run
+
+
+class Params(Section):
+    preprocess: FilmViews
+    runtime: Runtime
+
+
+def main() -> None:
+    config = params.load(Params)
+    runtime.fix(threads=config.runtime.threads, cpu_isa=config.runtime.cpu_isa)
+    from pneumo.export.export import export  # imports torch, which reads what runtime.fix has set
+
+    reference = export(Path("models/selected"), Path("models/best"), film_views=config.preprocess.views)
+    print(f"models/best/model.onnx: the logits of {reference['count']} reference inputs are those of torch")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,114 @@
+"""What is predicted from image files with ONNX Runtime is what the pipeline computes from packed pixels with torch."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from bundles import draw, write_backbone, write_ensemble
+
+from pneumo import files
+from pneumo.data import manifest, packed
+from pneumo.errors import BundleError, ExportError
+from pneumo.evaluation import decision
+from pneumo.export import export as exporting
+from pneumo.export.export import export
+from pneumo.models import bundle
+from pneumo.preprocessing import images
+from pneumo.scoring import outputs
+from pneumo.serving import contract, model
+from pneumo.serving.predict import predictions
+
+pytestmark = pytest.mark.slow
+
+VIEWS = {"flip": True, "zooms": (1.0, 0.9)}
+MODELS = {
+    "cnn": {"architecture": "cnn"},
+    "cnn10 enlarged": {"architecture": "cnn10", "packed": 30, "size": 32},
+    "cnn10 as packed, views": {"architecture": "cnn10", "packed": 32, "size": 32, **VIEWS},
+    "cnn10 padded, views": {"architecture": "cnn10", "packed": 50, "fit": "pad", **VIEWS},
+    "vgg16": {"architecture": "vgg16.tv_in1k"},
+    "vgg19": {"architecture": "vgg19.tv_in1k"},
+    "resnet50": {"architecture": "resnet50.a1_in1k", **VIEWS},
+    "inceptionv3": {"architecture": "inception_v3.tv_in1k", "packed": 90, "size": 75},
+    "efficientnet_lite0": {"architecture": "tf_efficientnet_lite0.in1k", **VIEWS},
+    "vit": {"architecture": "vit_tiny_patch16_224.augreg_in21k", "size": 64, "packed": 70},
+}
+
+
+def store(paths, folder, size, fit):
+    """The files as preprocess packs them, all in the test part."""
+    rows = []
+    with packed.Writer(folder / "images.npy", size) as writer:
+        for path in paths:
+            radiograph = images.read_image(path, size, fit=fit)
+            writer.append(radiograph.pixels)
+            rows.append({"image": str(path), "label": len(rows) % 2, "patient": path.stem, "sha256": radiograph.sha256})
+    fixed = {"split": "test", "subtype": "unknown", "source_split": "test", "width": 60, "height": 50}
+    manifest.write(pd.DataFrame(rows).assign(**fixed), folder / "manifest.csv")
+    return folder
+
+
+def assert_the_same(selected, tmp_path):
+    export(selected, tmp_path / "best", film_views=None)
+    loaded = model.load(tmp_path / "best")
+    paths = draw(tmp_path / "films", 11) + draw(tmp_path / "photographs", 3, suffix=".jpeg", sides=(200, 170))
+    processed = store(
+        paths, files.fresh(tmp_path / "processed/x").parent, loaded.contract.image_size, loaded.contract.fit
+    )
+    logits = outputs.logits(selected, processed, "test", accelerator="cpu")
+    expected = decision.calibrated(logits, loaded.contract.temperature).set_index("image")["score"]
+    found = {one.image: one.probability for one in predictions(loaded, paths)}
+    assert list(found) == [str(path) for path in paths]
+    np.testing.assert_allclose(
+        [found[image] for image in expected.index], expected, atol=5e-5
+    )  # float32, and a head that untrained features make steep
+    assert np.ptp(expected) > 1e-4, "or all images look alike to this network, and this shows nothing"
+
+
+@pytest.mark.parametrize("wanted", MODELS.values(), ids=MODELS)
+def test_files_have_the_scores_of_the_pipeline(tmp_path, wanted):
+    assert_the_same(write_backbone(tmp_path / "selected", "network", **wanted), tmp_path)
+
+
+def test_so_they_have_by_an_ensemble_of_networks_with_inputs_of_several_sizes(tmp_path):
+    members = {"small": {"size": 32, "seed": 1}, "large": {"size": 48, "seed": 2, **VIEWS}}
+    assert_the_same(write_ensemble(tmp_path / "selected", **members), tmp_path)
+
+
+def test_the_folder_has_all_of_the_model_and_the_contract(tmp_path):
+    selected = write_ensemble(tmp_path / "selected", a={"seed": 1}, b={"seed": 2})
+    export(selected, tmp_path / "best", film_views=None)
+    before, after = (json.loads((tmp_path / name / "model.json").read_text()) for name in ("selected", "best"))
+    assert after == before | {key: after[key] for key in ("format", "image_size", "fit", "film_views", "onnx")}
+    assert (after["format"], after["image_size"], after["fit"]) == (contract.FORMAT, 40, "stretch")
+    assert bundle.model_json(tmp_path / "best") == after
+    for name in ("a", "b"):
+        member = bundle.model_json(tmp_path / "best/members" / name)
+        assert bundle.weights(tmp_path / "best/members" / name, member).is_file()
+
+
+def test_an_export_gives_the_same_bytes_wherever_it_is_made(tmp_path):
+    selected = write_backbone(tmp_path / "selected", "network")
+    for name in ("one", "two/deeper"):
+        export(selected, tmp_path / name, film_views=None)
+    one, two = ((tmp_path / name / "model.onnx").read_bytes() for name in ("one", "two/deeper"))
+    assert one == two
+    for place in (str(tmp_path), "site-packages", "pneumo/"):
+        assert place.encode() not in one
+
+
+def test_members_for_pixels_of_two_sizes_are_refused(tmp_path):
+    selected = write_ensemble(tmp_path / "selected", a={"packed": 40}, b={"packed": 48})
+    with pytest.raises(BundleError, match=r"image_size \[40, 48\]"):
+        export(selected, tmp_path / "best", film_views=None)
+
+
+def test_a_network_that_onnx_computes_otherwise_is_not_exported(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting.contract, "TOLERANCE", 0.0)
+    with pytest.raises(ExportError, match="differ from torch's"):
+        export(
+            write_backbone(tmp_path / "selected", "network", architecture="resnet18.a1_in1k"),
+            tmp_path / "best",
+            film_views=None,
+        )

@@ -1,0 +1,114 @@
+"""An exported model's folder: what is in it, and what is refused before anything is computed with it."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from pneumo.errors import BundleError, ServingError
+from pneumo.serving import contract, model
+
+
+@pytest.fixture
+def copy(exported, tmp_path):
+    return shutil.copytree(exported, tmp_path / "model")
+
+
+def rewrite(folder, name="model.json", **changes):
+    content = json.loads((folder / name).read_text()) | changes
+    (folder / name).write_text(json.dumps({key: value for key, value in content.items() if value is not ...}))
+
+
+def test_an_exported_model_loads_and_says_what_it_is(exported):
+    loaded = model.load(exported)
+    about = json.loads((exported / "model.json").read_text())
+    assert (loaded.contract.name, loaded.contract.threshold) == ("tiny", 0.5)
+    assert loaded.weights == about["sha256"]["weights"]
+    assert loaded.session.device == "cpu"
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.json", "reference.json"])
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(BundleError, match=name):
+        model.load(copy)
+
+
+def test_a_truncated_or_changed_network_is_refused_by_its_hash(copy):
+    whole = (copy / "model.onnx").read_bytes()
+    for broken in (whole[:-1], whole.replace(whole[5000:5001], bytes([whole[5000] ^ 1]), 1), b""):
+        (copy / "model.onnx").write_bytes(broken)
+        with pytest.raises(BundleError, match="SHA-256"):
+            model.load(copy)
+
+
+def test_a_network_that_gives_other_logits_than_when_it_was_exported_is_refused(copy):
+    logits = json.loads((copy / "reference.json").read_text())["logits"]
+    rewrite(copy, "reference.json", logits=[logits[0] + 0.1, *logits[1:]])
+    with pytest.raises(BundleError, match=r"differ by up to 0\.1"):
+        model.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"format": ...}, "was not exported"),
+        ({"format": 2}, "upgrade pneumo"),
+        ({"format": 0}, "export the model again"),
+        ({"temperature": 0}, "temperature"),
+        ({"threshold": float("nan")}, "threshold"),
+        ({"image_size": "40"}, None),
+        ({"image_size": 0}, "image_size"),
+        ({"fit": "crop"}, "fit"),
+        ({"labels": ["pneumonia", "normal"]}, "labels"),
+        ({"onnx": ...}, "onnx"),
+        ({"unknown": 1}, None),
+    ],
+)
+def test_a_contract_that_cannot_be_kept_is_refused_and_one_that_says_more_is_not(copy, changes, says):
+    rewrite(copy, **changes)
+    if says is None:
+        model.load(copy)
+        return
+    with pytest.raises(BundleError, match=says):
+        model.load(copy)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 1', "\x00"])
+def test_what_is_no_model_json_is_refused(copy, text):
+    (copy / "model.json").write_text(text)
+    with pytest.raises(BundleError, match=r"model\.json"):
+        model.load(copy)
+
+
+def test_a_gpu_that_is_not_there_is_not_replaced_by_the_cpu(exported, monkeypatch):
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(ServingError, match="onnxruntime-gpu"):
+        model.load(exported, device="gpu")
+
+
+def test_reference_inputs_are_the_same_on_every_machine():
+    inputs = contract.reference_inputs(21, 4)
+    assert inputs.shape == (4, 21, 21)
+    assert inputs.dtype == np.uint8
+    assert int(inputs.astype(int).sum()) == 211382
+    assert all(image.std() > 20 for image in inputs)
+
+
+def test_the_published_schema_is_that_of_the_code(root):
+    assert json.loads((root / "docs/model.schema.json").read_text()) == contract.schema(), (
+        "write it anew: python -c 'import json; from pneumo.serving import contract; "
+        "print(json.dumps(contract.schema(), indent=2))' > docs/model.schema.json"
+    )
+
+
+def test_the_published_schema_accepts_an_exported_model_and_no_other(exported):
+    import jsonschema
+
+    about = json.loads((exported / "model.json").read_text())
+    jsonschema.validate(about, contract.schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(about | {"threshold": "high"}, contract.schema())
