@@ -80,7 +80,7 @@ def test_an_input_that_is_missing_or_does_not_fit_is_named_with_the_remedy(
 
 @pytest.mark.parametrize("names", [MODELS[1:], (*MODELS, "vgg16")], ids=["fewer", "more"])
 def test_a_selection_among_other_backbones_is_refused(inputs: Path, names: tuple[str, ...]) -> None:
-    with pytest.raises(RecordError, match="run `dvc repro select_best`"):
+    with pytest.raises(RecordError, match="run `dvc repro export`"):
         read(inputs, names)
 
 
