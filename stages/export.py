@@ -18,7 +18,9 @@ def main() -> None:
     runtime.fix(threads=config.runtime.threads, cpu_isa=config.runtime.cpu_isa)
     from pneumo.export.export import export  # imports torch, which reads what runtime.fix has set
 
-    reference = export(Path("models/selected"), Path("models/best"), film_views=config.preprocess.views)
+    reference = export(
+        Path("models/selected"), Path("data/processed"), Path("models/best"), film_views=config.preprocess.views
+    )
     print(f"models/best/model.onnx: the logits of {reference['count']} reference inputs are those of torch")
 
 

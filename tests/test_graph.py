@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "verification": {"params", "preprocessing", "models", "scoring", "evaluation", "external", "record", "report"},
     "review": {"data", "params", "scoring", "evaluation", "record", "report", "verification"},
     "serving": {"preprocessing"},
-    "export": {"models", "scoring", "serving"},
+    "export": {"data", "models", "scoring", "serving"},
     "weights": {"models", "params"},
     "cli": {"verification", "review", "serving", "weights"},
 }

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from pneumo import files
+from pneumo.data import packed
 from pneumo.errors import ExportError
-from pneumo.export import network
+from pneumo.export import guard, network
 from pneumo.models import bundle
 from pneumo.serving import contract
 
@@ -21,11 +22,11 @@ OPSET = 18
 REFERENCES = 4  # inputs that whoever loads the model tries it with
 
 
-def export(selected: Path, best: Path, *, film_views: Sequence[str] | None) -> dict[str, Any]:
-    """Fill the folder `best` with all that `selected` has, and with model.onnx, reference.json and the model.json that
-    names both. film_views: of the films that the model was trained on, None for all. Returns the content of
-    reference.json.
+def export(selected: Path, processed: Path, best: Path, *, film_views: Sequence[str] | None) -> dict[str, Any]:
+    """Fill the folder `best` with all that `selected` has, and with model.onnx, reference.json, guard.npz, fitted on
+    the training images of `processed`, and the model.json that names them.
 
+    film_views: of the films that the model was trained on, None for all. Returns the content of reference.json.
     Raises ExportError where ONNX Runtime does not give the logits of torch within contract.TOLERANCE.
     """
     model_json = bundle.model_json(selected)
@@ -46,8 +47,12 @@ def export(selected: Path, best: Path, *, film_views: Sequence[str] | None) -> d
         "fit": contract.fit(selected),
         "film_views": film_views,
     }
+    train, val = (packed.read_split(processed, split).pixels(slice(None)) for split in ("train", "val"))
+    fitted = guard.fit(train, val)
+    (best / contract.GUARD).write_bytes(fitted.guard.to_bytes())
+    guarded = {"sha256": files.sha256(best / contract.GUARD), "limit": fitted.limit, "flagged": guard.FLAGGED}
     onnx = {"opset": OPSET, "sha256": files.sha256(path), "tolerance": contract.TOLERANCE}
-    files.write_json(files.fresh(best / "model.json"), {**model_json, **about, "onnx": onnx})
+    files.write_json(files.fresh(best / "model.json"), {**model_json, **about, "onnx": onnx, "guard": guarded})
     return reference
 
 

@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pneumo import files
 from pneumo.errors import BundleError
+from pneumo.serving.guard import Guard, from_bytes
 
 FORMAT = 1  # of model.json; raised when readers of the last one could go wrong
-MODEL, ONNX, REFERENCE = "model.json", "model.onnx", "reference.json"
+MODEL, ONNX, REFERENCE, GUARD = "model.json", "model.onnx", "reference.json", "guard.npz"
 SEED = 0
 TOLERANCE = 1e-3  # of a logit: thirty times what float32 was seen to round, and far below what moves a decision
 
@@ -37,6 +38,14 @@ class Onnx(Part):
     opset: int
     sha256: Sha256
     tolerance: Annotated[Finite, Field(gt=0)]
+
+
+class Guarded(Part):
+    """guard.npz: what images are unlike those that the model was trained on (pneumo/serving/guard.py)."""
+
+    sha256: Sha256
+    limit: Annotated[Finite, Field(ge=0, description="an image at a greater distance is unlike the training images")]
+    flagged: Annotated[Finite, Field(ge=0, le=1, description="share of the validation images beyond the limit")]
 
 
 class Hashes(Part):
@@ -67,6 +76,7 @@ class Contract(Part):
     ]
     sha256: Hashes
     onnx: Onnx
+    guard: Guarded
     members: dict[str, Sha256] | None = None
 
 
@@ -94,16 +104,13 @@ def read(folder: Path) -> Contract:
 
 def onnx(folder: Path, contract: Contract) -> Path:
     """model.onnx in `folder`. Raises BundleError where it is missing or not the one that `contract` names."""
-    path = folder / ONNX
-    if not path.is_file():
-        raise BundleError(f"{path} is missing: run `dvc repro export`, or `dvc pull` the model")
-    sha256 = files.sha256(path)
-    if sha256 != contract.onnx.sha256:
-        raise BundleError(
-            f"{path} is damaged or of another model: its SHA-256 is {sha256}, and {MODEL} names "
-            f"{contract.onnx.sha256}. Get the model anew"
-        )
-    return path
+    return _verified(folder / ONNX, contract.onnx.sha256)
+
+
+def guard(folder: Path, contract: Contract) -> Guard:
+    """The guard in `folder`. Raises BundleError where it is missing or not the one that `contract` names."""
+    path = _verified(folder / GUARD, contract.guard.sha256)
+    return from_bytes(path.read_bytes(), str(path))
 
 
 def reference(folder: Path, contract: Contract) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -145,6 +152,18 @@ def schema() -> dict[str, Any]:
     """The JSON schema of model.json, as docs/model.schema.json has it."""
     about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "model.json of a pneumo model"}
     return {**Contract.model_json_schema(), **about}
+
+
+def _verified(path: Path, expected: str) -> Path:
+    if not path.is_file():
+        raise BundleError(f"{path} is missing: run `dvc repro export`, or `dvc pull` the model")
+    sha256 = files.sha256(path)
+    if sha256 != expected:
+        raise BundleError(
+            f"{path} is damaged or of another model: its SHA-256 is {sha256}, and {MODEL} names {expected}. Get the "
+            "model anew"
+        )
+    return path
 
 
 def _common(folder: Path, key: str) -> Any:

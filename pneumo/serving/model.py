@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pneumo.errors import BundleError, MissingExtra, ServingError
 from pneumo.serving import contract
 from pneumo.serving.contract import Contract
+from pneumo.serving.guard import Guard
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "gpu": "CUDAExecutionProvider"}
 QUIET = 3  # errors of ONNX Runtime alone
@@ -46,6 +47,7 @@ class Model:
 
     contract: Contract
     session: Session
+    guard: Guard
 
     @property
     def weights(self) -> str:
@@ -55,6 +57,11 @@ class Model:
         """uint8 [B, S, S] -> the calibrated probability of pneumonia of each, float64 [B]."""
         logits = self.session.logits(pixels).astype(float) / self.contract.temperature
         return np.exp(-np.logaddexp(0, -logits))
+
+    def unlike(self, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """uint8 [B, S, S] -> whether each is unlike the training images, bool [B]."""
+        unlike: NDArray[np.bool_] = self.guard.distances(pixels) > self.contract.guard.limit
+        return unlike
 
     def decisions(self, probabilities: Sequence[float]) -> list[str]:
         """`pneumonia` at the threshold and above, else `normal`."""
@@ -69,6 +76,7 @@ def load(folder: Path, *, device: str = "cpu", threads: int | None = None) -> Mo
     """
     about = contract.read(folder)
     session = Session(contract.onnx(folder, about), device=device, threads=threads)
+    guard = contract.guard(folder, about)
     inputs, logits = contract.reference(folder, about)
     try:
         found = session.logits(inputs)
@@ -81,7 +89,7 @@ def load(folder: Path, *, device: str = "cpu", threads: int | None = None) -> Mo
             f"{worst:.2g}, and {about.onnx.tolerance:g} is allowed. Do not use it here; get the model anew, or another "
             "version of onnxruntime"
         )
-    return Model(about, session)
+    return Model(about, session, guard)
 
 
 def _chosen(device: str, available: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pneumo.errors import ImageRejected, MissingExtra, ServingError
 from pneumo.preprocessing import dicom, images, views
+from pneumo.serving import guard
 from pneumo.serving.model import Model
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm", ".dicom")  # taken from folders; a file that is named is always tried
@@ -116,11 +117,13 @@ def _warnings(model: Model, path: Path) -> tuple[str, ...]:
 def _predicted(
     model: Model, waiting: Sequence[tuple[Path, NDArray[np.uint8] | str, tuple[str, ...]]]
 ) -> Iterator[Prediction]:
-    pixels = [result for _, result, _ in waiting if not isinstance(result, str)]
-    found = iter(model.probabilities(np.stack(pixels)) if pixels else ())
+    readable = [result for _, result, _ in waiting if not isinstance(result, str)]
+    pixels = np.stack(readable) if readable else np.empty((0, 1, 1), np.uint8)
+    found = iter(zip(model.probabilities(pixels), model.unlike(pixels), strict=True) if readable else ())
     for path, result, warnings in waiting:
         if isinstance(result, str):
             yield Prediction(str(path), error=result)
             continue
-        probability = float(next(found))
-        yield Prediction(str(path), probability, model.decisions([probability])[0], warnings)
+        probability, unlike = next(found)
+        also = (guard.WARNING,) if unlike else ()
+        yield Prediction(str(path), float(probability), model.decisions([probability])[0], (*also, *warnings))

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from bundles import draw, write_backbone, write_ensemble
+from bundles import draw, write_backbone, write_ensemble, write_processed
 
 from pneumo import files
 from pneumo.data import manifest, packed
@@ -36,6 +36,12 @@ MODELS = {
 }
 
 
+def trained_on(selected, tmp_path):
+    """Packed images of the size that the model is for."""
+    folder = tmp_path / "trained on"
+    return folder if folder.exists() else write_processed(folder, contract.packed_size(selected))
+
+
 def store(paths, folder, size, fit):
     """The files as preprocess packs them, all in the test part."""
     rows = []
@@ -50,7 +56,7 @@ def store(paths, folder, size, fit):
 
 
 def assert_the_same(selected, tmp_path):
-    export(selected, tmp_path / "best", film_views=None)
+    export(selected, trained_on(selected, tmp_path), tmp_path / "best", film_views=None)
     loaded = model.load(tmp_path / "best")
     paths = draw(tmp_path / "films", 11) + draw(tmp_path / "photographs", 3, suffix=".jpeg", sides=(200, 170))
     processed = store(
@@ -78,9 +84,9 @@ def test_so_they_have_by_an_ensemble_of_networks_with_inputs_of_several_sizes(tm
 
 def test_the_folder_has_all_of_the_model_and_the_contract(tmp_path):
     selected = write_ensemble(tmp_path / "selected", a={"seed": 1}, b={"seed": 2})
-    export(selected, tmp_path / "best", film_views=None)
+    export(selected, trained_on(selected, tmp_path), tmp_path / "best", film_views=None)
     before, after = (json.loads((tmp_path / name / "model.json").read_text()) for name in ("selected", "best"))
-    assert after == before | {key: after[key] for key in ("format", "image_size", "fit", "film_views", "onnx")}
+    assert after == before | {key: after[key] for key in ("format", "image_size", "fit", "film_views", "onnx", "guard")}
     assert (after["format"], after["image_size"], after["fit"]) == (contract.FORMAT, 40, "stretch")
     assert bundle.model_json(tmp_path / "best") == after
     for name in ("a", "b"):
@@ -91,7 +97,7 @@ def test_the_folder_has_all_of_the_model_and_the_contract(tmp_path):
 def test_an_export_gives_the_same_bytes_wherever_it_is_made(tmp_path):
     selected = write_backbone(tmp_path / "selected", "network")
     for name in ("one", "two/deeper"):
-        export(selected, tmp_path / name, film_views=None)
+        export(selected, trained_on(selected, tmp_path), tmp_path / name, film_views=None)
     one, two = ((tmp_path / name / "model.onnx").read_bytes() for name in ("one", "two/deeper"))
     assert one == two
     for place in (str(tmp_path), "site-packages", "pneumo/"):
@@ -100,15 +106,13 @@ def test_an_export_gives_the_same_bytes_wherever_it_is_made(tmp_path):
 
 def test_members_for_pixels_of_two_sizes_are_refused(tmp_path):
     selected = write_ensemble(tmp_path / "selected", a={"packed": 40}, b={"packed": 48})
+    processed = write_processed(tmp_path / "processed", 40)
     with pytest.raises(BundleError, match=r"image_size \[40, 48\]"):
-        export(selected, tmp_path / "best", film_views=None)
+        export(selected, processed, tmp_path / "best", film_views=None)
 
 
 def test_a_network_that_onnx_computes_otherwise_is_not_exported(tmp_path, monkeypatch):
     monkeypatch.setattr(exporting.contract, "TOLERANCE", 0.0)
+    selected = write_backbone(tmp_path / "selected", "network", architecture="resnet18.a1_in1k")
     with pytest.raises(ExportError, match="differ from torch's"):
-        export(
-            write_backbone(tmp_path / "selected", "network", architecture="resnet18.a1_in1k"),
-            tmp_path / "best",
-            film_views=None,
-        )
+        export(selected, trained_on(selected, tmp_path), tmp_path / "best", film_views=None)

@@ -28,19 +28,21 @@ def test_an_exported_model_loads_and_says_what_it_is(exported):
     assert loaded.session.device == "cpu"
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "model.json", "reference.json"])
+@pytest.mark.parametrize("name", ["model.onnx", "model.json", "reference.json", "guard.npz"])
 def test_a_missing_file_is_named(copy, name):
     (copy / name).unlink()
     with pytest.raises(BundleError, match=name):
         model.load(copy)
 
 
-def test_a_truncated_or_changed_network_is_refused_by_its_hash(copy):
-    whole = (copy / "model.onnx").read_bytes()
-    for broken in (whole[:-1], whole.replace(whole[5000:5001], bytes([whole[5000] ^ 1]), 1), b""):
-        (copy / "model.onnx").write_bytes(broken)
-        with pytest.raises(BundleError, match="SHA-256"):
-            model.load(copy)
+def test_a_truncated_or_changed_file_is_refused_by_its_hash(copy):
+    for name in ("model.onnx", "guard.npz"):
+        whole = (copy / name).read_bytes()
+        for broken in (whole[:-1], whole[:500] + bytes([whole[500] ^ 1]) + whole[501:], b""):
+            (copy / name).write_bytes(broken)
+            with pytest.raises(BundleError, match=rf"{name} is damaged .* SHA-256"):
+                model.load(copy)
+        (copy / name).write_bytes(whole)
 
 
 def test_a_network_that_gives_other_logits_than_when_it_was_exported_is_refused(copy):
@@ -63,6 +65,7 @@ def test_a_network_that_gives_other_logits_than_when_it_was_exported_is_refused(
         ({"fit": "crop"}, "fit"),
         ({"labels": ["pneumonia", "normal"]}, "labels"),
         ({"onnx": ...}, "onnx"),
+        ({"guard": ...}, "guard"),
         ({"unknown": 1}, None),
     ],
 )
