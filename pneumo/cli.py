@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from pneumo import __version__
-from pneumo.errors import PneumoError, ReviewError
+from pneumo.errors import PneumoError, ReviewError, ServingError
 
 TOP = Path()
+INTERRUPTED = 130  # as shells have it: 128 + SIGINT
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -25,13 +26,18 @@ def main(words: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show an arrow is no reason to fail
             stream.reconfigure(errors="replace", encoding=stream.encoding if stream.isatty() else "utf-8")
+    if isinstance(sys.stdin, io.TextIOWrapper):  # names of files, which need not be text
+        sys.stdin.reconfigure(errors="surrogateescape", encoding=sys.getfilesystemencoding())
     try:
         code = arguments.run(arguments) or 0
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # the reader, `head` perhaps, has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return arguments.failed
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
     except PneumoError as error:
         print(f"error: {error}", file=sys.stderr)
         return arguments.failed
@@ -145,12 +151,21 @@ def predict(arguments: argparse.Namespace) -> int:
 
     loaded = model.load(arguments.model, device=arguments.device)
     counted = output.Counted(predictions(loaded, listed(arguments.images, sys.stdin)))
-    for text in output.lines(loaded, counted, arguments.format):
-        sys.stdout.write(text)
-        sys.stdout.flush()
+    try:
+        output.write(output.lines(loaded, counted, arguments.format), sys.stdout)
+    except ServingError:
+        _discard_output()
+        raise
+    if not counted.all:
+        raise ServingError("standard input names no image: expected the name of a file or folder on each line")
     if counted.failed:
         print(f"{counted.failed:,} of {counted.all:,} images have no prediction", file=sys.stderr)
     return 1 if counted.failed else 0
+
+
+def _discard_output() -> None:
+    """Python writes what is left when it exits, which would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _records() -> list[Path]:

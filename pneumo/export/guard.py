@@ -28,4 +28,4 @@ def fit(train: NDArray[np.uint8], val: NDArray[np.uint8]) -> Fitted:
     found = Guard(pca.mean_, pca.components_, pca.explained_variance_, float(pca.noise_variance_))
     guard = from_bytes(found.to_bytes(), "guard")  # with the digits that its file has
     limit = np.quantile(guard.distances(val), 1 - FLAGGED, method="higher")
-    return Fitted(guard, float(f"{limit:.6g}"))
+    return Fitted(guard, float(f"{limit * (1 + 1e-5):.6g}"))  # rounded up: the image that sets it is within

@@ -80,6 +80,14 @@ class Contract(Part):
     members: dict[str, Sha256] | None = None
 
 
+class Reference(Part):
+    """reference.json. Each input is drawn half as fine as the one before, and takes memory before it is cut to size."""
+
+    seed: Annotated[int, Field(ge=0)]
+    count: Annotated[int, Field(ge=1, le=8)]
+    logits: list[Finite]
+
+
 def read(folder: Path) -> Contract:
     """What model.json in `folder` says. Raises BundleError where it is missing, broken, older or newer than FORMAT."""
     path = folder / MODEL
@@ -97,9 +105,7 @@ def read(folder: Path) -> Contract:
     try:
         return Contract.model_validate(content)
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise BundleError(f"{path}: {where}: {problem['msg']}. Get the model anew") from None
+        raise BundleError(f"{path}: {_problem(error)}. Get the model anew") from None
 
 
 def onnx(folder: Path, contract: Contract) -> Path:
@@ -118,13 +124,12 @@ def reference(folder: Path, contract: Contract) -> tuple[NDArray[np.uint8], NDAr
     path = folder / REFERENCE
     content = _json(path)
     try:
-        logits = np.array(content["logits"], dtype=float)
-        inputs = reference_inputs(contract.image_size, int(content["count"]), int(content["seed"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise BundleError(f"{path} has no {error}: get the model anew") from None
-    if logits.shape != (len(inputs),) or not np.isfinite(logits).all():
-        raise BundleError(f"{path}: expected {len(inputs)} finite logits: get the model anew")
-    return inputs, logits
+        about = Reference.model_validate(content)
+    except ValidationError as error:
+        raise BundleError(f"{path}: {_problem(error)}. Get the model anew") from None
+    if len(about.logits) != about.count:
+        raise BundleError(f"{path} has {len(about.logits)} logits for {about.count} inputs. Get the model anew")
+    return reference_inputs(contract.image_size, about.count, about.seed), np.array(about.logits)
 
 
 def reference_inputs(size: int, count: int, seed: int = SEED) -> NDArray[np.uint8]:
@@ -157,7 +162,10 @@ def schema() -> dict[str, Any]:
 def _verified(path: Path, expected: str) -> Path:
     if not path.is_file():
         raise BundleError(f"{path} is missing: run `dvc repro export`, or `dvc pull` the model")
-    sha256 = files.sha256(path)
+    try:
+        sha256 = files.sha256(path)
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}") from None
     if sha256 != expected:
         raise BundleError(
             f"{path} is damaged or of another model: its SHA-256 is {sha256}, and {MODEL} names {expected}. Get the "
@@ -176,12 +184,26 @@ def _common(folder: Path, key: str) -> Any:
     return found.pop()
 
 
+def _problem(error: ValidationError) -> str:
+    """Where the first one is, what was expected and what is there."""
+    problem = error.errors()[0]
+    value = "" if problem["type"] == "missing" else f" (it is {repr(problem['input'])[:80]})"
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}{value}"
+
+
 def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BundleError(f"{path} is missing: name the folder of an exported model, such as models/best") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
+        raise BundleError(
+            f"{path} is missing: name the folder of an exported model, which in the project `make repro` or `dvc pull` "
+            "brings as models/best"
+        ) from None
+    except NotADirectoryError:
+        raise BundleError(f"{path.parent} is a file: name the folder of an exported model") from None
+    except PermissionError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError, OSError) as error:
         raise BundleError(f"{path} cannot be read: {' '.join(str(error).split())[:150]}. Get the model anew") from None
     if not isinstance(content, dict):
         raise BundleError(f"{path} is not a JSON object: get the model anew")

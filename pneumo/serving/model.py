@@ -35,6 +35,12 @@ class Session:
         except Exception as error:  # of its own, by name only
             raise BundleError(f"ONNX Runtime cannot load {path}: {_first_line(error)}") from None
 
+    @property
+    def side(self) -> int | None:
+        """Of the squares that it takes, pixels; None where the network does not say."""
+        shape = self._session.get_inputs()[0].shape if self._session.get_inputs() else []
+        return shape[-1] if shape and isinstance(shape[-1], int) else None
+
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 [B, S, S] -> the logit of each before calibration, float32 [B]."""
         (found,) = self._session.run(["logit"], {"pixels": pixels})
@@ -76,12 +82,22 @@ def load(folder: Path, *, device: str = "cpu", threads: int | None = None) -> Mo
     """
     about = contract.read(folder)
     session = Session(contract.onnx(folder, about), device=device, threads=threads)
+    if session.side not in (None, about.image_size):  # before inputs of that size take memory
+        raise BundleError(
+            f"{folder / contract.ONNX} takes images of {session.side} pixels a side, and image_size in "
+            f"{contract.MODEL} is {about.image_size}. Get the model anew"
+        )
     guard = contract.guard(folder, about)
     inputs, logits = contract.reference(folder, about)
     try:
         found = session.logits(inputs)
     except Exception as error:
         raise BundleError(f"{folder / contract.ONNX} cannot be run: {_first_line(error)}") from None
+    if found.shape != logits.shape:
+        raise BundleError(
+            f"{folder / contract.ONNX} gives {list(found.shape)} for {len(logits)} images; expected a logit for each. "
+            "Get the model anew"
+        )
     worst = float(np.abs(found - logits).max())
     if not worst <= about.onnx.tolerance:
         raise BundleError(

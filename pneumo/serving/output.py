@@ -5,8 +5,9 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TextIO
 
+from pneumo.errors import ServingError
 from pneumo.serving.model import Model
 from pneumo.serving.predict import Prediction
 
@@ -50,6 +51,20 @@ def lines(model: Model, predictions: Iterable[Prediction], kind: str) -> Iterato
     return {"table": _table, "csv": _csv, "json": _json, "jsonl": _jsonl}[kind](model, predictions)
 
 
+def write(texts: Iterable[str], stream: TextIO) -> None:
+    """Each of `texts` at once. Raises ServingError on a full disk, BrokenPipeError where nobody reads on."""
+    for text in texts:
+        try:
+            stream.write(text)
+            stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise ServingError(
+                f"the predictions cannot be written: {error.strerror}. Make room, and start again"
+            ) from None
+
+
 def row(model: Model, prediction: Prediction) -> dict[str, Any]:
     """COLUMNS of a prediction. Probability and threshold have six significant digits, as scores/ has them."""
     probability = prediction.probability
@@ -71,10 +86,17 @@ def _table(model: Model, predictions: Iterable[Prediction]) -> Iterator[str]:
     yield f"{'probability':>11}  {'decision':<9}  image\n"
     for one in predictions:
         if one.error:
-            yield f"{'-':>11}  {'error':<9}  {one.image}: {one.error}\n"
+            yield f"{'-':>11}  {'error':<9}  {_printable(f'{one.image}: {one.error}')}\n"
         else:
             notes = "".join(f"; {warning}" for warning in one.warnings)
-            yield f"{one.probability:>11.4f}  {one.decision:<9}  {one.image}{notes}\n"
+            yield f"{one.probability:>11.4f}  {one.decision:<9}  {_printable(one.image + notes)}\n"
+
+
+def _printable(text: str) -> str:
+    """On one line, with nothing in it that a terminal obeys: names of files may have any byte but two."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
 
 
 def _csv(model: Model, predictions: Iterable[Prediction]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Image files -> predictions, one after the other, in memory that does not grow with their number."""
 
 import os
+import stat
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumo.errors import ImageRejected, MissingExtra, ServingError
+from pneumo.errors import ImageRejected, MissingExtra
 from pneumo.preprocessing import dicom, images, views
 from pneumo.serving import guard
 from pneumo.serving.model import Model
@@ -36,16 +37,16 @@ class Prediction:
 def listed(named: Iterable[str], lines: Iterable[str] = ()) -> Iterator[Path]:
     """Every image of files and folders, which are searched for SUFFIXES at any depth, in the order of their names.
 
-    `-` among them stands for the `lines`. Raises ServingError for a folder without images; a file that is
-    not there comes out as it is, so that whoever reads it can say so in its place.
+    `-` among them stands for the `lines`. A file that is not there comes out as it is, and so does a folder that has no
+    images or cannot be searched, so that whoever reads it can say so in its place.
     """
     for name in named:
         if name == "-":
-            yield from listed(line for line in map(str.rstrip, lines) if line)
-        elif Path(name).is_dir():
-            yield from _in_folder(Path(name))
+            for line in lines:
+                if line.strip():
+                    yield from _files(line.rstrip("\r\n"))
         else:
-            yield Path(name)
+            yield from _files(name)
 
 
 def predictions(model: Model, paths: Iterable[Path]) -> Iterator[Prediction]:
@@ -61,16 +62,26 @@ def predictions(model: Model, paths: Iterable[Path]) -> Iterator[Prediction]:
     yield from _predicted(model, waiting)
 
 
+def _files(name: str) -> Iterator[Path]:
+    """`os.path.isdir` takes any text for a name; `Path.is_dir` raises where it is too long."""
+    if os.path.isdir(name):  # noqa: PTH112
+        yield from _in_folder(Path(name))
+    else:
+        yield Path(name)
+
+
 def _in_folder(folder: Path) -> Iterator[Path]:
-    found = False
-    for home, folders, names in os.walk(folder):
+    empty = True
+    closed: list[OSError] = []
+    for home, folders, names in os.walk(folder, onerror=closed.append):
         folders.sort()
         for name in sorted(names):
             if name.lower().endswith(SUFFIXES) and not name.startswith("."):
-                found = True
+                empty = False
                 yield Path(home, name)
-    if not found:
-        raise ServingError(f"{folder} has no images: no file ends in {', '.join(SUFFIXES)}")
+    yield from (Path(error.filename) for error in closed)
+    if empty and not closed:
+        yield folder
 
 
 def _decoded(model: Model, paths: Iterable[Path]) -> Iterator[tuple[Path, NDArray[np.uint8] | str, tuple[str, ...]]]:
@@ -89,12 +100,26 @@ def _decoded(model: Model, paths: Iterable[Path]) -> Iterator[tuple[Path, NDArra
 def _read(model: Model, path: Path) -> tuple[NDArray[np.uint8] | str, tuple[str, ...]]:
     """The packed pixels of an image, by the code that packed the training images, or why there are none; warnings."""
     try:
+        _refuse_other_than_file(path)
         radiograph = images.read_image(path, model.contract.image_size, fit=model.contract.fit)
         return radiograph.pixels, _warnings(model, path)
     except (ImageRejected, MissingExtra) as error:
         return str(error), ()
     except OSError as error:
         return error.strerror or type(error).__name__, ()
+
+
+def _refuse_other_than_file(path: Path) -> None:
+    """A pipe may never say anything, and a device never end. Raises ImageRejected, or OSError."""
+    try:
+        mode = path.stat().st_mode
+    except ValueError as error:  # a NUL in the name
+        raise ImageRejected(str(error)) from None
+    if stat.S_ISDIR(mode):
+        os.scandir(path).close()  # says why the folder could not be searched
+        raise ImageRejected(f"folder without images: no file in it ends in {', '.join(SUFFIXES)}")
+    if not stat.S_ISREG(mode):
+        raise ImageRejected("pipe, socket or device; expected a file")
 
 
 def _warnings(model: Model, path: Path) -> tuple[str, ...]:

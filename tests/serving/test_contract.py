@@ -115,3 +115,54 @@ def test_the_published_schema_accepts_an_exported_model_and_no_other(exported):
     jsonschema.validate(about, contract.schema())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(about | {"threshold": "high"}, contract.schema())
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"count": 10**9}, "count: Input should be less than or equal to 8"),
+        ({"count": 0}, "count"),
+        ({"count": 1}, "4 logits for 1 inputs"),
+        ({"seed": -1}, "seed"),
+        ({"seed": ...}, "seed: Field required"),
+        ({"logits": None}, "logits"),
+        ({"logits": [0, 0, 0, float("nan")]}, "logits"),
+    ],
+)
+def test_a_broken_reference_is_refused_before_it_takes_memory(copy, changes, says):
+    rewrite(copy, "reference.json", **changes)
+    with pytest.raises(BundleError, match=rf"reference\.json.*{says}.*anew"):
+        model.load(copy)
+
+
+def test_a_size_that_is_not_that_of_the_network_is_refused_before_it_takes_memory(copy):
+    rewrite(copy, image_size=100_000)
+    with pytest.raises(BundleError, match=r"takes images of \d+ pixels a side, and image_size .* is 100000"):
+        model.load(copy)
+
+
+def test_an_error_names_the_value(copy):
+    rewrite(copy, temperature="warm")
+    with pytest.raises(BundleError, match=r"temperature: .*it is 'warm'"):
+        model.load(copy)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"format": ' + "1" * 5000 + "}"])
+def test_json_that_python_cannot_read_is_refused(copy, text):
+    (copy / "model.json").write_text(text)
+    with pytest.raises(BundleError, match="cannot be read"):
+        model.load(copy)
+
+
+def test_a_file_in_place_of_the_folder_is_said_to_be_one(exported):
+    with pytest.raises(BundleError, match=r"model\.json is a file: name the folder"):
+        model.load(exported / "model.json")
+
+
+def test_a_network_that_may_not_be_read_is_named(copy, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pneumo.files.sha256", refuse)
+    with pytest.raises(BundleError, match=r"model\.onnx cannot be read: Permission denied"):
+        model.load(copy)

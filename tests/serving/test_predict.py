@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -88,11 +89,13 @@ def test_a_header_that_speaks_against_a_film_is_a_warning(exported, tmp_path, ca
     assert all(warning in capsys.readouterr().out for warning in warnings)
 
 
-def test_a_folder_without_images_is_an_error(exported, tmp_path, capsys):
-    assert run(exported, tmp_path) == 1
-    assert (
-        capsys.readouterr().err == f"error: {tmp_path} has no images: no file ends in .jpg, .jpeg, .png, .dcm, .dicom\n"
-    )
+def test_a_folder_without_images_is_an_error(exported, films, tmp_path, capsys):
+    """In its place: the rest of a list goes on."""
+    (tmp_path / "none").mkdir()
+    assert run(exported, tmp_path / "none", films[0], "--format", "jsonl") == 1
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert rows[0]["error"] == "folder without images: no file in it ends in .jpg, .jpeg, .png, .dcm, .dicom"
+    assert rows[1]["error"] is None
 
 
 def test_a_dash_stands_for_a_list_on_standard_input(exported, films, monkeypatch, capsys):
@@ -156,3 +159,85 @@ def test_the_model_is_all_it_takes(exported, films, tmp_path):
 def test_without_a_model_the_error_names_the_folder(tmp_path, films, capsys):
     assert run(tmp_path / "none", films[0]) == 1
     assert "none/model.json is missing: name the folder of an exported model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["pipe.png", "/dev/zero"])
+def test_what_never_ends_is_refused(loaded, tmp_path, name):
+    os.mkfifo(tmp_path / "pipe.png")
+    (prediction,) = predictions(loaded, [tmp_path / name])
+    assert prediction.error == "pipe, socket or device; expected a file"
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("a" * 5000, "File name too long"), ("a\0b", "embedded null byte"), ("-", "No such file")]
+)
+def test_a_line_that_is_no_name_has_an_error_in_its_place(loaded, films, name, error):
+    paths = listed(["-"], [f"{films[0]}\n", f"{name}\n", f"{films[1]}\r\n"])
+    errors = [prediction.error for prediction in predictions(loaded, paths)]
+    assert errors[0] is errors[2] is None
+    assert error in errors[1]
+
+
+def test_a_name_may_end_in_a_space():
+    assert list(listed(["-"], ["a.png \n", " \n"])) == [Path("a.png ")]
+
+
+def test_a_folder_that_may_not_be_searched_has_an_error_in_its_place(loaded, films, tmp_path, monkeypatch):
+    (tmp_path / "closed").mkdir()
+    shutil.copy(films[0], tmp_path)
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = [(Path(one.image).name, one.error) for one in predictions(loaded, listed([str(tmp_path)]))]
+    assert found == [(films[0].name, None), ("closed", "Permission denied")]
+
+
+def test_a_name_can_neither_break_a_line_of_the_table_nor_command_the_terminal(loaded, films, tmp_path):
+    path = Path(shutil.copy(films[0], tmp_path / "a\n\x1b[2Jé\udcff.png"))
+    missing = Path(f"{path}.png")
+    text = "".join(output.lines(loaded, predictions(loaded, [path, missing]), "table"))
+    assert len(text.splitlines()) == 4
+    assert text.count("a\\n\\x1b[2Jé\\udcff.png") == 2
+
+
+def pneumo(exported, *words, **options):
+    command = [sys.executable, "-m", "pneumo.cli", "predict", "--model", exported, *words]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is always full")
+def test_a_full_disk_is_an_error_of_one_line(exported, films):
+    with Path("/dev/full").open("w") as full, pneumo(exported, films[0], stdout=full) as running:
+        assert running.stderr.read().startswith("error: the predictions cannot be written: No space left on device")
+    assert running.returncode == 1
+
+
+def test_an_interruption_leaves_whole_lines_and_no_traceback(exported, films):
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with pneumo(exported, "-", "--format", "jsonl", **streams) as running:
+        running.stdin.write(f"{films[0]}\n" * 100)
+        running.stdin.flush()
+        json.loads(running.stdout.readline())
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    assert all(json.loads(line) for line in out.splitlines())
+    assert (running.returncode, err) == (130, "interrupted\n")
+
+
+def test_a_list_without_names_is_an_error(exported, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    assert run(exported, "-") == 1
+    assert "standard input names no image" in capsys.readouterr().err
+
+
+def test_names_on_standard_input_need_not_be_text(exported, films, tmp_path):
+    path = os.fsencode(shutil.copy(films[0], tmp_path / "\udcff.png"))
+    command = [sys.executable, "-m", "pneumo.cli", "predict", "--model", exported, "-", "--format", "jsonl"]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(command, input=path + b"\n", capture_output=True, env=environment, check=True)
+    assert os.fsencode(json.loads(done.stdout)["image"]) == path
