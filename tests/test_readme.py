@@ -73,7 +73,6 @@ OTHER_PAGES = {
     "pneumo predict film.dcm --model best": (
         "tests/serving/test_wheel.py::test_a_wheel_with_a_small_set_of_packages_predicts"
     ),
-    "dvc repro export": "tests/test_pipeline.py::test_all_stages_run_once",
     "make .venv/.complete && source .venv/bin/activate": f"{NOT}it installs what the tests run with",
     'pytest -m "not slow"': f"{NOT}it runs these tests",
     "pneumo weights fetch resnet50 vgg16": GOT,  # of weights that are here
