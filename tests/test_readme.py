@@ -59,8 +59,6 @@ GOT = "tests/test_weights.py::test_fetch_says_what_is_here_and_what_needs_none"
 SEEDS = "tests/test_pipeline.py::test_one_more_seed_trains_only_that_one"
 PLANNED = "tests/review/test_power.py::test_as_it_is_typed"
 OTHER_PAGES = {
-    "dvc exp show": HERE,
-    "dvc exp apply NAME": HERE,
     "pneumo predict films/ --format csv > predictions.csv": (
         "tests/serving/test_predict.py::test_folders_are_searched_at_any_depth_in_the_order_of_names"
     ),
