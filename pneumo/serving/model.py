@@ -69,10 +69,10 @@ class Model:
         unlike: NDArray[np.bool_] = self.guard.distances(pixels) > self.contract.guard.limit
         return unlike
 
-    def decisions(self, probabilities: Sequence[float]) -> list[str]:
+    def decision(self, probability: float) -> str:
         """`pneumonia` at the threshold and above, else `normal`."""
         normal, pneumonia = self.contract.labels
-        return [pneumonia if probability >= self.contract.threshold else normal for probability in probabilities]
+        return pneumonia if probability >= self.contract.threshold else normal
 
 
 def load(folder: Path, *, device: str = "cpu", threads: int | None = None) -> Model:

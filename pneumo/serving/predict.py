@@ -34,6 +34,16 @@ class Prediction:
     error: str | None = None
 
 
+@dataclass(frozen=True)
+class _Image:
+    """What was read of a file: packed pixels, uint8 [S, S], with what its header speaks against, or `error`."""
+
+    path: Path
+    pixels: NDArray[np.uint8] | None = None
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+
+
 def listed(named: Iterable[str], lines: Iterable[str] = ()) -> Iterator[Path]:
     """Every image of files and folders, which are searched for SUFFIXES at any depth, in the order of their names.
 
@@ -51,14 +61,12 @@ def listed(named: Iterable[str], lines: Iterable[str] = ()) -> Iterator[Path]:
 
 def predictions(model: Model, paths: Iterable[Path]) -> Iterator[Prediction]:
     """The prediction of each of `paths`, in their order. What cannot be read has an error in its place."""
-    waiting: list[tuple[Path, NDArray[np.uint8] | str, tuple[str, ...]]] = []
-    ready = 0
-    for path, result, warnings in _decoded(model, paths):
-        waiting.append((path, result, warnings))
-        ready += not isinstance(result, str)
-        if ready == BATCH or len(waiting) == AHEAD:
+    waiting: list[_Image] = []
+    for image in _decoded(model, paths):
+        waiting.append(image)
+        if len(waiting) == BATCH:
             yield from _predicted(model, waiting)
-            waiting, ready = [], 0
+            waiting = []
     yield from _predicted(model, waiting)
 
 
@@ -84,29 +92,28 @@ def _in_folder(folder: Path) -> Iterator[Path]:
         yield folder
 
 
-def _decoded(model: Model, paths: Iterable[Path]) -> Iterator[tuple[Path, NDArray[np.uint8] | str, tuple[str, ...]]]:
+def _decoded(model: Model, paths: Iterable[Path]) -> Iterator[_Image]:
     """A few images ahead: decoders work without Python's global lock."""
     with ThreadPoolExecutor() as pool:
-        decoding: deque[tuple[Path, Future[tuple[NDArray[np.uint8] | str, tuple[str, ...]]]]] = deque()
+        decoding: deque[Future[_Image]] = deque()
         for path in paths:
-            decoding.append((path, pool.submit(_read, model, path)))
+            decoding.append(pool.submit(_read, model, path))
             if len(decoding) == AHEAD:
-                first, future = decoding.popleft()
-                yield first, *future.result()
-        for path, future in decoding:
-            yield path, *future.result()
+                yield decoding.popleft().result()
+        for future in decoding:
+            yield future.result()
 
 
-def _read(model: Model, path: Path) -> tuple[NDArray[np.uint8] | str, tuple[str, ...]]:
-    """The packed pixels of an image, by the code that packed the training images, or why there are none; warnings."""
+def _read(model: Model, path: Path) -> _Image:
+    """By the code that packed the training images."""
     try:
         _refuse_other_than_file(path)
         radiograph = images.read_image(path, model.contract.image_size, fit=model.contract.fit)
-        return radiograph.pixels, _warnings(model, path)
+        return _Image(path, radiograph.pixels, _warnings(model, path))
     except (ImageRejected, MissingExtra) as error:
-        return str(error), ()
+        return _Image(path, error=str(error))
     except OSError as error:
-        return error.strerror or type(error).__name__, ()
+        return _Image(path, error=error.strerror or type(error).__name__)
 
 
 def _refuse_other_than_file(path: Path) -> None:
@@ -139,16 +146,15 @@ def _warnings(model: Model, path: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _predicted(
-    model: Model, waiting: Sequence[tuple[Path, NDArray[np.uint8] | str, tuple[str, ...]]]
-) -> Iterator[Prediction]:
-    readable = [result for _, result, _ in waiting if not isinstance(result, str)]
-    pixels = np.stack(readable) if readable else np.empty((0, 1, 1), np.uint8)
-    found = iter(zip(model.probabilities(pixels), model.unlike(pixels), strict=True) if readable else ())
-    for path, result, warnings in waiting:
-        if isinstance(result, str):
-            yield Prediction(str(path), error=result)
+def _predicted(model: Model, read: Sequence[_Image]) -> Iterator[Prediction]:
+    readable = [image.pixels for image in read if image.pixels is not None]
+    pixels = np.stack(readable) if readable else None
+    found = iter(()) if pixels is None else zip(model.probabilities(pixels), model.unlike(pixels), strict=True)
+    for image in read:
+        if image.pixels is None:
+            yield Prediction(str(image.path), error=image.error)
             continue
         probability, unlike = next(found)
         also = (guard.WARNING,) if unlike else ()
-        yield Prediction(str(path), float(probability), model.decisions([probability])[0], (*also, *warnings))
+        decision = model.decision(probability)
+        yield Prediction(str(image.path), float(probability), decision, (*also, *image.warnings))
