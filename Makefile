@@ -49,7 +49,7 @@ format: .venv/.complete ## Put the code into its standard form
 	ruff format
 
 lock: .venv/.complete ## Compile requirements.lock from pyproject.toml (UPGRADE=--upgrade takes newer versions)
-	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --extra dev --extra train --extra dicom --extra parquet --extra s3 --extra weights $(UPGRADE) \
+	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --extra dev --extra train --extra dicom --extra parquet --extra s3 --extra serve --extra registry --extra sr --extra weights $(UPGRADE) \
 		--custom-compile-command 'make lock' --quiet pyproject.toml --output-file requirements.lock
 
 clean: ## Remove the environment and the caches of the developer's tools
