@@ -27,4 +27,4 @@ def test_memory_is_kept_for_the_next_tensor():
         way: int(subprocess.run([sys.executable, "-c", PAGES, way], capture_output=True, text=True, check=True).stdout)
         for way in ("plain", "kept")
     }
-    assert faults["kept"] < 100 < faults["plain"]
+    assert faults["kept"] < 16 < faults["plain"], "32 of them where pages have 2 MiB"
