@@ -41,8 +41,8 @@ ROC_AUC, TEST_SETS, MODEL_PATIENTS = (0.7, 0.9, 0.98, 0.995), 300, (30, 100, 430
 DIFFERENCES = ("roc_auc", "average_precision", "accuracy", "recall", "specificity", "precision", "f1")
 NOISE = (1.0, 0.7)  # of logits: of a patient, of an image
 POLICIES = {
-    "youden": Threshold(scores="plain", policy="youden", value=None),
-    "sensitivity 0.95": Threshold(scores="plain", policy="sensitivity", value=0.95),
+    "youden": Threshold(scores="plain", policy="youden", value=None, error_rates=[0.05]),
+    "sensitivity 0.95": Threshold(scores="plain", policy="sensitivity", value=0.95, error_rates=[0.05]),
 }
 POLICY_ROC_AUC, VALIDATION_PATIENTS, TEST_PATIENTS = (0.9, 0.98), (60, 200, 800), (100, 430)
 PAIRS, VALIDATION_SETS, DRAWS = 200, 400, 500

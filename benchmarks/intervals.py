@@ -44,7 +44,7 @@ def validation() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def redrawn(tables: list[pd.DataFrame], kind: str) -> None:
-    policy = Threshold.model_validate({"scores": kind, "policy": "youden", "value": None})
+    policy = Threshold.model_validate({"scores": kind, "policy": "youden", "value": None, "error_rates": [0.05]})
     for table in tables:
         thresholds = decision.threshold_draws(*validation(), 1.0, policy, resamples=RESAMPLES, seed=0)
         metrics.intervals(table, 0.5, temperature=1.0, prevalence=0.1, thresholds=thresholds)

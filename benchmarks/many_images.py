@@ -48,7 +48,10 @@ def main(resamples: int) -> None:
     compare(candidate(0), candidate(1), rules, resamples=resamples, seed=0, other_contents=False)
     print(f"review, two models: {time.perf_counter() - began:.0f} s with {resamples} resamples", flush=True)
     began, test = time.perf_counter(), table(0)
-    validation, policy = test.head(VALIDATION), Threshold(scores="plain", policy="youden", value=None)
+    validation, policy = (
+        test.head(VALIDATION),
+        Threshold(scores="plain", policy="youden", value=None, error_rates=[0.05]),
+    )
     thresholds = decision.threshold_draws(validation, None, 1.0, policy, resamples=resamples, seed=0)
     measure(
         test,

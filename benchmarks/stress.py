@@ -76,7 +76,7 @@ def candidate(store: Path, out: Path, area: tuple[float, float], seed: int) -> d
     raw, stress_logits = scores.read_logits(written["val"]), stress.read_stress(written["stress"])
     row = {"plain": _auc(raw), "stress": _auc(stress.pooled(stress_logits))}
     for kind in ("plain", "stress"):
-        policy = Threshold(scores=kind, policy="youden", value=None)
+        policy = Threshold(scores=kind, policy="youden", value=None, error_rates=[0.05])
         _, decided = decision.decide(raw, stress_logits, policy)
         model_json = bundle.training_json(out) | {"views": VIEWS.model_dump()} | decided
         files.write_json(out / "model.json", model_json)

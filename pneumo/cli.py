@@ -149,7 +149,7 @@ def predict(arguments: argparse.Namespace) -> int:
     from pneumo.serving import model, output
     from pneumo.serving.predict import listed, predictions
 
-    loaded = model.load(arguments.model, device=arguments.device)
+    loaded = model.load(arguments.model, device=arguments.device, error_rate=arguments.error_rate)
     counted = output.Counted(predictions(loaded, listed(arguments.images, sys.stdin)))
     try:
         output.write(output.lines(loaded, counted, arguments.format), sys.stdout)
@@ -322,8 +322,26 @@ def _add_predict(commands: Any) -> None:
     )
     command.add_argument("--format", choices=("table", "csv", "json", "jsonl"), default="table", help="default: table")
     command.add_argument(
+        "--error-rate",
+        type=_rate,
+        metavar="RATE",
+        help="leave so many films to a reader, as unsure, that at most this share of the others was wrong on "
+        "validation; the model has margins for a few, as a rule 5%%, 2%% and 1%%",
+    )
+    command.add_argument(
         "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto, the default: a GPU where there is one"
     )
+
+
+def _rate(text: str) -> str:
+    """`5%` for 0.05, as models have it."""
+    try:
+        share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"expected a share of errors, as 5% or 0.05, not {text}")
+    return f"{100 * share:g}%"
 
 
 def _positive(text: str) -> float:

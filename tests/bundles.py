@@ -15,7 +15,8 @@ MANIFEST = hashlib.sha256(b"manifest").hexdigest()
 DECIDED = {
     "temperature": 1.5,
     "threshold": 0.5,
-    "threshold_policy": {"scores": "plain", "policy": "fixed", "value": 0.5},
+    "threshold_policy": {"scores": "plain", "policy": "fixed", "value": 0.5, "error_rates": [0.05, 0.01]},
+    "margins": {"5%": 0.5, "1%": None},
 }
 
 

@@ -19,7 +19,7 @@ PREPARED = {"image_size": 96, "max_rejected": 0.05, "split": split_params(val_fr
 AUDITED = {
     "source": "phantom",
     "subset": None,
-    "threshold": Threshold(scores="plain", policy="youden", value=None),
+    "threshold": Threshold(scores="plain", policy="youden", value=None, error_rates=[0.05]),
     "bootstrap": Bootstrap(resamples=200, seed=0, threshold="redrawn"),
     "prevalence": 0.1,
 }

@@ -15,14 +15,14 @@ import yaml
 
 from pneumo import files
 from pneumo.audit import features
-from pneumo.evaluation import decision, suspected
+from pneumo.evaluation import decision, flagged, suspected
 from pneumo.evaluation.evaluate import Scored
 from pneumo.evaluation.over_seeds import in_best
 from pneumo.models import bundle
 from pneumo.models.perturbations import NAMES
 from pneumo.params import Bootstrap, Threshold, replicates
 from pneumo.preprocessing import counts
-from pneumo.record.record import SUSPECTED_LABELS, Record
+from pneumo.record.record import GUARD, GUARD_METRICS, SUSPECTED_LABELS, Record
 from pneumo.record.tree import Folder
 from pneumo.scoring import scores, stress
 from pneumo.verification import tables, verify
@@ -95,6 +95,7 @@ def make(
     scored = {split: counts.of_split(logits[first][split]) for split in ("val", "test")}
     data = {"source": source, "rejected": 0, "splits": {"train": {"images": 300, "patients": 150}, **scored}}
     data |= {"audit": {"suspected_labels": suspected.summary(listed)}}
+    _guard(root, {split: logits[first][split]["image"] for split in ("val", "test")})
     files.write_json(root / "metrics/data.json", data)
     if external:
         _elsewhere(root, external, decided)
@@ -104,6 +105,15 @@ def make(
     (root / "README.md").write_text(page)
     tables.write(root / "README.md", root)
     return root
+
+
+def _guard(root: Path, images: Mapping[str, Sequence[str]]) -> None:
+    """What stage guard writes. `images`: of validation and test."""
+    groups = {flagged.VALIDATION: images["val"], flagged.TEST: images["test"], "noise": ["noise 0", "noise 1"]}
+    rows = [(group, image, 10.0 + at) for group, names in groups.items() for at, image in enumerate(names)]
+    table = pd.DataFrame(rows, columns=list(flagged.COLUMNS))
+    flagged.write(table, root / GUARD)
+    files.write_json(root / GUARD_METRICS, flagged.measure(table, 78.5))
 
 
 def suspected_images(root: Path) -> list[str]:
@@ -161,7 +171,16 @@ def _baseline(params: dict[str, Any], logits: dict[str, pd.DataFrame]) -> dict[s
     bootstrap = Bootstrap(**params["bootstrap"])
     drawn = decision.redrawn_thresholds(model.val_scores, None, decided["temperature"], plain, bootstrap)
     both = (decided["temperature"], decided["threshold"])
-    scored = Scored(model.test_scores, model.val_scores, None, *both, drawn, suspected_images=suspected_images(Path()))
+    suspects = suspected_images(Path())
+    scored = Scored(
+        model.test_scores,
+        model.val_scores,
+        None,
+        *both,
+        drawn,
+        suspected_images=suspects,
+        error_rates=plain.error_rates,
+    )
     values = scored.measure(params["evaluate"]["prevalence"])
     files.write_json(Path("metrics/shortcut.json"), values)
     return decided

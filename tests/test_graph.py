@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "verification": {"params", "preprocessing", "models", "scoring", "evaluation", "external", "record", "report"},
     "review": {"data", "params", "scoring", "evaluation", "record", "report", "verification"},
     "serving": {"preprocessing"},
-    "export": {"data", "models", "scoring", "serving"},
+    "export": {"data", "evaluation", "models", "preprocessing", "scoring", "serving"},
     "weights": {"models", "params"},
     "cli": {"verification", "review", "serving", "weights"},
 }
@@ -155,6 +155,7 @@ EDITS = {  # file -> the stages that an edit of it runs, before what follows fro
         "evaluate_ensemble",
         "explain",
         "export",
+        "guard",
         "predict",
         "report",
         "score",
@@ -227,6 +228,10 @@ def test_what_trains_calibrates_or_chooses_cannot_reach_test_results(name):
     assert not [file for file in sources(name) if file.startswith(TEST_RESULTS)]
 
 
+def test_what_the_guard_flags_of_test_images_reaches_the_report_alone():
+    assert {name for name in STAGES if "guard" in upstream(name)} == {"report"}
+
+
 def test_the_ablation_sees_no_test_results():
     assert not [file for file in sources("ablation") if file.startswith(TEST_RESULTS)]
 
@@ -263,7 +268,7 @@ def test_suspected_labels_reach_figures_and_the_report_and_no_choice():
 
 def test_data_moves_one_way():
     order = ["download", "download_site", "preprocess", "audit", "train", "predict", "calibrate", "ensemble"]
-    order += ["score", "evaluate", "evaluate_ensemble", "select_best", "export"]
+    order += ["score", "evaluate", "evaluate_ensemble", "select_best", "export", "guard"]
     order += [f"{verb}_external" for verb in ("download", "preprocess", "predict", "evaluate")]
     order += ["ablation", "explain", "report"]
     assert list(STAGES) == order

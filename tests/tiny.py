@@ -55,7 +55,7 @@ TRAINING = Training(
     devices=1,
     precision="auto",
 )
-THRESHOLD = Threshold(scores="plain", policy="youden", value=None)
+THRESHOLD = Threshold(scores="plain", policy="youden", value=None, error_rates=[0.05])
 VIEWS = Views(flip=False, zooms=[1.0])
 CPU = torch.device("cpu")
 

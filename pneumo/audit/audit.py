@@ -85,6 +85,7 @@ def audit(
         temperature=decided["temperature"],
         prevalence=prevalence,
         suspected_images=suspects["image"],
+        error_rates=policy.error_rates,
     )
     values["parameters"] = len(coefficients) + 1
     _write(tables, out)

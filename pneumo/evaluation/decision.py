@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pneumo import files
-from pneumo.evaluation import calibration, thresholds
+from pneumo.evaluation import abstention, calibration, thresholds
 from pneumo.evaluation.bootstrap import patient_weights
 from pneumo.models import bundle
 from pneumo.scoring import scores, stress
@@ -40,7 +40,7 @@ def calibrate_backbone(
 def decide(
     val_logits: pd.DataFrame, stress_logits: pd.DataFrame | None, policy: "Threshold"
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Calibrated validation scores, and temperature, threshold and threshold_policy for model.json.
+    """Calibrated validation scores, and temperature, threshold, threshold_policy and margins for model.json.
 
     `val_logits`: scores.RAW_COLUMNS of validation. `stress_logits`: stress.COLUMNS of the same images; None only where
     `policy`, the section threshold of params.yaml, uses plain scores. The temperature always comes from `val_logits`.
@@ -48,7 +48,13 @@ def decide(
     temperature = float(f"{calibration.temperature(val_logits['label'], val_logits['logit']):.6g}")
     val_scores = calibrated(val_logits, temperature)
     threshold = find_threshold(val_scores, stress_logits, temperature, policy)
-    return val_scores, {"temperature": temperature, "threshold": threshold, "threshold_policy": policy.model_dump()}
+    fitted = selection_scores(val_scores, stress_logits, temperature, policy.scores)
+    return val_scores, {
+        "temperature": temperature,
+        "threshold": threshold,
+        "threshold_policy": policy.model_dump(),
+        "margins": abstention.margins(fitted, threshold, policy.error_rates),
+    }
 
 
 def find_threshold(

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pneumo import files
-from pneumo.evaluation import calibration, decision, metrics, suspected
+from pneumo.evaluation import abstention, calibration, decision, metrics, suspected
 from pneumo.evaluation.drawn import Drawn
 from pneumo.evaluation.over_seeds import over_seeds
 from pneumo.scoring import scores, stress
@@ -26,6 +26,7 @@ class Scored:
     """A model by its scores: scores.COLUMNS on test and validation, stress.COLUMNS of validation, or None for a model
     without images. thresholds: what draws of the validation patients give (decision.redrawn_thresholds).
     suspected_images: those with a suspected label; None where there is no list of them, as in early records.
+    fitted_on: the kind of validation scores on which the threshold was set. error_rates: with margins around it.
     """
 
     test: pd.DataFrame
@@ -36,6 +37,8 @@ class Scored:
     thresholds: NDArray[np.float64] | None
     members: Sequence[str] = ()
     suspected_images: Collection[str] | None = None
+    fitted_on: str = "plain"
+    error_rates: Sequence[float] = ()
 
     @classmethod
     def of(
@@ -58,6 +61,8 @@ class Scored:
             decision.redrawn_thresholds(validation, logits["stress"], temperature, policy, bootstrap),
             list(model_json.get("members", ())),
             suspected_images,
+            policy.scores,
+            policy.error_rates,
         )
 
     def measure(self, prevalence: float) -> dict[str, Any]:
@@ -71,6 +76,8 @@ class Scored:
             temperature=self.temperature,
             prevalence=prevalence,
             suspected_images=self.suspected_images,
+            fitted_on=self.fitted_on,
+            error_rates=self.error_rates,
         )
         return values | ({"members": list(self.members)} if self.members else {})
 
@@ -99,8 +106,7 @@ def evaluate(
     """Write the metrics of a candidate on the test set to `metrics_path`; returns them.
 
     `models`: its replicates by their names, one for each of `seeds`. `model_json`: of the first, whose
-    parameters and operations stand for all. `prevalence`: for
-    ppv and npv.
+    parameters and operations stand for all. `prevalence`: for ppv and npv.
     """
     values = of_candidate(models, seeds, prevalence) | {key: model_json[key] for key in FROM_MODEL}
     files.write_json(metrics_path, values)
@@ -134,6 +140,8 @@ def measure(
     temperature: float,
     prevalence: float,
     suspected_images: Collection[str] | None = None,
+    fitted_on: str = "plain",
+    error_rates: Sequence[float] = (),
 ) -> dict[str, Any]:
     """All numbers of the test set, to six digits; null where a number is undefined.
 
@@ -144,9 +152,13 @@ def measure(
     In the result, beside what `figures` has, `at_half`: decisions at 0.5. `uncalibrated`: calibration before
     temperature scaling. `score_shift`: validation against test. `stress`: of validation images. `oracle`: see its note.
     `without_suspected_labels`: of the images that are not `suspected_images`; absent where these are None.
+    `abstention`: of abstention.measure for `error_rates`, with margins from validation scores of the kind `fitted_on`;
+    absent where there are none.
     """
     at_half = Drawn.of(table, 0.5)
     uncalibrated = table.assign(score=calibration.calibrate(table["logit"], 1.0))
+    fitted = decision.selection_scores(validation, stress_logits, temperature, fitted_on)
+    left = abstention.measure(table, validation, fitted, threshold, error_rates)
     return {
         **figures(table, threshold, thresholds=thresholds, temperature=temperature, prevalence=prevalence),
         "at_half": {**metrics.values(at_half, "decision"), **metrics.counts(at_half)},
@@ -161,6 +173,7 @@ def measure(
         **(
             {} if suspected_images is None else {suspected.GROUP: suspected.without(table, threshold, suspected_images)}
         ),
+        **({abstention.GROUP: left} if error_rates else {}),
     }
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pneumo.evaluation import recipes, suspected
+from pneumo.evaluation import abstention, recipes, suspected
 from pneumo.evaluation.metrics import METRICS, rounded
 
 OF_EACH = (
     *(metric.key for metric in METRICS),
-    *("tp", "fp", "tn", "fn", "threshold", "temperature", "ci95", suspected.GROUP, "members"),
+    *("tp", "fp", "tn", "fn", "threshold", "temperature", "ci95", abstention.GROUP, suspected.GROUP, "members"),
 )
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pneumo.params.values import Count, Fraction, Section
+from pneumo.params.values import Count, Fraction, Section, Share
 
 Scores = Literal["plain", "stress"]
 
@@ -17,11 +17,14 @@ class Views(Section):
 
 
 class Threshold(Section):
-    """How the decision threshold is found on validation scores; `value` belongs to some policies."""
+    """How the decision threshold is found on validation scores; `value` belongs to some policies. `error_rates`: each
+    with a margin around the threshold within which films are left to a reader.
+    """
 
     scores: Scores
     policy: Literal["youden", "f1", "sensitivity", "specificity", "fixed"]
     value: Fraction | None
+    error_rates: list[Share]
 
     @model_validator(mode="after")
     def _value_where_needed(self) -> "Threshold":
@@ -53,7 +56,7 @@ class Bootstrap(Resampling):
 
 
 class Evaluate(Section):
-    prevalence: Annotated[float, Field(strict=True, gt=0, lt=1)]  # of pneumonia, for ppv and npv
+    prevalence: Share  # of pneumonia, for ppv and npv
 
 
 class Selection(Section):

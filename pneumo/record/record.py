@@ -15,7 +15,8 @@ BASELINE = "shortcut"  # a logistic regression on the frame of the image: no can
 Kind = Literal["metrics", "val", "test", "stress"]
 KINDS: tuple[Kind, ...] = ("metrics", "val", "test", "stress")
 SUSPECTED_LABELS = "scores/suspected_labels.csv"  # early records have none
-OTHER_FILES = ("metrics/best.json", "metrics/data.json", SUSPECTED_LABELS)
+GUARD, GUARD_METRICS = "scores/guard.csv", "metrics/guard.json"  # nor these
+OTHER_FILES = ("metrics/best.json", "metrics/data.json", SUSPECTED_LABELS, GUARD, GUARD_METRICS)
 
 
 @dataclass(frozen=True)

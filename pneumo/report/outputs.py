@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from pneumo.record.record import BASELINE, SUSPECTED_LABELS, Record
+from pneumo.record.record import BASELINE, GUARD, GUARD_METRICS, SUSPECTED_LABELS, Record
 from pneumo.record.tree import Folder
 
 DATA_PATH = "metrics/data.json"
@@ -12,6 +12,8 @@ STAGES = {  # file or folder -> the stage that writes it
     f"metrics/{BASELINE}.json": "audit",
     f"scores/{BASELINE}": "audit",
     SUSPECTED_LABELS: "audit",
+    GUARD: "guard",
+    GUARD_METRICS: "guard",
     "data/audit": "audit",
     "models/best": "export",
     "scores/test": "score",

@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from pneumo.data import manifest
-from pneumo.evaluation import suspected
+from pneumo.evaluation import abstention, flagged, suspected
 from pneumo.evaluation.metrics import BY_KEY, WORDS
 from pneumo.external.subgroups import subgroups
 from pneumo.report import gallery, published, templates, verdict
@@ -52,6 +52,9 @@ def render(results: Results, figures: Path) -> str:
         seed_columns=WORDS,
         selection_metric=WORDS.get(results.choice["metric"], results.choice["metric"]),
         calibration=CALIBRATION,
+        abstentions=[(words.replace("%", " %"), row) for words, row in abstention.rows(results.best).items()],
+        fitted_on=results.model_json["threshold_policy"]["scores"],
+        guarded=[(flagged.GROUPS[group], row) for group, row in results.guard["groups"].items()],
         subgroups=_subgroups(results),
         findings=results.data["audit"]["findings"],
         figure=lambda stem, words: _svg(figures / f"{stem}.svg", words),

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pneumo import files
+from pneumo.evaluation import abstention
 from pneumo.evaluation.thresholds import counts
 from pneumo.report.markdown import CLASSES
 from pneumo.report.results import Results
@@ -21,6 +22,7 @@ def tables(results: Results) -> dict[str, pd.DataFrame]:
     return {
         "roc": pd.concat([roc(scored).assign(model=name) for name, scored in results.test.items()]),
         "precision_recall": pd.concat([precision_recall(s).assign(model=name) for name, s in results.test.items()]),
+        "risk_coverage": risk_coverage(results),
         "confusion": confusion(results.test[selected], results.best["threshold"]).assign(model=selected),
         "training": results.history,
     }
@@ -53,6 +55,15 @@ def precision_recall(scored: pd.DataFrame) -> pd.DataFrame:
         threshold, tp, fp = threshold[corner], tp[corner], fp[corner]
     recall, precision = np.r_[0, tp / tp[-1]], np.r_[1, tp / (tp + fp)]
     return pd.DataFrame({"recall": recall, "precision": precision, "threshold": [None, *threshold]})
+
+
+def risk_coverage(results: Results) -> pd.DataFrame:
+    """coverage, risk and margin of each model on the test set (abstention.curve)."""
+    parts = []
+    for name, scored in results.test.items():
+        coverage, risk, margin = abstention.curve(scored, results.figures[name]["threshold"])
+        parts.append(pd.DataFrame({"coverage": coverage, "risk": risk, "margin": margin}).assign(model=name))
+    return pd.concat(parts)
 
 
 def confusion(scored: pd.DataFrame, threshold: float) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pneumo import files
-from pneumo.evaluation import bootstrap, calibration
+from pneumo.evaluation import abstention, bootstrap, calibration
 from pneumo.evaluation.metrics import net_benefit
 from pneumo.report import model_card, page, plots, short_form
 from pneumo.report.figures import curves, distributions, stress
@@ -46,6 +46,14 @@ def _draw_curves(results: Results, folder: Path, tables: Mapping[str, pd.DataFra
     treat_all = net_benefit(test["label"], np.ones(len(test)), THRESHOLDS)
     threshold = results.best["threshold"]
     curves.decision_curve(folder / "decision_curve.svg", THRESHOLDS, benefit, treat_all, selected, threshold)
+    parts = {"validation": results.validation[selected], "test": test}
+    at = {name: abstention.curve(scored, threshold)[:2] for name, scored in parts.items()}
+    kept = {
+        words: {"coverage": 1 - row["test"]["left"], "risk": row["test"]["error"]}
+        for words, row in abstention.rows(results.best).items()
+        if row["test"]["error"] is not None
+    }
+    curves.risk_coverage(folder / "risk_coverage.svg", at, kept, results.shown[selected])
     drawn = results.history[results.history["model"].isin(results.shown.values())]
     curves.training(folder / "training.svg", drawn, results.shown[selected])
 

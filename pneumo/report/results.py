@@ -12,7 +12,7 @@ import pandas as pd
 
 from pneumo.data import manifest, packed
 from pneumo.errors import RecordError
-from pneumo.evaluation import decision, suspected
+from pneumo.evaluation import abstention, decision, flagged, suspected
 from pneumo.evaluation.evaluate import Scored
 from pneumo.evaluation.metrics import METRICS, WORDS
 from pneumo.evaluation.over_seeds import in_best
@@ -20,7 +20,7 @@ from pneumo.evaluation.select_best import over_seeds_name
 from pneumo.evaluation.selected import scores_of
 from pneumo.models import bundle
 from pneumo.record.parse import read_json, read_scores, read_table
-from pneumo.record.record import BASELINE, SUSPECTED_LABELS, Record
+from pneumo.record.record import BASELINE, GUARD_METRICS, SUSPECTED_LABELS, Record
 from pneumo.record.tree import Tree
 from pneumo.report.history import read_history
 from pneumo.report.outputs import DATA_PATH, Outputs
@@ -34,7 +34,7 @@ CALIBRATION = {
     **{metric.key: metric.words.removeprefix("calibration ") for metric in METRICS if metric.group == "calibration"},
 }
 METRICS_KEYS = (*WORDS, *CALIBRATION, "n", "patients", "threshold", "tp", "fp", "tn", "fn", "ppv", "npv", "ci95")
-NESTED = ("at_half", "oracle", "uncalibrated")
+NESTED = (abstention.GROUP, "at_half", "oracle", "uncalibrated")
 CHOICE = ("model", "replicate", "metric", "scores", "reason", "resamples", "n", "patients", "candidates")
 CANDIDATE = ("model", "kind", "parameters", "p_best", "difference", "difference_ci95", "within_noise")
 EXPLAINED = ("model", "cases", "layers", "mean_correlation", "defined_correlations")
@@ -63,8 +63,8 @@ class Results:
     models/best, and of the others the replicate with the median validation score. `figures`, `test` and `validation`:
     of these models, by name of the candidate. `external`, `elsewhere`: metrics and scores of models/best by name of the
     other data set. `choice`, `data`, `explained`, `ablation`, `model_json`: choice.json, data.json and so on.
-    `history`: model, epoch and the columns of CURVES. `audit`: the tables of data/audit by their names. `suspects`: the
-    images with suspected labels, suspected.COLUMNS.
+    `guard`: what the guard of models/best flags, metrics/guard.json. `history`: model, epoch and the columns of CURVES.
+    `audit`: the tables of data/audit by their names. `suspects`: the images with suspected labels, suspected.COLUMNS.
     """
 
     choice: Mapping[str, Any]
@@ -80,6 +80,7 @@ class Results:
     data: Mapping[str, Any]
     audit: Mapping[str, pd.DataFrame]
     suspects: pd.DataFrame
+    guard: Mapping[str, Any]
     history: pd.DataFrame
     explained: Mapping[str, Any]
     ablation: Mapping[str, Any]
@@ -197,6 +198,7 @@ def read_results(root: Path, names: Sequence[str], *, bootstrap: "Bootstrap", po
         data=record.data,
         audit={name: _table(record.tree, f"data/audit/{name}.csv") for name in AUDIT},
         suspects=suspects,
+        guard=_guard(record.tree),
         history=pd.concat([read_history(root, name) for name in trained]),
         explained=explained,
         ablation=ablation,
@@ -210,6 +212,13 @@ def _require(tree: Tree, path: str, content: Mapping[str, Any], keys: Iterable[s
     missing = [key for key in keys if key not in content]
     if missing:
         raise RecordError(f"{tree.where(path)} has no {missing[0]!r}: {tree.remedy(path)}")
+
+
+def _guard(tree: Tree) -> dict[str, Any]:
+    content = read_json(tree, GUARD_METRICS)
+    _require(tree, GUARD_METRICS, content, ("limit", "groups"))
+    _require(tree, GUARD_METRICS, content["groups"], (flagged.VALIDATION, flagged.TEST))
+    return content
 
 
 def _table(tree: Tree, path: str) -> pd.DataFrame:
@@ -279,7 +288,17 @@ def _of_ensemble(
     temperature = model_json["temperature"]
     drawn = decision.redrawn_thresholds(validation, stress_logits, temperature, policy, bootstrap)
     decided = (temperature, model_json["threshold"])
-    scored = Scored(test, validation, stress_logits, *decided, drawn, list(temperatures), suspected_images)
+    scored = Scored(
+        test,
+        validation,
+        stress_logits,
+        *decided,
+        drawn,
+        list(temperatures),
+        suspected_images,
+        policy.scores,
+        policy.error_rates,
+    )
     return scored.measure(metrics["prevalence"])
 
 

@@ -74,6 +74,13 @@ class Contract(Part):
     threshold: Annotated[
         Finite, Field(ge=0, le=1.000001, description="pneumonia at this probability and above; just over 1: never")
     ]
+    margins: Annotated[
+        dict[str, Finite | None],
+        Field(
+            description="error rate, as 5% -> distance of the calibrated logit from that of the threshold within which "
+            "a film is left to a reader, so that at most this share of the others was wrong on validation; null: all"
+        ),
+    ] = Field(default_factory=dict)
     sha256: Hashes
     onnx: Onnx
     guard: Guarded

@@ -1,5 +1,6 @@
 """A model's folder, checked, with ONNX Runtime behind it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from pneumo.serving.contract import Contract
 from pneumo.serving.guard import Guard
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "gpu": "CUDAExecutionProvider"}
+UNSURE = "unsure"  # the decision on a film that is left to a reader
+LEAST = 1e-9  # the least probability that a logit is taken of
 QUIET = 3  # errors of ONNX Runtime alone
 
 
@@ -49,11 +52,14 @@ class Session:
 
 @dataclass(frozen=True)
 class Model:
-    """An exported model, ready. `weights`: the SHA-256 by which its weights are known."""
+    """An exported model, ready. `weights`: the SHA-256 by which its weights are known. `margin`: distance of a film's
+    calibrated logit from that of the threshold within which it is left to a reader.
+    """
 
     contract: Contract
     session: Session
     guard: Guard
+    margin: float = 0.0
 
     @property
     def weights(self) -> str:
@@ -70,17 +76,22 @@ class Model:
         return unlike
 
     def decision(self, probability: float) -> str:
-        """`pneumonia` at the threshold and above, else `normal`."""
+        """`pneumonia` at the threshold and above, else `normal`; UNSURE within the margin."""
+        threshold = self.contract.threshold
+        if abs(_logit(probability) - _logit(threshold)) < self.margin:
+            return UNSURE
         normal, pneumonia = self.contract.labels
-        return pneumonia if probability >= self.contract.threshold else normal
+        return pneumonia if probability >= threshold else normal
 
 
-def load(folder: Path, *, device: str = "cpu", threads: int | None = None) -> Model:
+def load(folder: Path, *, device: str = "cpu", threads: int | None = None, error_rate: str | None = None) -> Model:
     """The model in `folder`, once its files have the hashes they should have and it has given the reference's logits.
 
-    Raises BundleError, and ServingError where there is no such device.
+    `error_rate`: one of the contract's margins, as 5%; None decides all. Raises BundleError, and ServingError where
+    there is no such device or margin.
     """
     about = contract.read(folder)
+    margin = 0.0 if error_rate is None else _margin(about, error_rate)
     session = Session(contract.onnx(folder, about), device=device, threads=threads)
     if session.side not in (None, about.image_size):  # before inputs of that size take memory
         raise BundleError(
@@ -105,7 +116,25 @@ def load(folder: Path, *, device: str = "cpu", threads: int | None = None) -> Mo
             f"{worst:.2g}, and {about.onnx.tolerance:g} is allowed. Do not use it here; get the model anew, or another "
             "version of onnxruntime"
         )
-    return Model(about, session, guard)
+    return Model(about, session, guard, margin)
+
+
+def _margin(about: Contract, error_rate: str) -> float:
+    """Infinite where all films are left to a reader."""
+    if error_rate not in about.margins:
+        there = ", ".join(about.margins) or "none"
+        raise ServingError(
+            f"--error-rate is {error_rate}, and {about.name} has margins for: {there}. Name one of these, or set "
+            "threshold.error_rates and export the model again"
+        )
+    margin = about.margins[error_rate]
+    return math.inf if margin is None else margin
+
+
+def _logit(probability: float) -> float:
+    """As pneumo.evaluation.abstention has it, of a probability with the six digits of scores/."""
+    inside = min(max(float(f"{probability:.6g}"), LEAST), 1 - LEAST)
+    return math.log(inside / (1 - inside))
 
 
 def _chosen(device: str, available: Sequence[str]) -> str:

@@ -3,12 +3,13 @@
 import csv
 import io
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
 from pneumo.errors import ServingError
-from pneumo.serving.model import Model
+from pneumo.serving.model import UNSURE, Model
 from pneumo.serving.predict import Prediction
 
 FORMATS = ("table", "csv", "json", "jsonl")
@@ -83,6 +84,9 @@ def row(model: Model, prediction: Prediction) -> dict[str, Any]:
 def _table(model: Model, predictions: Iterable[Prediction]) -> Iterator[str]:
     about = model.contract
     yield f"{about.name}, weights {model.weights[:12]}: pneumonia from {about.threshold:.4f}; {NOTICE}\n"
+    if model.margin:
+        which = "all" if math.isinf(model.margin) else f"of a logit within {model.margin:.3g} of the threshold's"
+        yield f"{UNSURE}: left to a reader, {which}\n"
     yield f"{'probability':>11}  {'decision':<9}  image\n"
     for one in predictions:
         if one.error:

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from pneumo.errors import VerifyError
 from pneumo.params import Bootstrap, Ensemble, Evaluate, Scores, Select, Threshold
+from pneumo.params.values import Share
 from pneumo.record.record import Record
 from pneumo.verification.compare import history
 
@@ -24,6 +25,7 @@ PastScores = Annotated[Scores, BeforeValidator(lambda kind: "stress" if kind == 
 
 class PastThreshold(Threshold):
     scores: PastScores = "plain"
+    error_rates: list[Share] = Field(default_factory=list)
 
 
 class PastSelect(Select):

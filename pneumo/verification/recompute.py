@@ -52,7 +52,9 @@ def _with_draws(
 ) -> Scored:
     """`decided`: temperature and threshold, the latter by the policy `by`. `of_it`: names of its members."""
     drawn = decision.redrawn_thresholds(validation, stress_logits, decided[0], by, run.basis.bootstrap)
-    return Scored(test, validation, stress_logits, *decided, drawn, of_it, run.suspected_images)
+    return Scored(
+        test, validation, stress_logits, *decided, drawn, of_it, run.suspected_images, by.scores, by.error_rates
+    )
 
 
 def best(run: Run) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from pneumo.verification import recompute, tables
 from pneumo.verification.compare import ABSENT, history, numbers, same, same_table
 from pneumo.verification.consistency import consistent
 from pneumo.verification.external import verify_external
+from pneumo.verification.guard import verify_guard
 from pneumo.verification.run import Run, read_run
 from pneumo.verification.suspected import verify_suspected
 
@@ -78,11 +79,15 @@ def verify_record(tree: Tree, tally: Tally) -> None:
         figures, scored, unknown = verify_external(run, name)
         tally.recomputed += Counter({"figures": numbers(figures), "scores": scored})
         tally.unverified += Counter({f"{key} of an external data set": 1 for key in unknown})
+    of_guard, distances = verify_guard(run)
+    tally.recomputed["figures"] += of_guard
+    tally.unverified += Counter({"distances of the input guard, and its limit": distances + (distances > 0)})
     _verify_data(run, of_suspects, tally)
     under_stress = [model for model in run.models.values() if model.stress_logits is not None]
     external = [path for name in run.record.external for path in run.record.external_paths(name) if tree.has(path)]
     of_metrics = len(run.candidates) + (BASELINE in run.models) + 2
     tally.files += of_metrics + 2 * len(run.models) + len(under_stress) + len(external) + len(_list(run))
+    tally.files += 2 * (distances > 0)
     tally.left_over += [tree.where(path) for path in run.record.left_over]
 
 

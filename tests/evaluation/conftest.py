@@ -35,6 +35,6 @@ def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
             paths["stress"],
             root / "scores",
             views=Views(flip=False, zooms=[1.0]),
-            policy=Threshold(scores="plain", policy="youden", value=None),
+            policy=Threshold(scores="plain", policy="youden", value=None, error_rates=[0.05]),
         )
     return root

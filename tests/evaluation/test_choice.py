@@ -13,7 +13,7 @@ from pneumo.models import bundle
 from pneumo.params import Resampling, Select, Threshold
 
 SETTINGS = {"prefer_cheaper": False, "resamples": 500, "seed": 0}
-YOUDEN = Threshold(scores="plain", policy="youden", value=None)
+YOUDEN = Threshold(scores="plain", policy="youden", value=None, error_rates=[0.05])
 CHEAPER = SETTINGS | {"prefer_cheaper": True}
 GOOD, ALIKE, BAD = drawn_scores(0.8), drawn_scores(0.82, seed=9), drawn_scores(6.0, seed=1)
 

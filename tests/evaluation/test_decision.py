@@ -8,7 +8,7 @@ from pneumo.models.perturbations import NAMES
 from pneumo.params import Bootstrap, Threshold
 from pneumo.scoring import scores, stress
 
-YOUDEN = Threshold(scores="plain", policy="youden", value=None)
+YOUDEN = Threshold(scores="plain", policy="youden", value=None, error_rates=[0.05])
 
 
 def test_calibration_completes_the_model_and_writes_its_scores(calibrated):
@@ -48,7 +48,7 @@ def test_the_threshold_is_set_on_the_scores_that_the_policy_names():
     val_scores = drawn_scores(1.0)
     stress_logits = stress.table(val_scores, np.full((len(val_scores), len(NAMES)), -3.0))
     for kind, expected in (("plain", set(val_scores["score"])), ("stress", {0.0474259})):
-        policy = Threshold(scores=kind, policy="sensitivity", value=0.9)
+        policy = Threshold(scores=kind, policy="sensitivity", value=0.9, error_rates=[0.05])
         assert decision.find_threshold(val_scores, stress_logits, 1.0, policy) in expected
 
 
@@ -60,7 +60,7 @@ def test_thresholds_are_found_anew_in_draws_of_patients_with_all_their_images_an
     val_scores = drawn_scores(1.0, n=40)
     noise = np.random.default_rng(3).normal(0, 1, (40, len(NAMES)))
     stress_logits = stress.table(val_scores, val_scores["logit"].to_numpy()[:, None] + noise)
-    policy = Threshold(scores=kind, policy="youden", value=None)
+    policy = Threshold(scores=kind, policy="youden", value=None, error_rates=[0.05])
     found = decision.threshold_draws(val_scores, stress_logits, 1.3, policy, **DRAWS)
     (weights,) = bootstrap.patient_weights(val_scores["patient"], **DRAWS)
     table = decision.selection_scores(val_scores, stress_logits, 1.3, kind).set_index("image")

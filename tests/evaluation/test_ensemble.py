@@ -44,7 +44,7 @@ def test_too_few_backbones_are_refused(names, top, says):
 
 
 def test_model_json_adds_up_the_cost_and_has_what_all_members_share():
-    decided = {"temperature": 1.0, "threshold": 0.4, "threshold_policy": {}}
+    decided = {"temperature": 1.0, "threshold": 0.4, "threshold_policy": {}, "margins": {}}
     model_json = ensemble.model_json_of("e", {"a": MODEL_JSON, "b": MODEL_JSON | {"input_size": 75}}, decided)
     assert (model_json["parameters"], model_json["flops"]) == (2, 4)
     assert (model_json["weights"], model_json["input_size"]) == ("none", None)
@@ -63,7 +63,7 @@ def test_an_ensemble_is_built_scored_and_copied_with_its_members(calibrated, tmp
         tmp_path / "scores",
         top=2,
         selection=Selection(scores="plain", metric="roc_auc"),
-        policy=Threshold(scores="stress", policy="youden", value=None),
+        policy=Threshold(scores="stress", policy="youden", value=None, error_rates=[0.05]),
     )
     assert list(model_json["members"]) == ["cnn", "vgg16"]
     assert bundle.model_json(folder) == model_json
@@ -78,7 +78,7 @@ def test_an_ensemble_is_built_scored_and_copied_with_its_members(calibrated, tmp
         tmp_path / "best",
         select=Select(scores="plain", metric="roc_auc", prefer_cheaper=False, replicate="median"),
         bootstrap=Resampling(resamples=200, seed=0),
-        threshold=Threshold(scores="stress", policy="youden", value=None),
+        threshold=Threshold(scores="stress", policy="youden", value=None, error_rates=[0.05]),
     )
     assert selected["model"] == "both"
     assert {path.name for path in (tmp_path / "best/members").iterdir()} == {"cnn", "vgg16"}

@@ -61,7 +61,7 @@ def test_calibration_before_temperature_scaling_is_that_of_the_logits():
 
 
 BOOTSTRAP = Bootstrap(resamples=200, seed=0, threshold="redrawn")
-POLICY = Threshold(scores="plain", policy="youden", value=None)
+POLICY = Threshold(scores="plain", policy="youden", value=None, error_rates=[0.05])
 
 
 def evaluated(calibrated, names, path, seeds, bootstrap=BOOTSTRAP):

@@ -31,7 +31,12 @@ def write_backbone(folder, name, seed):
         "sha256": {"manifest": "0"},
     }
     bundle.write_trained(folder, network(seed).state_dict(), about)
-    decided = {"temperature": 1.5, "threshold": 0.5, "threshold_policy": {"policy": "fixed", "value": 0.5}}
+    decided = {
+        "temperature": 1.5,
+        "threshold": 0.5,
+        "threshold_policy": {"policy": "fixed", "value": 0.5},
+        "margins": {},
+    }
     views = {"views": {"flip": False, "zooms": [1.0]}}
     files.write_json(folder / "model.json", bundle.training_json(folder) | views | decided)
 

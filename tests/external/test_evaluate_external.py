@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 SPLIT = split_params(val_fraction=0.3, max_unknown_patients=0.05)
 PREPARED = {"image_size": 64, "max_rejected": 0.0, "split": SPLIT}
-DECIDED = {"temperature": 1.0, "threshold": 0.5, "threshold_policy": {}}
+DECIDED = {"temperature": 1.0, "threshold": 0.5, "threshold_policy": {}, "margins": {}}
 
 
 def drawn(folder: Path, seed: int, *, mark: bool, elsewhere: bool) -> None:

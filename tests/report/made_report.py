@@ -14,12 +14,12 @@ from pneumo import files
 from pneumo.audit import audit
 from pneumo.data import manifest, packed
 from pneumo.data.listing import Raw
-from pneumo.evaluation import choice, suspected
+from pneumo.evaluation import choice, flagged, suspected
 from pneumo.evaluation.evaluate import measure
 from pneumo.models import bundle
 from pneumo.models.perturbations import NAMES
 from pneumo.params import Bootstrap, Threshold
-from pneumo.record.record import SUSPECTED_LABELS
+from pneumo.record.record import GUARD_METRICS, SUSPECTED_LABELS
 from pneumo.report import page, report, results
 from pneumo.scoring import scores, stress
 from pneumo.sources import kermany
@@ -56,6 +56,7 @@ def make(root: Path) -> Path:
             stress_logits=_under_stress(tables["val"][name], rng),
             temperature=1.0,
             suspected_images=suspected.read(root / SUSPECTED_LABELS)["image"],
+            error_rates=[0.05],
             **SETTINGS,
         )
         files.write_json(root / f"metrics/{name}.json", values | about)
@@ -86,7 +87,7 @@ def make(root: Path) -> Path:
 
 def read(root: Path, names: Sequence[str] = MODELS) -> results.Results:
     bootstrap = Bootstrap(resamples=RESAMPLES, seed=0, threshold="redrawn")
-    policy = Threshold(scores="plain", policy="youden", value=None)
+    policy = Threshold(scores="plain", policy="youden", value=None, error_rates=[0.05])
     return results.read_results(root, names, bootstrap=bootstrap, policy=policy)
 
 
@@ -138,7 +139,7 @@ def _data(root: Path) -> pd.DataFrame:
 
 
 def _audit(root: Path) -> None:
-    policy = Threshold(scores="plain", policy="youden", value=None)
+    policy = Threshold(scores="plain", policy="youden", value=None, error_rates=[0.05])
     data = root / "data"
     audited = audit.audit(
         Raw(data / "raw"),
@@ -150,6 +151,7 @@ def _audit(root: Path) -> None:
         bootstrap=Bootstrap(resamples=RESAMPLES, seed=0, threshold="redrawn"),
         **SETTINGS,
     )
+    _guard(root)
     scores.write(audited.test_scores, root / "scores/shortcut/test.csv")
     suspected.write(audited.suspects, root / SUSPECTED_LABELS)
     files.write_json(root / "metrics/shortcut.json", audited.shortcut)
@@ -180,9 +182,19 @@ def _model_json(name: str, threshold: float, about: dict[str, Any]) -> dict[str,
         "sha256": {"manifest": "m" * 64, "weights": "w" * 64, "starting_weights": ""},
         "versions": {"torch": "2.13.0"},
         "threshold": threshold,
-        "threshold_policy": {"policy": "youden", "value": None},
+        "margins": {},
+        "threshold_policy": {"scores": "plain", "policy": "youden", "value": None, "error_rates": [0.05]},
         "views": {"flip": False, "zooms": [1.0]},
     }  # fmt: skip
+
+
+def _guard(root: Path) -> None:
+    groups = {
+        flagged.VALIDATION: {"n": IMAGES["val"], "flagged": 0.0},
+        flagged.TEST: {"n": IMAGES["test"], "flagged": 0.01},
+    }
+    groups |= {"mirrored": {"n": IMAGES["test"], "flagged": 0.02}, "noise": {"n": 20, "flagged": 1.0}}
+    files.write_json(root / GUARD_METRICS, {"limit": 300.0, "groups": groups})
 
 
 def _curves(folder: Path, rng: np.random.Generator) -> None:

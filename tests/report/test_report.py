@@ -15,6 +15,7 @@ FIGURES = (
     "roc_corner",
     "precision_recall",
     "decision_curve",
+    "risk_coverage",
     "training",
     "scores",
     "feature_shift",
@@ -49,7 +50,7 @@ def test_all_outputs_are_there_and_small(reported: Path) -> None:
         "report.md",
         "MODEL_CARD.md",
         *(f"figures/{name}.svg" for name in FIGURES),
-        *(f"plots/{name}.csv" for name in ("roc", "precision_recall", "confusion", "training")),
+        *(f"plots/{name}.csv" for name in ("roc", "precision_recall", "risk_coverage", "confusion", "training")),
     }
     assert all(0 < len(content) < 400_000 for name, content in written.items() if name != "index.html")
 

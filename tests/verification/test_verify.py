@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
 
 def test_a_good_record_is_verified_and_what_cannot_be_is_counted(made: Path) -> None:
     tally = run(made)
-    assert tally.files == 5 * 3 + 4 + 2 + 1 + 1
+    assert tally.files == 5 * 3 + 4 + 2 + 1 + 1 + 2
     assert tally.recomputed["scores"] == 5 * (70 + 90) + 4 * 70 * len(NAMES)
     assert tally.recomputed["tables"] == 2
     of_a_model = verify.numbers(json.loads((made / "metrics/cnn.json").read_text()))
@@ -45,6 +45,7 @@ def test_a_good_record_is_verified_and_what_cannot_be_is_counted(made: Path) -> 
         "flops of a network": 3,
         "figures of metrics/data.json": 3,
         "probabilities of suspected labels": 4,
+        "distances of the input guard, and its limit": 70 + 90 + 2 + 1,
     }
 
 
@@ -67,7 +68,7 @@ def test_an_old_record_without_stress_validation_is_verified(copy: Path) -> None
     params = yaml.safe_load((copy / "params.yaml").read_text())
     del params["threshold"]["scores"], params["select"]["scores"]
     (copy / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    assert run(copy).files == 5 * 3 + 2 + 1 + 1
+    assert run(copy).files == 5 * 3 + 2 + 1 + 1 + 2
 
 
 def test_intervals_of_an_old_record_take_the_threshold_for_given(tmp_path: Path) -> None:
@@ -259,7 +260,7 @@ def test_files_of_dropped_backbones_with_other_images_are_left_over(made: Path, 
     expected = {f"metrics/{name}.json" for name in dropped}
     expected |= {f"scores/{kind}/{name}.csv" for name in dropped for kind in ("val", "test", "stress")}
     assert {str(Path(path).relative_to(root)) for path in tally.left_over} == expected
-    assert tally.files == 2 * 3 + 1 + 2 + 1 + 1
+    assert tally.files == 2 * 3 + 1 + 2 + 1 + 1 + 2
 
 
 def copy_if_absent(source: str, target: str) -> None:

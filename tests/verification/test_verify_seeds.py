@@ -29,7 +29,9 @@ def test_a_record_of_three_seeds_is_verified(good):
     candidates, models, baseline = 3, 9, 1
     of_metrics = candidates + baseline + 2  # with best.json and data.json
     of_scores = 3 * models + 2 * baseline
-    assert tally.files == of_metrics + of_scores + 1 + 4 + 1  # suspected labels, the other hospital, and README.md
+    assert (
+        tally.files == of_metrics + of_scores + 1 + 2 + 4 + 1
+    )  # suspected labels, the guard, the other hospital, README.md
 
 
 def test_every_replicate_and_the_model_in_models_best_have_figures_without_suspected_labels(good):

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from pneumo.report.figures.style import HEIGHT, WIDTH, emphasis, page, palette
+from pneumo.report.figures.style import HEIGHT, SPLIT_COLOURS, WIDTH, emphasis, page, palette
 
 Array = NDArray[np.float64]
 Band = tuple[Array, Array, Array]  # x, low, high: pointwise 95 %
@@ -85,6 +85,30 @@ def decision_curve(
         handles = _lines(labels, selected)
         handles += [Line2D([], [], **REFERENCE, label="all called pneumonia")]
         handles += [Line2D([], [], color="black", linestyle="--", **THIN, label=f"threshold of {selected}")]
+        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+
+
+def risk_coverage(
+    path: Path, at: Mapping[str, tuple[Array, Array]], kept: Mapping[str, Mapping[str, float]], selected: str
+) -> None:
+    """Errors among the films that are decided, over their share, and what each margin gives.
+
+    `at`: validation and test -> coverage and risk. `kept`: words for an error rate -> `coverage` and `risk` on test.
+    """
+    colours = {name: SPLIT_COLOURS[key] for name, key in (("validation", "val"), ("test", "test"))}
+    with page(path) as figure:
+        axes = figure.subplots()
+        for name, (coverage, risk) in at.items():
+            axes.plot(100 * coverage, 100 * risk, color=colours[name], drawstyle="steps-post", linewidth=1.6)
+        for words, point in kept.items():
+            axes.plot(100 * point["coverage"], 100 * point["risk"], color=colours["test"], markersize=8, **DOT)
+            axes.annotate(words.replace("%", " %"), (100 * point["coverage"], 100 * point["risk"]),
+                          xytext=(0, 8), textcoords="offset points", ha="center", fontsize=9)  # fmt: skip
+        axes.set(xlabel="films decided, %", ylabel="errors among them, %", title=f"Risk and coverage of {selected}")
+        axes.set(xlim=(-1, 101))
+        axes.set_ylim(bottom=0)
+        handles = [Line2D([], [], color=colour, label=f"{name} images") for name, colour in colours.items()]
+        handles.append(Line2D([], [], color=colours["test"], label="stated error rate", **DOT))
         figure.legend(handles=handles, loc="outside lower center", ncols=3)
 
 
