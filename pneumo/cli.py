@@ -149,8 +149,15 @@ def predict(arguments: argparse.Namespace) -> int:
     from pneumo.serving import model, output
     from pneumo.serving.predict import listed, predictions
 
+    if arguments.sr:
+        from pneumo.dicom_sr import write as reports
+
+        reports.prepare(arguments.sr, arguments.images)
     loaded = model.load(arguments.model, device=arguments.device)
-    counted = output.Counted(predictions(loaded, listed(arguments.images, sys.stdin)))
+    predicted = predictions(loaded, listed(arguments.images, sys.stdin))
+    if arguments.sr:
+        predicted = reports.reported(loaded, predicted, arguments.sr)
+    counted = output.Counted(predicted)
     try:
         output.write(output.lines(loaded, counted, arguments.format), sys.stdout)
     except ServingError:
@@ -321,6 +328,12 @@ def _add_predict(commands: Any) -> None:
         "--model", type=Path, default=Path("models/best"), metavar="FOLDER", help="default: %(default)s"
     )
     command.add_argument("--format", choices=("table", "csv", "json", "jsonl"), default="table", help="default: table")
+    command.add_argument(
+        "--sr",
+        type=Path,
+        metavar="FOLDER",
+        help="also write a DICOM structured report (TID 1500) of each image, which must be DICOM, into this folder",
+    )
     command.add_argument(
         "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto, the default: a GPU where there is one"
     )

@@ -43,9 +43,11 @@ MAY_IMPORT = {
     "verification": {"params", "preprocessing", "models", "scoring", "evaluation", "external", "record", "report"},
     "review": {"data", "params", "scoring", "evaluation", "record", "report", "verification"},
     "serving": {"preprocessing"},
+    "dicom_sr": {"preprocessing", "serving"},
     "export": {"data", "models", "scoring", "serving"},
+    "hub": {"models", "evaluation", "report", "serving"},
     "weights": {"models", "params"},
-    "cli": {"verification", "review", "serving", "weights"},
+    "cli": {"verification", "review", "serving", "dicom_sr", "hub", "weights"},
 }
 
 
