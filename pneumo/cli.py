@@ -3,6 +3,7 @@
 import argparse
 import io
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -170,6 +171,16 @@ def predict(arguments: argparse.Namespace) -> int:
     return 1 if counted.failed else 0
 
 
+def export(arguments: argparse.Namespace) -> None:
+    """Write the folder for the Hugging Face Hub, and print what is next."""
+    from pneumo.hub.export import export
+
+    names = export(arguments.model, arguments.to, TOP, source=arguments.source)
+    size = sum((arguments.to / name).stat().st_size for name in names)
+    print(f"{arguments.to}: {len(names)} files, {size / 1e6:.1f} MB. Read README.md, then: ", end="")
+    print(f"hf upload USER/NAME {shlex.quote(str(arguments.to))}")
+
+
 def _discard_output() -> None:
     """Python writes what is left when it exits, which would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -235,6 +246,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_weights(commands)
     _add_predict(commands)
+    _add_export(commands)
     return parser
 
 
@@ -337,6 +349,33 @@ def _add_predict(commands: Any) -> None:
     command.add_argument(
         "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto, the default: a GPU where there is one"
     )
+
+
+def _add_export(commands: Any) -> None:
+    command = _add(
+        commands,
+        export,
+        "write the model and its card as a folder for the Hugging Face Hub",
+        "weights, ONNX, contract, the model card of the report with the test results as metadata, licence and "
+        "citation. Refused where the figures are not those of the model. Uploads nothing.",
+        "0 written, 1 refused and the error says why, 2 bad usage.",
+    )
+    command.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="new, empty, or of an earlier export")
+    command.add_argument(
+        "--model", type=Path, default=Path("models/best"), metavar="FOLDER", help="default: %(default)s"
+    )
+    command.add_argument(
+        "--source",
+        type=_address,
+        metavar="URL",
+        help="where the figures can be checked: a commit of the project",
+    )
+
+
+def _address(text: str) -> str:
+    if not text.startswith(("https://", "http://")):
+        raise argparse.ArgumentTypeError(f"expected an address that begins with https://, not {text}")
+    return text
 
 
 def _positive(text: str) -> float:

@@ -95,8 +95,10 @@ def _content(source: "Dataset", model: Model, prediction: Prediction, chest: boo
         relationship_type=RelationshipTypeValues.CONTAINS,
     )
     evaluations.ContentSequence = sr.ContentSequence(
-        sr.TextContentItem(codes.DCM.Comment, text, relationship_type=RelationshipTypeValues.CONTAINS)
-        for text in (NOT_FOR_DIAGNOSIS, *(f"Warning: {warning}" for warning in prediction.warnings))
+        [
+            sr.TextContentItem(codes.DCM.Comment, text, relationship_type=RelationshipTypeValues.CONTAINS)
+            for text in (NOT_FOR_DIAGNOSIS, *(f"Warning: {warning}" for warning in prediction.warnings))
+        ]
     )
     report[0].ContentSequence.append(evaluations)
     return report
