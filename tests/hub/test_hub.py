@@ -21,33 +21,23 @@ from pneumo.hub import figures, usage
 from pneumo.hub.export import export
 from pneumo.serving import contract
 
-FILES = [
-    ".gitattributes",
-    "CITATION.cff",
-    "LICENSE",
-    "README.md",
-    "SHA256SUMS",
-    "choice.json",
-    "config.json",
-    "guard.npz",
-]
-FILES += ["model.json", "model.onnx", "model.safetensors", "preprocessor_config.json", "reference.json"]
+FILES = """
+.gitattributes CITATION.cff LICENSE README.md SHA256SUMS choice.json config.json guard.npz model.json model.onnx
+model.safetensors preprocessor_config.json reference.json
+"""
 
 
 def test_the_folder_has_all_files_and_their_hashes(exported):
     found = contents(exported)
-    assert sorted(found) == FILES
+    assert sorted(found) == FILES.split()
     sums = dict(reversed(line.split("  ")) for line in found.pop("SHA256SUMS").decode().splitlines())
     assert sums == {name: hashlib.sha256(data).hexdigest() for name, data in found.items()}
 
 
 def test_the_hub_s_own_classes_read_the_metadata_back(exported, project):
     card = ModelCard.load(exported / "README.md")
-    assert (card.data.license, card.data.pipeline_tag, card.data.library_name) == (
-        "mit",
-        "image-classification",
-        "pneumo",
-    )
+    assert (card.data.license, card.data.language, card.data.library_name) == ("mit", "en", "pneumo")
+    assert card.data.pipeline_tag == "image-classification"
     assert "phantom" in card.data.tags
     name, results = model_index_to_eval_results(metadata_load(exported / "README.md")["model-index"])
     best = json.loads((project / "metrics/best.json").read_text())

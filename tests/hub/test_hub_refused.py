@@ -42,7 +42,7 @@ def test_a_place_that_cannot_be_a_folder_is_refused(project, tmp_path):
     for to, reason in ((tmp_path / "file", "is no folder"), (project / "models/best/hub", "lies in the model's own")):
         with pytest.raises(HubError, match=reason):
             export(project / "models/best", to, project)
-    with pytest.raises(HubError, match="cannot be written: (File exists|Not a directory)"):
+    with pytest.raises(HubError, match=r"cannot be written: (File exists|Not a directory)"):
         export(project / "models/best", tmp_path / "file/hub", project)
 
 
