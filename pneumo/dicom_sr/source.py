@@ -17,6 +17,7 @@ MAY_BE_EMPTY = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate",
     "StudyTime", "ReferringPhysicianName",
 )  # fmt: skip
+DATES = {"PatientBirthDate": "DA", "StudyDate": "DA", "StudyTime": "TM"}
 _UID = re.compile(r"(?=.{1,64}$)(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
 
 
@@ -48,7 +49,18 @@ def header(path: Path) -> "Dataset":
             raise ImageRejected(f"no structured report: {keyword} is no UID")
     if dicom.word(found, "PatientSex") not in ("", "F", "M", "O"):
         raise ImageRejected("no structured report: PatientSex is not F, M, O or empty")
+    _refuse_other_dates(found)
     for keyword in MAY_BE_EMPTY:
         if keyword not in found:
             setattr(found, keyword, None)
     return found
+
+
+def _refuse_other_dates(found: "Dataset") -> None:
+    from pydicom import valuerep
+
+    for keyword, kind in DATES.items():
+        try:
+            getattr(valuerep, kind)(dicom.word(found, keyword))
+        except ValueError:
+            raise ImageRejected(f"no structured report: {keyword} is no date or time of DICOM") from None

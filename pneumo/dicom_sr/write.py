@@ -58,7 +58,7 @@ def _reported(model: Model, prediction: Prediction, folder: Path) -> Prediction:
 def _encoded(source: "Dataset", model: Model, prediction: Prediction) -> bytes:
     try:
         return document.encoded(source, model, prediction)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # they quote patients' names
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:  # with names
         raise ImageRejected(
             f"no structured report: the header has a value that DICOM does not allow ({type(error).__name__})"
         ) from None

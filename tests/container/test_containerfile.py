@@ -16,20 +16,8 @@ from bundles import draw, write_exported
 
 from pneumo import cli
 
-HEAVY = {
-    "torch",
-    "timm",
-    "lightning",
-    "dvc",
-    "pandas",
-    "scipy",
-    "scikit_learn",
-    "onnx",
-    "matplotlib",
-    "pip",
-    "hatchling",
-}
-LARGEST = 260e6  # bytes of all that is added to the base, half of them ONNX Runtime and NumPy
+HEAVY = {"torch", "timm", "lightning", "dvc", "pandas", "scipy", "scikit_learn", "onnx", "pip", "hatchling"}
+LARGEST = 260e6  # bytes of all that is added to the base; most are ONNX Runtime's and NumPy's
 STEPS = ("ARG", "FROM", "COPY", "RUN", "LABEL", "ENV", "USER", "WORKDIR", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD")
 
 

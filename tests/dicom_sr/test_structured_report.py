@@ -189,10 +189,7 @@ REFUSED = {  # elements of the film -> the reason
     ),
     "a way out of the folder": ({"SOPInstanceUID": "../../1.2"}, "SOPInstanceUID is no UID"),
     "a sex that is none": ({"PatientSex": "X"}, "PatientSex is not F, M, O or empty"),
-    "a date that is none": (
-        {"StudyDate": "yesterday"},
-        "the header has a value that DICOM does not allow (ValueError)",
-    ),
+    "a date that is none": ({"StudyDate": "yesterday"}, "StudyDate is no date or time of DICOM"),
 }
 
 

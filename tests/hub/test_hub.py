@@ -17,6 +17,7 @@ from huggingface_hub.repocard_data import model_index_to_eval_results
 from PIL import Image
 
 from pneumo import cli
+from pneumo.errors import HubError
 from pneumo.hub import figures, usage
 from pneumo.hub.export import export
 from pneumo.serving import contract
@@ -124,6 +125,23 @@ def test_config_says_what_the_contract_says(exported):
     assert (config["temperature"], config["threshold"]) == (about["temperature"], about["threshold"])
     preprocessor = json.loads((exported / "preprocessor_config.json").read_text())
     assert (preprocessor["size"], preprocessor["do_normalize"]) == ({"height": 40, "width": 40}, False)
+
+
+def test_an_ensemble_is_exported_with_its_members_whose_weights_the_card_must_name(of_an_ensemble, tmp_path, capsys):
+    project, line = of_an_ensemble
+    with pytest.raises(HubError, match="does not name the weights of a, b"):
+        export(project / "models/best", tmp_path / "hub", project)
+    card = project / "reports/MODEL_CARD.md"
+    card.write_text(f"{card.read_text()}\n{line}\n")
+    names = export(project / "models/best", tmp_path / "hub", project)
+    assert [name for name in names if name.startswith("members/")] == [
+        f"members/{member}/{name}" for member in "ab" for name in ("model.json", "model.safetensors")
+    ]
+    config = json.loads((tmp_path / "hub/config.json").read_text())
+    assert (config["architecture"], list(config["backbones"])) == ("ensemble", ["a", "b"])
+    draw(tmp_path / "film.jpeg")
+    assert cli.main(["predict", "--model", str(tmp_path / "hub"), str(tmp_path / "film.jpeg")]) == 0
+    assert "densenet121, weights" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -8,9 +8,8 @@ import pytest
 from hub_contents import contents
 
 from pneumo.errors import HubError
-from pneumo.hub import figures, private
+from pneumo.hub import private
 from pneumo.hub.export import export
-from pneumo.serving import contract
 
 TAKEN = {  # what is done to an earlier export -> what the error names
     "edited": (lambda to: (to / "README.md").write_text("mine"), "README.md is not of an export, or was changed since"),
@@ -89,20 +88,6 @@ def test_a_missing_file_is_named_with_the_remedy(copied, tmp_path, name):
     (copied / name).unlink()
     with pytest.raises(HubError, match=rf"{name} is missing: run from the project's top folder"):
         export(copied / "models/best", tmp_path / "hub", copied)
-
-
-def test_members_of_an_ensemble_are_known_by_their_weights(project, tmp_path):
-    read = contract.read(project / "models/best")
-    hashes = read.sha256.model_copy(update={"weights": None})
-    members = {"a": "1" * 64, "b": "2" * 64}
-    ensemble = read.model_copy(update={"kind": "ensemble", "sha256": hashes, "members": members})
-    card = project / "reports/MODEL_CARD.md"
-    with pytest.raises(HubError, match="does not name the weights of a, b"):
-        figures.read(project, ensemble)
-    other = shutil.copytree(project, tmp_path / "project", ignore=shutil.ignore_patterns("data"))
-    line = f"Weights of the members: a `{'1' * 64}`, b `{'2' * 64}`."
-    (other / "reports/MODEL_CARD.md").write_text(f"{card.read_text()}\n{line}\n")
-    assert figures.read(other, ensemble).phantom
 
 
 @pytest.mark.parametrize(
