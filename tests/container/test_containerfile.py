@@ -113,7 +113,7 @@ def built(request, steps, tmp_path_factory):
 def run(built, words):
     """In the environment of the image, with no home and no other packages."""
     environment = {"PATH": f"{built}/bin", "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/nonexistent"}
-    environment["PNEUMO_TOKEN"] = "secret of the test"
+    environment["PNEUMO_TOKEN"] = "a-token-for-this-test-alone-0123456789"
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(words, cwd="/", env=environment, **streams)
 
