@@ -48,9 +48,12 @@ format: .venv/.complete ## Put the code into its standard form
 	ruff check --fix
 	ruff format
 
-lock: .venv/.complete ## Compile requirements.lock from pyproject.toml (UPGRADE=--upgrade takes newer versions)
+lock: .venv/.complete ## Compile the locks from pyproject.toml (UPGRADE=--upgrade takes newer versions)
 	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --extra dev --extra train --extra dicom --extra parquet --extra s3 --extra serve --extra registry --extra sr --extra weights $(UPGRADE) \
 		--custom-compile-command 'make lock' --quiet pyproject.toml --output-file requirements.lock
+	# Of the container alone: pip wants hashes for exactly what it installs. The same versions.
+	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --extra serve --constraint requirements.lock --no-annotate \
+		--custom-compile-command 'make lock' --quiet pyproject.toml --output-file requirements-serve.lock
 
 clean: ## Remove the environment and the caches of the developer's tools
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

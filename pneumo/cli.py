@@ -3,6 +3,7 @@
 import argparse
 import io
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -149,8 +150,15 @@ def predict(arguments: argparse.Namespace) -> int:
     from pneumo.serving import model, output
     from pneumo.serving.predict import listed, predictions
 
+    if arguments.sr:
+        from pneumo.dicom_sr import write as reports
+
+        reports.prepare(arguments.sr, arguments.images)
     loaded = model.load(arguments.model, device=arguments.device, error_rate=arguments.error_rate)
-    counted = output.Counted(predictions(loaded, listed(arguments.images, sys.stdin)))
+    predicted = predictions(loaded, listed(arguments.images, sys.stdin))
+    if arguments.sr:
+        predicted = reports.reported(loaded, predicted, arguments.sr)
+    counted = output.Counted(predicted)
     try:
         output.write(output.lines(loaded, counted, arguments.format), sys.stdout)
     except ServingError:
@@ -161,6 +169,16 @@ def predict(arguments: argparse.Namespace) -> int:
     if counted.failed:
         print(f"{counted.failed:,} of {counted.all:,} images have no prediction", file=sys.stderr)
     return 1 if counted.failed else 0
+
+
+def export(arguments: argparse.Namespace) -> None:
+    """Write the folder for the Hugging Face Hub, and print what is next."""
+    from pneumo.hub.export import export
+
+    names = export(arguments.model, arguments.to, TOP, source=arguments.source)
+    size = sum((arguments.to / name).stat().st_size for name in names)
+    print(f"{arguments.to}: {len(names)} files, {size / 1e6:.1f} MB. Read README.md, then: ", end="")
+    print(f"hf upload USER/NAME {shlex.quote(str(arguments.to))}")
 
 
 def _discard_output() -> None:
@@ -228,6 +246,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_weights(commands)
     _add_predict(commands)
+    _add_export(commands)
     return parser
 
 
@@ -329,6 +348,12 @@ def _add_predict(commands: Any) -> None:
         "validation; the model has margins for a few, as a rule 5%%, 2%% and 1%%",
     )
     command.add_argument(
+        "--sr",
+        type=Path,
+        metavar="FOLDER",
+        help="also write a DICOM structured report (TID 1500) of each image, which must be DICOM, into this folder",
+    )
+    command.add_argument(
         "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto, the default: a GPU where there is one"
     )
 
@@ -342,6 +367,33 @@ def _rate(text: str) -> str:
     if not 0 < share < 1:
         raise argparse.ArgumentTypeError(f"expected a share of errors, as 5% or 0.05, not {text}")
     return f"{100 * share:g}%"
+
+
+def _add_export(commands: Any) -> None:
+    command = _add(
+        commands,
+        export,
+        "write the model and its card as a folder for the Hugging Face Hub",
+        "weights, ONNX, contract, the model card of the report with the test results as metadata, licence and "
+        "citation. Refused where the figures are not those of the model. Uploads nothing.",
+        "0 written, 1 refused and the error says why, 2 bad usage.",
+    )
+    command.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="new, empty, or of an earlier export")
+    command.add_argument(
+        "--model", type=Path, default=Path("models/best"), metavar="FOLDER", help="default: %(default)s"
+    )
+    command.add_argument(
+        "--source",
+        type=_address,
+        metavar="URL",
+        help="where the figures can be checked: a commit of the project",
+    )
+
+
+def _address(text: str) -> str:
+    if not text.startswith(("https://", "http://")):
+        raise argparse.ArgumentTypeError(f"expected an address that begins with https://, not {text}")
+    return text
 
 
 def _positive(text: str) -> float:

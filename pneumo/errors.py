@@ -79,6 +79,10 @@ class ExportError(PneumoError):
     """A model cannot be written in another format without changing what it says."""
 
 
+class HubError(PneumoError):
+    """A model cannot be published: its figures are of another one, or the folder is not free."""
+
+
 class ServingError(PneumoError):
     """A prediction, or the service of predictions, cannot begin as asked."""
 

@@ -107,3 +107,13 @@ def write_processed(folder, size, *, train=60, val=30):
     fixed = {"subtype": "unknown", "source_split": "train", "width": size, "height": size, "sha256": "0"}
     manifest.write(pd.DataFrame(rows).assign(**fixed), folder / "manifest.csv")
     return folder
+
+
+def write_exported(folder, **wanted):
+    """An exported model in `folder`/best, with what it was made of beside it."""
+    from pneumo.export.export import export
+
+    size = wanted.get("packed", 40)
+    processed = write_processed(folder / "processed", size)
+    export(write_backbone(folder / "selected", "tiny", **wanted), processed, folder / "best", film_views=["PA", "AP"])
+    return folder / "best"

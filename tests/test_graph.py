@@ -44,8 +44,10 @@ MAY_IMPORT = {
     "review": {"data", "params", "scoring", "evaluation", "record", "report", "verification"},
     "serving": {"preprocessing"},
     "export": {"data", "evaluation", "models", "preprocessing", "scoring", "serving"},
+    "dicom_sr": {"preprocessing", "serving"},
+    "hub": {"models", "evaluation", "report", "serving"},
     "weights": {"models", "params"},
-    "cli": {"verification", "review", "serving", "weights"},
+    "cli": {"verification", "review", "serving", "dicom_sr", "hub", "weights"},
 }
 
 

@@ -72,6 +72,17 @@ OTHER_PAGES = {
     "pneumo predict film.dcm --model best": (
         "tests/serving/test_wheel.py::test_a_wheel_with_a_small_set_of_packages_predicts"
     ),
+    "pip install 'pneumo[predict,sr] @ git+https://example.org/your/pneumo'": f"{NOT}as the one above, with highdicom",
+    "pneumo predict film.dcm --sr reports/": (
+        "tests/dicom_sr/test_structured_report.py::test_the_report_belongs_to_the_study_of_the_film"
+    ),
+    "pneumo export --to hub": "tests/hub/test_hub.py::test_the_command_says_what_is_next_and_imports_no_torch",
+    "hf upload USER/NAME hub": f"{NOT}it needs the network and an account",
+    "podman build --file Containerfile --tag pneumo .": (
+        "tests/container/test_containerfile.py::test_the_image_predicts"  # its steps
+    ),
+    "podman run --rm --read-only --publish 127.0.0.1:8000:8000 --env PNEUMO_TOKEN --volume ./models/best:/model:ro,z "
+    "pneumo": "tests/container/test_containerfile.py::test_the_image_serves_and_its_health_check_sees_it",
     "make .venv/.complete && source .venv/bin/activate": f"{NOT}it installs what the tests run with",
     'pytest -m "not slow"': f"{NOT}it runs these tests",
     "pneumo weights fetch resnet50 vgg16": GOT,  # of weights that are here

@@ -1,0 +1,22 @@
+"""What must not leave the house with a model: folders of this machine, and names of images, which name patients."""
+
+import re
+from collections.abc import Mapping
+
+from pneumo.errors import HubError
+
+FORBIDDEN = {
+    "a path of this machine": re.compile(r"(?<![\w./:<~-])(?:~|/[\w.-]+)/[\w.-]+|\b[A-Za-z]:\\"),
+    "the name of an image": re.compile(r"[\w()-]+\.(?:jpe?g|png|dcm|dicom|tiff?)\b", re.IGNORECASE),
+}
+
+
+def refuse(texts: Mapping[str, str]) -> None:
+    """Raise HubError for the first of FORBIDDEN in `texts`, by the names of their files."""
+    for name, text in texts.items():
+        for what, pattern in FORBIDDEN.items():
+            if match := pattern.search(text):
+                raise HubError(
+                    f"{name} has what looks like {what}, {match[0]!r}, and everybody would see it: take it out, in "
+                    "params.yaml perhaps, and run the stage again"
+                )
