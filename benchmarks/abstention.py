@@ -1,7 +1,7 @@
-"""What is left to a reader, and what errors remain: `python -m benchmarks.abstention RECORD CANDIDATE [--rates R ...]`.
+"""What is left to a reader, and what errors remain: `python -m benchmarks.abstention RECORD CANDIDATE`.
 
-RECORD: a folder with params.yaml, metrics/ and scores/, such as those of results/, of any age. Means over the networks of
-CANDIDATE, each with margins from its own validation scores of the kind on which its threshold was set.
+RECORD: a folder with params.yaml, metrics/ and scores/, such as those of results/, of any age. Means over the networks
+of CANDIDATE, each with margins from its own validation scores of the kind on which its threshold was set.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main() -> None:
     values = mean([measured(run, name, arguments.rates) for name in names])
     print(f"{arguments.candidate}, {len(names)} networks, margins from validation, {run.basis.threshold.scores} scores")
     print("AURC " + ", ".join(f"{part} {value:.5f}" for part, value in values["aurc"].items()))
-    print(f"{'stated':>7} {'margin':>7}   {'validation: left, errors':>25}   {'test: left, errors, of these missed':>36}")
+    print(f"{'stated':>7} {'margin':>7}   {'validation: left, errors':>25}   {'test: left, errors, missed':>36}")
     for words, row in abstention.rows({abstention.GROUP: values}).items():
         margin = "-" if row["margin"] is None else f"{row['margin']:.2f}"
         parts = [_part(row["validation"]), f"{_part(row['test'])}, {row['test']['missed']:.1f}"]
