@@ -43,11 +43,12 @@ MAY_IMPORT = {
     "verification": {"params", "preprocessing", "models", "scoring", "evaluation", "external", "record", "report"},
     "review": {"data", "params", "scoring", "evaluation", "record", "report", "verification"},
     "serving": {"preprocessing"},
+    "registry": {"serving"},
     "export": {"data", "evaluation", "models", "preprocessing", "scoring", "serving"},
     "dicom_sr": {"preprocessing", "serving"},
     "hub": {"models", "evaluation", "report", "serving"},
     "weights": {"models", "params"},
-    "cli": {"verification", "review", "serving", "dicom_sr", "hub", "weights"},
+    "cli": {"verification", "review", "serving", "registry", "dicom_sr", "hub", "weights"},
 }
 
 
