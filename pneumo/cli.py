@@ -163,6 +163,13 @@ def predict(arguments: argparse.Namespace) -> int:
     return 1 if counted.failed else 0
 
 
+def serve(arguments: argparse.Namespace) -> None:
+    """Answer requests until Ctrl-C or SIGTERM."""
+    from pneumo.web.server import serve
+
+    serve(arguments.model, host=arguments.host, port=arguments.port, device=arguments.device)
+
+
 def _discard_output() -> None:
     """Python writes what is left when it exits, which would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -228,6 +235,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_weights(commands)
     _add_predict(commands)
+    _add_serve(commands)
     return parser
 
 
@@ -317,13 +325,38 @@ def _add_predict(commands: Any) -> None:
         metavar="IMAGE",
         help="a file, a folder, which is searched at any depth, or - for a list of them on standard input",
     )
+    command.add_argument("--format", choices=("table", "csv", "json", "jsonl"), default="table", help="default: table")
+    _add_model(command)
+
+
+def _add_serve(commands: Any) -> None:
+    command = _add(
+        commands,
+        serve,
+        "show predictions on a page in the browser",
+        "drop JPEG, PNG or DICOM files on it. Programs POST them to /predict; /docs says how, /health whether the "
+        "server is ready, /metrics what it has done. Only this machine can reach it, unless --host says otherwise, and "
+        "then PNEUMO_TOKEN must be set. Nothing of an image is written to disk or logged. Not a medical device.",
+        "0 stopped by Ctrl-C or SIGTERM, 1 it could not start and the error says why, 2 bad usage.",
+    )
+    command.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: %(default)s")
+    command.add_argument("--port", type=_port, default=8000, metavar="PORT", help="default: 8000; 0: a free one")
+    _add_model(command)
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--model", type=Path, default=Path("models/best"), metavar="FOLDER", help="default: %(default)s"
     )
-    command.add_argument("--format", choices=("table", "csv", "json", "jsonl"), default="table", help="default: table")
     command.add_argument(
         "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto, the default: a GPU where there is one"
     )
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, not {text}")
+    return int(text)
 
 
 def _positive(text: str) -> float:

@@ -83,6 +83,15 @@ class ServingError(PneumoError):
     """A prediction, or the service of predictions, cannot begin as asked."""
 
 
+class RequestRefused(PneumoError):
+    """A request to the service is not answered: the message says why, `remedy` what to do, `status` is HTTP's."""
+
+    def __init__(self, status: int, reason: str, remedy: str, **headers: str) -> None:
+        super().__init__(reason)
+        self.status, self.remedy = status, remedy
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
 class RecordError(PneumoError):
     """A file of a record (params.yaml, metrics/, scores/, a lock) is missing or broken, or contradicts another."""
 

@@ -45,7 +45,8 @@ MAY_IMPORT = {
     "serving": {"preprocessing"},
     "export": {"data", "models", "scoring", "serving"},
     "weights": {"models", "params"},
-    "cli": {"verification", "review", "serving", "weights"},
+    "web": {"preprocessing", "serving"},
+    "cli": {"verification", "review", "serving", "web", "weights"},
 }
 
 
