@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from pneumo import __version__
@@ -16,13 +17,14 @@ from pneumo.errors import RequestRefused
 from pneumo.serving import output
 from pneumo.serving.model import Model
 from pneumo.web import metrics, problems, uploads
-from pneumo.web.limits import Limits, Places, Store
+from pneumo.web.limits import MIB, Limits, Places, Store
 from pneumo.web.metrics import Metrics
 from pneumo.web.protection import Access, Protected
 from pneumo.web.work import Work
 
 STATIC = Path(__file__).parent / "static"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+GONE = 499  # nginx's number for a client that went away
 _PAGES = {"/": "index.html", "/docs": "docs.html"}
 
 # What newer versions of FastAPI hand to OpenTelemetry, where the environment says so: texts of exceptions among it.
@@ -30,7 +32,7 @@ _TELEMETRY = ("tracing", "metrics", "logs", "operation_spans", "auto_configure")
 
 
 class Row(BaseModel):
-    """Of one image, as `pneumo predict --format json` has it, with pictures where they are asked for."""
+    """Of one image, as pneumo predict --format json has it, with pictures where they are asked for."""
 
     image: str = Field(description="the file's name as it was sent")
     probability: float | None = Field(description="calibrated, of pneumonia; null where there is an error")
@@ -48,7 +50,7 @@ class Row(BaseModel):
 
 
 class Problem(BaseModel):
-    """RFC 9457."""
+    """What every refusal has (RFC 9457)."""
 
     type: str
     title: str
@@ -151,11 +153,12 @@ def _add_endpoints(app: FastAPI, model: Model, work: Work, limits: Limits, *, to
         "/predict",
         summary="Predictions of images, in the order in which they are sent",
         description=(
-            f"At most {limits.files} files ({limits.pictured} with pictures), {limits.file} bytes each and "
-            f"{limits.body} in all. A file that cannot be used has an `error` in its row, and the rest goes on."
+            f"At most {limits.files} files ({limits.pictured} with pictures), {limits.file / MIB:g} MiB each and "
+            f"{limits.body / MIB:g} in all. A file that cannot be used has an error in its row, and the rest goes on."
         ),
         response_model=list[Row],
         responses=_REFUSALS,
+        response_description="a row for each image",
         openapi_extra=_FORM,
     )
     async def _predict(request: Request, heatmap: bool = False) -> Response:
@@ -167,6 +170,8 @@ def _add_endpoints(app: FastAPI, model: Model, work: Work, limits: Limits, *, to
                     images = await uploads.received(body, limits, held, most)
                 with working:
                     rows = await work.rows(images, pictured=heatmap, gone=request.is_disconnected)
+            except ClientDisconnect:
+                return Response(status_code=GONE)
             except RequestRefused as refused:
                 await body.drop(limits.body)
                 return problems.response(refused, close=True)

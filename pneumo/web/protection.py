@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pneumo.errors import RequestRefused
@@ -59,8 +58,6 @@ class Protected:
         self._metrics.in_flight.inc()
         try:
             await self._answered(scope, receive, answer)
-        except ClientDisconnect:
-            answer.status = answer.status or 499  # nginx's number for it
         except Exception as error:
             _log_place(error)
             if not answer.status:
