@@ -8,6 +8,7 @@ import pytest
 from bundles import draw
 from conftest import started
 from dicoms import film
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -104,14 +105,14 @@ def test_files_are_chosen_in_the_dialog_and_the_list_is_cleared(page, files):
 
 
 def press(page, *keys):
-    for key in keys:
-        page.switch_to.active_element.send_keys(key)
+    """Keys of the keyboard, wherever the focus is."""
+    ActionChains(page).send_keys(*keys).perform()
 
 
 def test_everything_works_from_the_keyboard(page, files):
     page.execute_cdp_cmd("Page.setInterceptFileChooserDialog", {"enabled": True})
     page.execute_script("document.getElementById('files').addEventListener('click', () => { window.opened = true; })")
-    page.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
+    press(page, Keys.TAB)
     assert page.switch_to.active_element.get_attribute("id") == "files"
     press(page, Keys.SPACE)
     assert page.execute_script("return window.opened"), "the key opens the dialog"
