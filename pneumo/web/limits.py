@@ -14,7 +14,8 @@ class Limits:
     """body, file: bytes of one request and of one file in it; files: in one request; pictured: of these, where pictures
     are asked for; reading: requests whose body is being read at once; working: those whose images wait for the network
     or are in it; held: bytes of all bodies that are in memory; patience: seconds before a body must come at `rate`,
-    bytes a second; decoders: images that are decoded at once.
+    bytes a second; decoders: images that are decoded at once, each of which may take over 1 GB where it is
+    as large as preprocessing allows.
     """
 
     body: int = 64 * MIB
@@ -26,7 +27,7 @@ class Limits:
     held: int = 512 * MIB
     patience: float = 30.0
     rate: int = 32 * 1024
-    decoders: int = field(default_factory=lambda: min(4, os.cpu_count() or 1))
+    decoders: int = field(default_factory=lambda: min(2, os.cpu_count() or 1))
 
 
 class Places:

@@ -1,5 +1,6 @@
 """`pneumo serve`: where the server listens, and how it starts and stops."""
 
+import ctypes
 import errno
 import ipaddress
 import logging
@@ -21,6 +22,8 @@ _PACKAGES = {  # as they are imported -> as they are installed
     "python_multipart": "python-multipart",
     "prometheus_client": "prometheus-client",
 }
+_M_MMAP_THRESHOLD = -3  # malloc.h
+_RETURNED_FROM = 8 * 1024**2  # bytes; a film and its batch stay below
 CLOSING_S = 10  # for answers that are under way when the server is stopped
 
 
@@ -60,6 +63,7 @@ def serve(folder: Path, *, host: str, port: int, device: str) -> None:
             timeout_graceful_shutdown=CLOSING_S,
         )
         _log_to_stderr()
+        _return_memory()
         # uvicorn raises the signal that stopped it once more, which would end the process before it has a status.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
@@ -103,7 +107,8 @@ def _address(host: str, port: int, token: str | None) -> tuple[socket.AddressFam
 
 
 def _listening(family: socket.AddressFamily, address: tuple[str, int], host: str, port: int) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named, asyncio turns Nagle's algorithm off, which would hold the end of an answer for 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":  # elsewhere it would let two servers have one port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -122,6 +127,14 @@ def _listening(family: socket.AddressFamily, address: tuple[str, int], host: str
 def _url(listener: socket.socket) -> str:
     name, port = listener.getsockname()[:2]
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def _return_memory() -> None:
+    """glibc keeps blocks as large as the largest that were freed: after one huge image, all of its memory."""
+    try:
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _RETURNED_FROM)
+    except (AttributeError, OSError, TypeError):  # another C library
+        return
 
 
 def _log_to_stderr() -> None:

@@ -1,7 +1,10 @@
-"""The application behind a real uvicorn in this process, with limits that a test can reach, and raw requests to it."""
+"""`pneumo serve` as a process, the application in this one with limits that a test can reach, and requests to them."""
 
 import io
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -15,6 +18,21 @@ from PIL import Image
 
 from pneumo.web.app import application
 from pneumo.web.connections import Connection
+
+
+@contextmanager
+def started(exported, *words, **environment):
+    """`pneumo serve` on a free port -> its process and address."""
+    command = [sys.executable, "-m", "pneumo.cli", "serve", "--model", str(exported), "--port", "0", *words]
+    environment = {name: value for name, value in (os.environ | environment).items() if value is not None}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        yield process, line.split()[0]
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
 
 
 @contextmanager

@@ -6,13 +6,12 @@ import browser
 import numpy as np
 import pytest
 from bundles import draw
-from conftest import started
 from dicoms import film
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
-from served import posted
+from served import posted, started
 
 from pneumo.serving import guard
 
@@ -164,6 +163,13 @@ def test_a_file_too_large_is_refused_before_it_is_sent(page, tmp_path):
     browser.drop(page, [tmp_path / "huge.png"])
     (card,) = browser.cards(page, 1).values()
     assert "larger than 32 MiB" in part(card, ".state").text
+
+
+def test_a_folder_is_told_from_a_server_that_is_gone(page, tmp_path):
+    (tmp_path / "folder").mkdir()
+    browser.drop(page, [tmp_path / "folder"])
+    (card,) = browser.cards(page, 1).values()
+    assert "choose the files in it" in part(card, ".state").text
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import started
-from served import png, posted
+from served import png, posted, started
+
+pytestmark = pytest.mark.slow
 
 TOKEN = "a-token-of-24-characters"
 COMMAND = [sys.executable, "-m", "pneumo.cli", "serve", "--port", "0"]
@@ -132,3 +133,27 @@ def test_neither_torch_nor_the_pipeline_is_imported(exported, root):
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     modules = set(json.loads(done.stdout))
     assert not modules & {"torch", "dvc", "lightning", "pandas", "sklearn", "scipy", "onnx", "matplotlib"}
+
+
+def test_the_commands_of_the_page(exported, tmp_path, root):
+    """As docs/serve.md has them, typed into a shell."""
+    lines = [line.strip() for line in (root / "docs/serve.md").read_text().splitlines()]
+    export, curl = (next(line for line in lines if line.startswith(start)) for start in ("export ", "curl "))
+    token = subprocess.run(["bash", "-c", f"{export}; printenv PNEUMO_TOKEN"], capture_output=True, text=True).stdout
+    for name in ("film.dcm", "other.png"):
+        (tmp_path / name).write_bytes(png())
+    with started(exported, PNEUMO_TOKEN=token.strip()) as (_, url):
+        command = f'{curl} -H "Authorization: Bearer {token.strip()}"'.replace("http://127.0.0.1:8000", url)
+        done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert [row["image"] for row in json.loads(done.stdout)] == ["film.dcm", "other.png"]
+
+
+def test_an_answer_on_an_open_connection_does_not_wait_for_an_acknowledgement(address):
+    """As it does with Nagle's algorithm, for 40 ms."""
+    taken = []
+    with httpx.Client() as client:
+        for _ in range(20):
+            started_at = time.perf_counter()
+            client.post(f"{address}/predict", files={"images": ("a.png", png())}).raise_for_status()
+            taken.append(time.perf_counter() - started_at)
+    assert min(taken) < 0.035

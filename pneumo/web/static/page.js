@@ -52,6 +52,12 @@ function next() {
 async function predict(card) {
   if (!card.listed) return;
   card.state("Reading …");
+  try {
+    await card.file.slice(0, 1).arrayBuffer();
+  } catch {
+    fail(card, "This cannot be read. If it is a folder, choose the files in it; if a file, choose it again.");
+    return;
+  }
   const form = new FormData();
   form.append("images", card.file, card.file.name);
   try {
