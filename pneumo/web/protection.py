@@ -123,7 +123,7 @@ def _check_origin(headers: Headers) -> None:
     if site is not None:
         own = site in ("same-origin", "none")
     else:
-        own = origin is None or urlsplit(origin).netloc == headers.get("host", "")
+        own = origin is None or origin.partition("://")[2] == headers.get("host", "")
     if not own:
         raise RequestRefused(403, "This request comes from a page of another site.", "Use the page of this server.")
 

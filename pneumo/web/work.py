@@ -15,6 +15,7 @@ from pneumo.web.metrics import Metrics
 from pneumo.web.uploads import Upload
 
 Row = dict[str, Any]
+NO_FILM = {"film": None, "seen": None}
 
 
 class Work:
@@ -56,22 +57,22 @@ class Work:
         rows = await loop.run_in_executor(self._network, lambda: list(self._predicted(read)))
         if pictured:
             heats = await loop.run_in_executor(self._network, self._heats, read)
-            for row, image, film, heat in zip(rows, read, films, heats, strict=True):
-                seen = None if image.pixels is None else pictures.text(pictures.seen(image.pixels))
-                row |= {"film": film, "seen": seen, "heatmap": heat}
+            for row, film, heat in zip(rows, films, heats, strict=True):
+                row |= film | {"heatmap": heat}
         return rows
 
-    def _read(self, upload: Upload, pictured: bool) -> tuple[Read, str | None]:
-        """The image, and its film as a picture where it is asked for."""
+    def _read(self, upload: Upload, pictured: bool) -> tuple[Read, Row]:
+        """The image, with `film` and `seen` where they are asked for: pictures, or None where there are none."""
         if upload.error is not None:
-            return Read(upload.name, error=upload.error), None
+            return Read(upload.name, error=upload.error), dict(NO_FILM)
         image = predict.read(self.model, upload.name, upload.data)
-        if not pictured or image.error is not None:
-            return image, None
+        if not pictured or image.pixels is None:
+            return image, dict(NO_FILM)
+        seen = pictures.text(pictures.seen(image.pixels))
         try:
-            return image, pictures.text(pictures.film(upload.data, self.model.contract.fit))
+            return image, {"film": pictures.text(pictures.film(upload.data, self.model.contract.fit)), "seen": seen}
         except ImageRejected:  # a film so flat that it is blank at another size
-            return image, None
+            return image, {"film": None, "seen": seen}
 
     def _predicted(self, read: Sequence[Read]) -> Iterator[Row]:
         for prediction in predict.predicted(self.model, read):

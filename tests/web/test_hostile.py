@@ -107,6 +107,21 @@ def test_headers_that_do_not_end_close_the_connection(loaded, monkeypatch):
         assert time.monotonic() - started < 5
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + b"9" * 5000,
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 100_000,
+        b"\x16\x03\x01\x02\x00\x01\x00",  # TLS
+    ],
+)
+def test_what_is_no_http_is_refused_and_the_server_goes_on(address, head):
+    assert raw(address, head + b"\r\n\r\n")[:12] in (b"HTTP/1.1 400", b"")
+    assert httpx.get(f"{address}/health").status_code == 200
+
+
 @pytest.mark.parametrize(("count", "options", "status"), [(1000, {}, 413), (64, {}, 200), (9, {"heatmap": "1"}, 413)])
 def test_only_so_many_files_come_in_one_request(address, count, options, status):
     answer = posted(address, *((f"{at}.txt", b"text") for at in range(count)), params=options)
@@ -237,6 +252,8 @@ ORIGINS = [
     ({"Origin": "http://localhost:7", "Host": "localhost:7"}, 200),
     ({"Origin": "http://evil.example"}, 403),
     ({"Origin": "null"}, 403),
+    ({"Origin": "http://["}, 403),
+    ({"Origin": ""}, 403),
     ({"Sec-Fetch-Site": "same-origin", "Origin": "https://behind.a.proxy"}, 200),
     ({"Sec-Fetch-Site": "none"}, 200),
     ({"Sec-Fetch-Site": "same-site"}, 403),
