@@ -113,7 +113,7 @@ def test_headers_that_do_not_end_close_the_connection(loaded, monkeypatch):
         b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + b"9" * 5000,
         b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1",
         b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost",
-        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 100_000,
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 1_000_000,
         b"\x16\x03\x01\x02\x00\x01\x00",  # TLS
     ],
 )
