@@ -13,8 +13,8 @@ from pneumo.preprocessing import dicom, images
 from pneumo.preprocessing.silence import silenced
 
 SIDE = 1024  # of a film that is shown, at most, pixels
-# Black over red and yellow to white: lightness rises all the way, so that it reads without colours, too.
-_STOPS = np.array([[0, 0, 0], [110, 0, 30], [225, 60, 0], [255, 170, 0], [255, 250, 200]], dtype=float)
+# From black over red to yellow: lightness rises all the way, so that it reads without colours, too.
+_STOPS = np.array([[0, 0, 0], [130, 0, 20], [225, 40, 0], [255, 130, 0], [255, 215, 0]], dtype=float)
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF 2.32, 4.6.4: the sides change places
 _STRONGEST = 0.85  # opacity where the heat is 1: some of the film stays visible
 

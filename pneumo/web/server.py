@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pneumo.errors import MissingExtra, ServingError
-from pneumo.serving import model, output
+from pneumo.serving import contract, model, output
 
 TOKEN = "PNEUMO_TOKEN"
 SHORTEST = 16  # characters of a token
@@ -34,7 +34,8 @@ def serve(folder: Path, *, host: str, port: int, device: str) -> None:
         raise MissingExtra(f"{missing[0]} is not installed, which serves the page: pip install 'pneumo[serve]'")
     token = _token()
     family, address = _address(host, port, token)
-    loaded = model.load(folder, device=device)
+    # A model of an older version has no heat maps, and is shown without.
+    loaded = model.load(folder, device=device, heat=contract.read(folder).onnx.heat)
     with _listening(family, address, host, port) as listener:
         import uvicorn
 

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
+
 from pneumo.errors import ImageRejected
 from pneumo.serving import output, predict
 from pneumo.serving.guard import WARNING
@@ -32,7 +34,7 @@ class Work:
     @property
     def heatmaps(self) -> bool:
         """Whether the model has any: those that were exported by an older version have none."""
-        return False
+        return self.model.contract.onnx.heat
 
     async def rows(
         self, uploads: Sequence[Upload], *, pictured: bool, gone: Callable[[], Awaitable[bool]]
@@ -83,4 +85,9 @@ class Work:
             yield output.row(self.model, prediction)
 
     def _heats(self, read: Sequence[Read]) -> list[str | None]:
-        return [None for _ in read]
+        """Of each image its heat map as a picture, or None."""
+        readable = [image.pixels for image in read if image.pixels is not None]
+        if not readable or not self.heatmaps:
+            return [None for _ in read]
+        heats = iter(self.model.heat(np.stack(readable)))
+        return [None if image.pixels is None else pictures.text(pictures.heat(next(heats))) for image in read]

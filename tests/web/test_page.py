@@ -1,5 +1,7 @@
 """The page in a real Chromium."""
 
+import json
+import shutil
 from urllib.parse import urlsplit
 
 import browser
@@ -229,6 +231,22 @@ def test_the_token_is_asked_for_once_and_is_not_in_the_address(driver, exported,
         WebDriverWait(driver, 30).until(lambda _: "Model tiny" in driver.find_element(By.ID, "model").text)
         assert not driver.find_element(By.ID, "token-form").is_displayed(), "once for a tab"
         driver.execute_script("sessionStorage.clear()")
+
+
+def test_a_model_that_was_exported_without_heat_maps_is_shown_without(driver, exported, files, tmp_path):
+    shutil.copytree(exported, tmp_path / "older")
+    about = json.loads((tmp_path / "older/model.json").read_text())
+    del about["onnx"]["heat"]
+    (tmp_path / "older/model.json").write_text(json.dumps(about))
+    with started(tmp_path / "older") as (_, url):
+        browser.emulate(driver)
+        driver.get(url)
+        browser.drop(driver, files[:1])
+        (card,) = browser.cards(driver, 1).values()
+        assert part(card, ".film").is_displayed()
+        assert part(card, ".no-heat").text.startswith("No heat map: this model was exported without them.")
+        assert not part(card, ".fade").is_displayed()
+        assert not part(card, ".heat").is_displayed()
 
 
 def test_a_server_that_is_gone_is_an_error_of_the_file(driver, exported, files):

@@ -13,7 +13,7 @@ from served import png, posted, raw, serving
 
 from pneumo import __version__
 from pneumo.serving import guard, output
-from pneumo.serving.predict import predictions
+from pneumo.serving.predict import predictions, read
 from pneumo.web import pictures
 from pneumo.web.metrics import reason
 
@@ -79,9 +79,27 @@ def test_pictures_are_the_film_with_its_own_sides_and_the_pixels_that_the_model_
     (tmp_path / "film.dcm").write_bytes(film(NOISE))
     (row,) = posted(address, ("film.dcm", film(NOISE)), params={"heatmap": "true"}).json()
     assert opened(row["film"]).shape == (60, 50)
-    assert opened(row["seen"]).shape == (loaded.contract.image_size,) * 2
+    size = loaded.contract.image_size
+    assert opened(row["seen"]).shape == (size, size)
     (broken,) = posted(address, ("notes.txt", b"no image"), params={"heatmap": "true"}).json()
     assert (broken["film"], broken["seen"], broken["heatmap"]) == (None, None, None)
+
+
+def test_each_heat_map_is_that_of_its_own_image(address, loaded):
+    images = [(f"{seed}.png", png(seed)) for seed in range(6)]
+    images[2:2] = [("broken.png", b"")]
+    rows = posted(address, *images, params={"heatmap": "true"}).json()
+    strongest = []
+    for row, (name, data) in zip(rows, images, strict=True):
+        pixels = read(loaded, name, data).pixels
+        if pixels is None:
+            assert row["heatmap"] is None
+            continue
+        (heat,) = loaded.heat(pixels[None])
+        expected = np.asarray(Image.open(io.BytesIO(pictures.heat(heat))))
+        assert np.abs(opened(row["heatmap"]).astype(int) - expected).max() <= 1  # other neighbours in the batch
+        strongest.append(expected[..., 3].max())
+    assert max(strongest) > 200, "evidence is found somewhere"
 
 
 def turned(orientation):

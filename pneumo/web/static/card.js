@@ -3,6 +3,8 @@
 const GUARD = "unlike the training images";
 const png = (base64) => `data:image/png;base64,${base64}`;
 const percent = (value) => `${(100 * value).toFixed(1)} %`;
+// Rounded, a probability would look certain.
+const probability = (value) => (value < 0.0005 ? "< 0.1 %" : value >= 0.9995 ? "> 99.9 %" : percent(value));
 
 export class Card {
   constructor(file, template, list) {
@@ -31,7 +33,7 @@ export class Card {
 
   summary(row) {
     const warnings = row.warnings.length ? `, warning: ${row.warnings.join("; ")}` : "";
-    return `${row.decision}, probability of pneumonia ${percent(row.probability)}${warnings}`;
+    return `${row.decision}, probability of pneumonia ${probability(row.probability)}${warnings}`;
   }
 
   show(row) {
@@ -39,10 +41,10 @@ export class Card {
     this.part(".answer").hidden = false;
     this.part(".decision").textContent = row.decision === "pneumonia" ? "Pneumonia" : "Normal";
     this.part(".decision").classList.add(row.decision);
-    this.part(".number").textContent = percent(row.probability);
+    this.part(".number").textContent = probability(row.probability);
     this.part(".filled").style.width = `${100 * row.probability}%`;
     this.part(".threshold").style.left = `${100 * Math.min(1, row.threshold)}%`;
-    this.part(".at").textContent = `Called pneumonia from ${percent(row.threshold)}.`;
+    this.part(".at").textContent = row.threshold > 1 ? "Nothing is called pneumonia by this model." : `Called pneumonia from ${percent(row.threshold)}.`;
     this.part(".by").textContent = `Model ${row.model}, weights ${row.weights.slice(0, 12)}`;
     this.part(".by").title = `SHA-256 of the weights: ${row.weights}`;
     this.warn(row.warnings);
