@@ -147,18 +147,15 @@ def weights(arguments: argparse.Namespace) -> None:
 
 def predict(arguments: argparse.Namespace) -> int:
     """Print the prediction of each image. Returns 1 where one of them has none."""
-    from pneumo import registry
     from pneumo.serving import model, output
     from pneumo.serving.predict import listed, predictions
 
-    found = registry.resolve(arguments.model)
-    if found.origin:
-        print(f"model: {found.origin}", file=sys.stderr)
+    folder = _model(arguments)
     if arguments.sr:
         from pneumo.dicom_sr import write as reports
 
         reports.prepare(arguments.sr, arguments.images)
-    loaded = model.load(found.folder, device=arguments.device, error_rate=arguments.error_rate)
+    loaded = model.load(folder, device=arguments.device, error_rate=arguments.error_rate)
     predicted = predictions(loaded, listed(arguments.images, sys.stdin))
     if arguments.sr:
         predicted = reports.reported(loaded, predicted, arguments.sr)
@@ -179,10 +176,33 @@ def export(arguments: argparse.Namespace) -> None:
     """Write the folder for the Hugging Face Hub, and print what is next."""
     from pneumo.hub.export import export
 
-    names = export(arguments.model, arguments.to, TOP, source=arguments.source)
+    names = export(_model(arguments), arguments.to, TOP, source=arguments.source)
     size = sum((arguments.to / name).stat().st_size for name in names)
     print(f"{arguments.to}: {len(names)} files, {size / 1e6:.1f} MB. Read README.md, then: ", end="")
     print(f"hf upload USER/NAME {shlex.quote(str(arguments.to))}")
+
+
+def serve(arguments: argparse.Namespace) -> None:
+    """Answer requests until Ctrl-C or SIGTERM."""
+    from pneumo.web.server import serve
+
+    serve(
+        _model(arguments),
+        host=arguments.host,
+        port=arguments.port,
+        device=arguments.device,
+        error_rate=arguments.error_rate,
+    )
+
+
+def _model(arguments: argparse.Namespace) -> Path:
+    """The folder of the model that was named, fetched if it is a registered one; which one that is goes to stderr."""
+    from pneumo import registry
+
+    found = registry.resolve(arguments.model)
+    if found.origin:
+        print(f"model: {found.origin}", file=sys.stderr)
+    return found.folder
 
 
 def _discard_output() -> None:
@@ -250,6 +270,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_weights(commands)
     _add_predict(commands)
+    _add_serve(commands)
     _add_export(commands)
     return parser
 
@@ -340,6 +361,32 @@ def _add_predict(commands: Any) -> None:
         metavar="IMAGE",
         help="a file, a folder, which is searched at any depth, or - for a list of them on standard input",
     )
+    command.add_argument("--format", choices=("table", "csv", "json", "jsonl"), default="table", help="default: table")
+    command.add_argument(
+        "--sr",
+        type=Path,
+        metavar="FOLDER",
+        help="also write a DICOM structured report (TID 1500) of each image, which must be DICOM, into this folder",
+    )
+    _add_model(command)
+
+
+def _add_serve(commands: Any) -> None:
+    command = _add(
+        commands,
+        serve,
+        "show predictions on a page in the browser",
+        "drop JPEG, PNG or DICOM files on it. Programs POST them to /predict; /docs says how, /health whether the "
+        "server is ready, /metrics what it has done. Only this machine can reach it, unless --host says otherwise, and "
+        "then PNEUMO_TOKEN must be set. Nothing of an image is written to disk or logged. Not a medical device.",
+        "0 stopped by Ctrl-C or SIGTERM, 1 it could not start and the error says why, 2 bad usage.",
+    )
+    command.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: %(default)s")
+    command.add_argument("--port", type=_port, default=8000, metavar="PORT", help="default: 8000; 0: a free one")
+    _add_model(command)
+
+
+def _add_which(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--model",
         default="models/best",
@@ -347,19 +394,16 @@ def _add_predict(commands: Any) -> None:
         help="a folder (default: %(default)s), or a registered model: NAME@STAGE, NAME@VERSION, or NAME for the newest "
         "version; of another repository GIT-URL#STAGE or GIT-URL#NAME@STAGE (docs/registry.md)",
     )
-    command.add_argument("--format", choices=("table", "csv", "json", "jsonl"), default="table", help="default: table")
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    _add_which(command)
     command.add_argument(
         "--error-rate",
         type=_rate,
         metavar="RATE",
         help="leave so many films to a reader, as unsure, that at most this share of the others was wrong on "
         "validation; the model has margins for a few, as a rule 5%%, 2%% and 1%%",
-    )
-    command.add_argument(
-        "--sr",
-        type=Path,
-        metavar="FOLDER",
-        help="also write a DICOM structured report (TID 1500) of each image, which must be DICOM, into this folder",
     )
     command.add_argument(
         "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto, the default: a GPU where there is one"
@@ -387,9 +431,7 @@ def _add_export(commands: Any) -> None:
         "0 written, 1 refused and the error says why, 2 bad usage.",
     )
     command.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="new, empty, or of an earlier export")
-    command.add_argument(
-        "--model", type=Path, default=Path("models/best"), metavar="FOLDER", help="default: %(default)s"
-    )
+    _add_which(command)
     command.add_argument(
         "--source",
         type=_address,
@@ -402,6 +444,12 @@ def _address(text: str) -> str:
     if not text.startswith(("https://", "http://")):
         raise argparse.ArgumentTypeError(f"expected an address that begins with https://, not {text}")
     return text
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, not {text}")
+    return int(text)
 
 
 def _positive(text: str) -> float:

@@ -91,6 +91,15 @@ class RegistryError(PneumoError):
     """A registered model cannot be found or fetched, or is not the one that was registered."""
 
 
+class RequestRefused(PneumoError):
+    """A request to the service is not answered: the message says why, `remedy` what to do, `status` is HTTP's."""
+
+    def __init__(self, status: int, reason: str, remedy: str, **headers: str) -> None:
+        super().__init__(reason)
+        self.status, self.remedy = status, remedy
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
 class RecordError(PneumoError):
     """A file of a record (params.yaml, metrics/, scores/, a lock) is missing or broken, or contradicts another."""
 

@@ -45,10 +45,11 @@ MAY_IMPORT = {
     "serving": {"preprocessing"},
     "registry": {"serving"},
     "export": {"data", "evaluation", "models", "preprocessing", "scoring", "serving"},
+    "web": {"preprocessing", "serving"},
     "dicom_sr": {"preprocessing", "serving"},
     "hub": {"models", "evaluation", "report", "serving"},
     "weights": {"models", "params"},
-    "cli": {"verification", "review", "serving", "registry", "dicom_sr", "hub", "weights"},
+    "cli": {"verification", "review", "serving", "web", "registry", "dicom_sr", "hub", "weights"},
 }
 
 

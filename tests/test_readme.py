@@ -106,6 +106,17 @@ OTHER_PAGES = {
     "gto history pneumonia-classifier": REGISTERED,
     "gto deprecate pneumonia-classifier v0.2.0 prod": REGISTERED,
     "gto deprecate pneumonia-classifier v0.2.0": REGISTERED,
+    "pneumo serve": "tests/web/test_server.py::test_one_line_says_where_it_is_and_what_the_model_is",
+    "pip install 'pneumo[serve] @ git+https://example.org/your/pneumo'": (
+        "tests/web/test_static.py::test_a_wheel_has_the_page"  # a wheel's files
+    ),
+    "curl -F images=@film.dcm -F images=@other.png http://127.0.0.1:8000/predict": (
+        "tests/web/test_server.py::test_the_commands_of_the_page"
+    ),
+    "export PNEUMO_TOKEN=$(python3 -c 'import secrets; print(secrets.token_urlsafe(32))')": (
+        "tests/web/test_server.py::test_the_commands_of_the_page"
+    ),
+    "pneumo serve --host 0.0.0.0": ("tests/web/test_server.py::test_with_a_token_only_those_who_have_it_are_answered"),
     "make .venv/.complete && source .venv/bin/activate": f"{NOT}it installs what the tests run with",
     'pytest -m "not slow"': f"{NOT}it runs these tests",
     "pneumo weights fetch resnet50 vgg16": GOT,  # of weights that are here

@@ -35,10 +35,10 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class _Image:
-    """What was read of a file: packed pixels, uint8 [S, S], with what its header speaks against, or `error`."""
+class Read:
+    """What was read of an image: packed pixels, uint8 [S, S], with what its header speaks against, or `error`."""
 
-    path: Path
+    image: str
     pixels: NDArray[np.uint8] | None = None
     warnings: tuple[str, ...] = ()
     error: str | None = None
@@ -61,13 +61,44 @@ def listed(named: Iterable[str], lines: Iterable[str] = ()) -> Iterator[Path]:
 
 def predictions(model: Model, paths: Iterable[Path]) -> Iterator[Prediction]:
     """The prediction of each of `paths`, in their order. What cannot be read has an error in its place."""
-    waiting: list[_Image] = []
+    waiting: list[Read] = []
     for image in _decoded(model, paths):
         waiting.append(image)
         if len(waiting) == BATCH:
-            yield from _predicted(model, waiting)
+            yield from predicted(model, waiting)
             waiting = []
-    yield from _predicted(model, waiting)
+    yield from predicted(model, waiting)
+
+
+def read(model: Model, image: str, source: Path | bytes) -> Read:
+    """A file, or the bytes of one, by the code that packed the training images. `image`: its name."""
+    size, fit = model.contract.image_size, model.contract.fit
+    try:
+        if isinstance(source, Path):
+            _refuse_other_than_file(source)
+            radiograph = images.read_image(source, size, fit=fit)
+        else:
+            radiograph = images.decode(source, size, fit=fit)
+        return Read(image, radiograph.pixels, _warnings(model, source))
+    except (ImageRejected, MissingExtra) as error:
+        return Read(image, error=str(error))
+    except OSError as error:
+        return Read(image, error=error.strerror or type(error).__name__)
+
+
+def predicted(model: Model, batch: Sequence[Read]) -> Iterator[Prediction]:
+    """The prediction of each of `batch`, whose images go through the network together."""
+    readable = [image.pixels for image in batch if image.pixels is not None]
+    pixels = np.stack(readable) if readable else None
+    found = iter(()) if pixels is None else zip(model.probabilities(pixels), model.unlike(pixels), strict=True)
+    for image in batch:
+        if image.pixels is None:
+            yield Prediction(image.image, error=image.error)
+            continue
+        probability, unlike = next(found)
+        also = (guard.WARNING,) if unlike else ()
+        decision = model.decision(probability)
+        yield Prediction(image.image, float(probability), decision, (*also, *image.warnings))
 
 
 def _files(name: str) -> Iterator[Path]:
@@ -92,28 +123,16 @@ def _in_folder(folder: Path) -> Iterator[Path]:
         yield folder
 
 
-def _decoded(model: Model, paths: Iterable[Path]) -> Iterator[_Image]:
+def _decoded(model: Model, paths: Iterable[Path]) -> Iterator[Read]:
     """A few images ahead: decoders work without Python's global lock."""
     with ThreadPoolExecutor() as pool:
-        decoding: deque[Future[_Image]] = deque()
+        decoding: deque[Future[Read]] = deque()
         for path in paths:
-            decoding.append(pool.submit(_read, model, path))
+            decoding.append(pool.submit(read, model, str(path), path))
             if len(decoding) == AHEAD:
                 yield decoding.popleft().result()
         for future in decoding:
             yield future.result()
-
-
-def _read(model: Model, path: Path) -> _Image:
-    """By the code that packed the training images."""
-    try:
-        _refuse_other_than_file(path)
-        radiograph = images.read_image(path, model.contract.image_size, fit=model.contract.fit)
-        return _Image(path, radiograph.pixels, _warnings(model, path))
-    except (ImageRejected, MissingExtra) as error:
-        return _Image(path, error=str(error))
-    except OSError as error:
-        return _Image(path, error=error.strerror or type(error).__name__)
 
 
 def _refuse_other_than_file(path: Path) -> None:
@@ -129,14 +148,13 @@ def _refuse_other_than_file(path: Path) -> None:
         raise ImageRejected("pipe, socket or device; expected a file")
 
 
-def _warnings(model: Model, path: Path) -> tuple[str, ...]:
+def _warnings(model: Model, source: Path | bytes) -> tuple[str, ...]:
     """What a DICOM header says against this film. What it does not say speaks against nothing."""
-    with path.open("rb") as file:
-        if not dicom.is_dicom(file.read(132)):
-            return ()
+    if not dicom.is_dicom(_start(source)):
+        return ()
     from pneumo.preprocessing import headers
 
-    says = headers.details(dicom.load(path, pixels=False))
+    says = headers.details(dicom.load(source, pixels=False))
     found = []
     taken = model.contract.film_views
     if taken is not None and says["view"] not in ("", *taken):
@@ -146,15 +164,8 @@ def _warnings(model: Model, path: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _predicted(model: Model, read: Sequence[_Image]) -> Iterator[Prediction]:
-    readable = [image.pixels for image in read if image.pixels is not None]
-    pixels = np.stack(readable) if readable else None
-    found = iter(()) if pixels is None else zip(model.probabilities(pixels), model.unlike(pixels), strict=True)
-    for image in read:
-        if image.pixels is None:
-            yield Prediction(str(image.path), error=image.error)
-            continue
-        probability, unlike = next(found)
-        also = (guard.WARNING,) if unlike else ()
-        decision = model.decision(probability)
-        yield Prediction(str(image.path), float(probability), decision, (*also, *image.warnings))
+def _start(source: Path | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source[:132]
+    with source.open("rb") as file:
+        return file.read(132)
