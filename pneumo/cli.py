@@ -146,13 +146,15 @@ def weights(arguments: argparse.Namespace) -> None:
 
 def predict(arguments: argparse.Namespace) -> int:
     """Print the prediction of each image. Returns 1 where one of them has none."""
-    from pneumo.serving import model, output
+    from pneumo.serving import heatmap, model, output
     from pneumo.serving.predict import listed, predictions
 
-    loaded = model.load(arguments.model, device=arguments.device)
-    counted = output.Counted(predictions(loaded, listed(arguments.images, sys.stdin)))
+    asked = arguments.heatmap is not None
+    folder = heatmap.Folder(arguments.heatmap, arguments.images) if asked else None
+    loaded = model.load(arguments.model, device=arguments.device, heat=asked)
+    counted = output.Counted(predictions(loaded, listed(arguments.images, sys.stdin), folder))
     try:
-        output.write(output.lines(loaded, counted, arguments.format), sys.stdout)
+        output.write(output.lines(loaded, counted, arguments.format, heatmaps=asked), sys.stdout)
     except ServingError:
         _discard_output()
         raise
@@ -321,6 +323,12 @@ def _add_predict(commands: Any) -> None:
         "--model", type=Path, default=Path("models/best"), metavar="FOLDER", help="default: %(default)s"
     )
     command.add_argument("--format", choices=("table", "csv", "json", "jsonl"), default="table", help="default: table")
+    command.add_argument(
+        "--heatmap",
+        type=Path,
+        metavar="FOLDER",
+        help="write there, for each image, a PNG of where the network found evidence for pneumonia",
+    )
     command.add_argument(
         "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto, the default: a GPU where there is one"
     )

@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "verification": {"params", "preprocessing", "models", "scoring", "evaluation", "external", "record", "report"},
     "review": {"data", "params", "scoring", "evaluation", "record", "report", "verification"},
     "serving": {"preprocessing"},
-    "export": {"data", "models", "scoring", "serving"},
+    "export": {"data", "models", "scoring", "explain", "serving"},
     "weights": {"models", "params"},
     "cli": {"verification", "review", "serving", "weights"},
 }
@@ -131,7 +131,7 @@ EDITS = {  # file -> the stages that an edit of it runs, before what follows fro
     "pneumo/external/measure.py": ["report"],
     "pneumo/preprocessing/images.py": ["audit", "preprocess"],
     "pneumo/training/train.py": ["explain", "train"],
-    "pneumo/explain/grad_cam.py": ["ablation", "explain"],
+    "pneumo/explain/grad_cam.py": ["ablation", "explain", "export"],
     "pneumo/audit/labels.py": ["audit"],
     "pneumo/report/templates/page.css": ["report"],
     "pneumo/evaluation/metrics.py": [
