@@ -147,21 +147,23 @@ def weights(arguments: argparse.Namespace) -> None:
 
 def predict(arguments: argparse.Namespace) -> int:
     """Print the prediction of each image. Returns 1 where one of them has none."""
-    from pneumo.serving import model, output
+    from pneumo.serving import heatmap, model, output
     from pneumo.serving.predict import listed, predictions
 
+    asked = arguments.heatmap is not None
+    heatmaps = heatmap.Folder(arguments.heatmap, arguments.images) if asked else None
     folder = _model(arguments)
     if arguments.sr:
         from pneumo.dicom_sr import write as reports
 
         reports.prepare(arguments.sr, arguments.images)
-    loaded = model.load(folder, device=arguments.device, error_rate=arguments.error_rate)
-    predicted = predictions(loaded, listed(arguments.images, sys.stdin))
+    loaded = model.load(folder, device=arguments.device, error_rate=arguments.error_rate, heat=asked)
+    predicted = predictions(loaded, listed(arguments.images, sys.stdin), heatmaps)
     if arguments.sr:
         predicted = reports.reported(loaded, predicted, arguments.sr)
     counted = output.Counted(predicted)
     try:
-        output.write(output.lines(loaded, counted, arguments.format), sys.stdout)
+        output.write(output.lines(loaded, counted, arguments.format, heatmaps=asked), sys.stdout)
     except ServingError:
         _discard_output()
         raise
@@ -362,6 +364,12 @@ def _add_predict(commands: Any) -> None:
         help="a file, a folder, which is searched at any depth, or - for a list of them on standard input",
     )
     command.add_argument("--format", choices=("table", "csv", "json", "jsonl"), default="table", help="default: table")
+    command.add_argument(
+        "--heatmap",
+        type=Path,
+        metavar="FOLDER",
+        help="write there, for each image, a PNG of where the network found evidence for pneumonia",
+    )
     command.add_argument(
         "--sr",
         type=Path,

@@ -18,10 +18,12 @@ def main() -> None:
     runtime.fix(threads=config.runtime.threads, cpu_isa=config.runtime.cpu_isa)
     from pneumo.export.export import export  # imports torch, which reads what runtime.fix has set
 
-    reference = export(
+    exported = export(
         Path("models/selected"), Path("data/processed"), Path("models/best"), film_views=config.preprocess.views
     )
-    print(f"models/best/model.onnx: the logits of {reference['count']} reference inputs are those of torch")
+    print(f"models/best/model.onnx: the logits of {exported.references} reference inputs are those of torch")
+    if exported.without_heat:
+        print(f"models/best/model.onnx gives no heat map: {exported.without_heat}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 Grad-CAM (Selvaraju et al. 2017): the feature maps of a late convolutional layer, each weighted by the mean gradient of
 the logit with respect to it, summed, negative values set to zero. It always shows evidence for pneumonia, even for
 images that were called normal. It is as coarse as that layer, and says where the network looked, not whether it was
-right to look there.
+right to look there. Of a network that is scored on several views of an image it is the mean of their maps, each brought
+back to where it was seen.
 
 The check (Adebayo et al. 2018, "Sanity checks for saliency maps"): the same images through the same architecture with
 random weights. A map that stays the same reflects the image, not what was learnt.
@@ -30,7 +31,7 @@ from pneumo.data import packed
 from pneumo.errors import BundleError
 from pneumo.models import backbones, bundle
 from pneumo.models.backbones import Network
-from pneumo.models.pixels import resize
+from pneumo.models.pixels import resize, tta_views, warp
 from pneumo.scoring import inference
 
 Maps = NDArray[np.float64]  # [n, S, S] in [0, 1]
@@ -63,21 +64,42 @@ def randomised(member: Member, seed: int, device: torch.device) -> Member:
 
 
 def maps(member: Member, images: packed.Split, device: torch.device) -> Maps:
-    """Grad-CAM of each of `images` for the logit of pneumonia: [n, S, S], as large as the packed pixels.
+    """Grad-CAM of each of `images`, as `maps_of` gives it."""
+    rows = (slice(start, start + BATCH_SIZE) for start in range(0, len(images), BATCH_SIZE))
+    size = images.images.shape[1]
+    return np.concatenate([np.empty((0, size, size)), *(maps_of(member, images.pixels(at), device) for at in rows)])
 
-    Each map is divided by its own maximum; one without positive evidence is zero throughout.
+
+def maps_of(member: Member, pixels: packed.Pixels, device: torch.device) -> Maps:
+    """Grad-CAM of uint8 [n, S, S] for the logit of pneumonia: [n, S, S].
+
+    The mean over the views that are scored. Each map is divided by its own maximum; one without positive evidence is
+    zero throughout.
     """
     grad_cam = LayerGradCam(member.network, member.network.get_submodule(member.layer))
-    size = images.images.shape[1]
-    batches = [np.empty((0, size, size))]
+    size, flip, zooms = pixels.shape[-1], member.model_json["views"]["flip"], member.model_json["views"]["zooms"]
+    grey = resize(torch.from_numpy(pixels).to(device), member.model_json["input_size"])
+    of_views = []
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-        for start in range(0, len(images), BATCH_SIZE):
-            pixels = torch.from_numpy(images.pixels(slice(start, start + BATCH_SIZE))).to(device)
+        for at, view in enumerate(tta_views(grey, flip=flip, zooms=zooms)):
             # The weights are frozen, so it is the input that has to require a gradient.
-            grey = resize(pixels, member.model_json["input_size"]).requires_grad_()
-            cells = grad_cam.attribute(grey, relu_attributions=True).detach().double().cpu()
-            batches.append(F.interpolate(cells, (size, size), mode="bilinear").squeeze(1).numpy())
-    return _scaled(np.concatenate(batches))
+            seen = view.detach().requires_grad_()
+            cells = grad_cam.attribute(seen, relu_attributions=True).detach().double().cpu()
+            back = spread(cells, size, zooms[at % len(zooms)])
+            of_views.append((back if at < len(zooms) else back.flip(-1)).squeeze(1))
+    return _scaled(torch.stack(of_views).mean(dim=0).numpy())
+
+
+def spread(cells: Tensor, size: int, zoom: float) -> Tensor:
+    """[n, 1, side, side] of a view that saw the share `zoom` of the side -> [n, 1, size, size] of the whole image.
+
+    Zero where the view did not see.
+    """
+    seen = F.interpolate(cells, (size, size), mode="bilinear")
+    if zoom == 1:
+        return seen
+    theta = torch.tensor([[1 / zoom, 0.0, 0.0], [0.0, 1 / zoom, 0.0]], dtype=cells.dtype).expand(len(cells), 2, 3)
+    return warp(seen, theta, size)
 
 
 def mean_map(of_members: list[Maps]) -> Maps:

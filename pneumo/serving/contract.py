@@ -1,8 +1,8 @@
 """The folder of an exported model, as whoever uses it may rely on it.
 
 model.json says all that is needed: what images become, what the network gives, where decisions fall. model.onnx
-computes the logit from packed pixels. reference.json has logits that inputs drawn from a seed must give. The schema of
-model.json is docs/model.schema.json; `format` counts its versions.
+computes the logit from packed pixels, and on request where the evidence for it lies. reference.json has what inputs
+drawn from a seed must give. The schema of model.json is docs/model.schema.json; `format` counts its versions.
 """
 
 import json
@@ -20,6 +20,9 @@ from pneumo.serving.guard import Guard, from_bytes
 FORMAT = 1  # of model.json; raised when readers of the last one could go wrong
 MODEL, ONNX, REFERENCE, GUARD = "model.json", "model.onnx", "reference.json", "guard.npz"
 SEED = 0
+HEAT, WITH_HEAT = "heat", "with_heat"  # names in model.onnx
+HEAT_PARTS = 4  # a side, whose means reference.json has
+HEAT_TOLERANCE = 0.02  # of such a mean
 TOLERANCE = 1e-3  # of a logit: thirty times what float32 was seen to round, and far below what moves a decision
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -33,11 +36,17 @@ class Part(BaseModel):
 
 
 class Onnx(Part):
-    """model.onnx: input `pixels`, uint8 [batch, image_size, image_size], 0 black; output `logit`, float32 [batch]."""
+    """model.onnx: input `pixels`, uint8 [batch, image_size, image_size], 0 black; output `logit`, float32 [batch].
+
+    With `heat` also an input `with_heat`, bool, false by default, and an output `heat`, float32 [batch, image_size,
+    image_size] in [0, 1]: where the evidence for pneumonia lies, 1 the strongest of each image. Without `with_heat` it
+    is not computed, and has no rows.
+    """
 
     opset: int
     sha256: Sha256
     tolerance: Annotated[Finite, Field(gt=0)]
+    heat: Annotated[bool, Field(description="whether there is an output `heat`")] = False
 
 
 class Guarded(Part):
@@ -93,6 +102,7 @@ class Reference(Part):
     seed: Annotated[int, Field(ge=0)]
     count: Annotated[int, Field(ge=1, le=8)]
     logits: list[Finite]
+    heat: list[list[Finite]] | None = None  # of each input, means of parts of its map, row by row
 
 
 def read(folder: Path) -> Contract:
@@ -128,15 +138,37 @@ def guard(folder: Path, contract: Contract) -> Guard:
 
 def reference(folder: Path, contract: Contract) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """Inputs, [n, S, S], and the logits, [n], that the model gave for them when it was exported. Raises BundleError."""
+    about = _reference(folder)
+    return reference_inputs(contract.image_size, about.count, about.seed), np.array(about.logits)
+
+
+def reference_heat(folder: Path) -> NDArray[np.float64]:
+    """Of the same inputs, `heat_parts` of the heat that the model gave, [n, HEAT_PARTS²]. Raises BundleError."""
+    about, path = _reference(folder), folder / REFERENCE
+    if about.heat is None or {len(parts) for parts in about.heat} != {HEAT_PARTS**2} or len(about.heat) != about.count:
+        raise BundleError(f"{path} lacks the heat of its inputs, {HEAT_PARTS**2} means for each. Get the model anew")
+    return np.array(about.heat)
+
+
+def heat_parts(heat: NDArray[np.float32]) -> NDArray[np.float64]:
+    """[n, S, S] -> the means of HEAT_PARTS x HEAT_PARTS parts of each, row by row, [n, HEAT_PARTS²]."""
+    size = heat.shape[-1]
+    edges = [at * size // HEAT_PARTS for at in range(HEAT_PARTS + 1)]
+    ends = [max(end, start + 1) for start, end in zip(edges, edges[1:], strict=False)]
+    sides = [slice(start, end) for start, end in zip(edges, ends, strict=False)]
+    means = [heat[:, rows, columns].mean(axis=(1, 2), dtype=float) for rows in sides for columns in sides]
+    return np.stack(means, axis=1)
+
+
+def _reference(folder: Path) -> Reference:
     path = folder / REFERENCE
-    content = _json(path)
     try:
-        about = Reference.model_validate(content)
+        about = Reference.model_validate(_json(path))
     except ValidationError as error:
         raise BundleError(f"{path}: {_problem(error)}. Get the model anew") from None
     if len(about.logits) != about.count:
         raise BundleError(f"{path} has {len(about.logits)} logits for {about.count} inputs. Get the model anew")
-    return reference_inputs(contract.image_size, about.count, about.seed), np.array(about.logits)
+    return about
 
 
 def reference_inputs(size: int, count: int, seed: int = SEED) -> NDArray[np.uint8]:

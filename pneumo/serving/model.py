@@ -49,6 +49,12 @@ class Session:
         (found,) = self._session.run(["logit"], {"pixels": pixels})
         return np.asarray(found, dtype=np.float32)
 
+    def with_heat(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """uint8 [B, S, S] -> the same logits, and the heat, float32 [B, S, S]. For a model whose contract has it."""
+        inputs = {"pixels": pixels, contract.WITH_HEAT: np.array(True)}
+        logits, heat = self._session.run(["logit", contract.HEAT], inputs)
+        return np.asarray(logits, dtype=np.float32), np.asarray(heat, dtype=np.float32)
+
 
 @dataclass(frozen=True)
 class Model:
@@ -67,8 +73,32 @@ class Model:
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """uint8 [B, S, S] -> the calibrated probability of pneumonia of each, float64 [B]."""
-        logits = self.session.logits(pixels).astype(float) / self.contract.temperature
-        return np.exp(-np.logaddexp(0, -logits))
+        return self._calibrated(self.session.logits(pixels))
+
+    def heat(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 [B, S, S] -> where the network found evidence for pneumonia, float32 [B, S, S] in [0, 1].
+
+        Grad-CAM, as pneumo.explain.grad_cam has it, mean over views and members: 1 is the strongest of that image,
+        however weak, and 0 none. Raises BundleError where the model has no heat.
+        """
+        return self.probabilities_and_heat(pixels)[1]
+
+    def probabilities_and_heat(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Both for the price of the heat."""
+        self.require_heat()
+        logits, heat = self.session.with_heat(pixels)
+        return self._calibrated(logits), heat
+
+    def require_heat(self) -> None:
+        """Raises BundleError where the model has no heat."""
+        if not self.contract.onnx.heat:
+            raise BundleError(
+                f"the model {self.contract.name} gives no heat map: it was exported by an older version of pneumo, or "
+                "its network has no map that could be shown. Export it again, or ask for no heat map"
+            )
+
+    def _calibrated(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.exp(-np.logaddexp(0, -logits.astype(float) / self.contract.temperature))
 
     def unlike(self, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """uint8 [B, S, S] -> whether each is unlike the training images, bool [B]."""
@@ -84,11 +114,18 @@ class Model:
         return pneumonia if probability >= threshold else normal
 
 
-def load(folder: Path, *, device: str = "cpu", threads: int | None = None, error_rate: str | None = None) -> Model:
+def load(
+    folder: Path,
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+    error_rate: str | None = None,
+    heat: bool = False,
+) -> Model:
     """The model in `folder`, once its files have the hashes they should have and it has given the reference's logits.
 
-    `error_rate`: one of the contract's margins, as 5%; None decides all. Raises BundleError, and ServingError where
-    there is no such device or margin.
+    error_rate: one of the contract's margins, as 5%; None decides all. heat: is going to be asked for, and so tried,
+    too. Raises BundleError, also where the model has no heat, and ServingError where there is no such device or margin.
     """
     about = contract.read(folder)
     margin = 0.0 if error_rate is None else _margin(about, error_rate)
@@ -116,7 +153,27 @@ def load(folder: Path, *, device: str = "cpu", threads: int | None = None, error
             f"{worst:.2g}, and {about.onnx.tolerance:g} is allowed. Do not use it here; get the model anew, or another "
             "version of onnxruntime"
         )
-    return Model(about, session, guard, margin)
+    model = Model(about, session, guard, margin)
+    if heat:
+        _try_heat(model, folder, inputs)
+    return model
+
+
+def _try_heat(model: Model, folder: Path, inputs: NDArray[np.uint8]) -> None:
+    expected = contract.reference_heat(folder) if model.contract.onnx.heat else None
+    found = model.heat(inputs)
+    if expected is None or found.shape != inputs.shape:
+        raise BundleError(
+            f"{folder / contract.ONNX} gives heat of {list(found.shape)} for images of {list(inputs.shape)}. Get the "
+            "model anew"
+        )
+    worst = float(np.abs(contract.heat_parts(found) - expected).max())
+    if not worst <= contract.HEAT_TOLERANCE:
+        raise BundleError(
+            f"{folder} does not give the heat of its {contract.REFERENCE} on this machine: it differs by up to "
+            f"{worst:.2g}, and {contract.HEAT_TOLERANCE:g} is allowed. Ask for no heat map here, or get another version "
+            "of onnxruntime"
+        )
 
 
 def _margin(about: Contract, error_rate: str) -> float:

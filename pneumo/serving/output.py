@@ -14,6 +14,7 @@ from pneumo.serving.predict import Prediction
 
 FORMATS = ("table", "csv", "json", "jsonl")
 COLUMNS = ("image", "probability", "decision", "threshold", "model", "weights", "warnings", "error")
+HEATMAP = "heatmap"  # one column more, where heat maps were asked for
 NOTICE = "not a medical device: for research and teaching"
 
 
@@ -47,9 +48,15 @@ class Counted:
                 bar.advance(task)
 
 
-def lines(model: Model, predictions: Iterable[Prediction], kind: str) -> Iterator[str]:
-    """The text of `predictions` in one of FORMATS, each as soon as it is there; every text ends its line."""
-    return {"table": _table, "csv": _csv, "json": _json, "jsonl": _jsonl}[kind](model, predictions)
+def lines(model: Model, predictions: Iterable[Prediction], kind: str, *, heatmaps: bool = False) -> Iterator[str]:
+    """The text of `predictions` in one of FORMATS, each as soon as it is there; every text ends its line.
+
+    heatmaps: whether they were asked for, so that all but the table say where each is.
+    """
+    if kind == "table":
+        return _table(model, predictions)
+    rows = (row(model, one) | ({HEATMAP: one.heatmap} if heatmaps else {}) for one in predictions)
+    return {"csv": _csv, "json": _json, "jsonl": _jsonl}[kind](rows, heatmaps)
 
 
 def write(texts: Iterable[str], stream: TextIO) -> None:
@@ -103,12 +110,12 @@ def _printable(text: str) -> str:
     )
 
 
-def _csv(model: Model, predictions: Iterable[Prediction]) -> Iterator[str]:
-    yield _csv_line(COLUMNS)
-    for one in predictions:
-        values = row(model, one)
-        values["warnings"] = "; ".join(one.warnings)
-        yield _csv_line(["" if values[column] is None else values[column] for column in COLUMNS])
+def _csv(rows: Iterable[dict[str, Any]], heatmaps: bool) -> Iterator[str]:
+    columns = (*COLUMNS, HEATMAP) if heatmaps else COLUMNS
+    yield _csv_line(columns)
+    for values in rows:
+        values["warnings"] = "; ".join(values["warnings"])
+        yield _csv_line(["" if values[column] is None else values[column] for column in columns])
 
 
 def _csv_line(values: Iterable[Any]) -> str:
@@ -117,14 +124,14 @@ def _csv_line(values: Iterable[Any]) -> str:
     return text.getvalue()
 
 
-def _json(model: Model, predictions: Iterable[Prediction]) -> Iterator[str]:
+def _json(rows: Iterable[dict[str, Any]], heatmaps: bool) -> Iterator[str]:
     separator = "[\n"
-    for one in predictions:
-        yield f"{separator}  {json.dumps(row(model, one))}"
+    for values in rows:
+        yield f"{separator}  {json.dumps(values)}"
         separator = ",\n"
     yield "[]\n" if separator == "[\n" else "\n]\n"
 
 
-def _jsonl(model: Model, predictions: Iterable[Prediction]) -> Iterator[str]:
-    for one in predictions:
-        yield f"{json.dumps(row(model, one))}\n"
+def _jsonl(rows: Iterable[dict[str, Any]], heatmaps: bool) -> Iterator[str]:
+    for values in rows:
+        yield f"{json.dumps(values)}\n"

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from pneumo.errors import ImageRejected, MissingExtra
 from pneumo.preprocessing import dicom, images, views
-from pneumo.serving import guard
+from pneumo.serving import guard, heatmap
 from pneumo.serving.model import Model
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm", ".dicom")  # taken from folders; a file that is named is always tried
@@ -24,7 +25,7 @@ BATCH, AHEAD = 8, 16  # images that go through the network together, and that ar
 class Prediction:
     """Of one image: the calibrated probability of pneumonia and the decision, or `error`, why there is none.
 
-    warnings: what speaks against trusting it.
+    warnings: what speaks against trusting it. heatmap: the picture of where the evidence lies, where one was asked for.
     """
 
     image: str
@@ -32,6 +33,7 @@ class Prediction:
     decision: str | None = None
     warnings: tuple[str, ...] = ()
     error: str | None = None
+    heatmap: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,15 +61,19 @@ def listed(named: Iterable[str], lines: Iterable[str] = ()) -> Iterator[Path]:
             yield from _files(name)
 
 
-def predictions(model: Model, paths: Iterable[Path]) -> Iterator[Prediction]:
-    """The prediction of each of `paths`, in their order. What cannot be read has an error in its place."""
+def predictions(model: Model, paths: Iterable[Path], heatmaps: heatmap.Folder | None = None) -> Iterator[Prediction]:
+    """The prediction of each of `paths`, in their order. What cannot be read has an error in its place.
+
+    heatmaps: where the heat map of each goes. Raises ServingError where one cannot be written, and BundleError where
+    the model gives none.
+    """
     waiting: list[Read] = []
     for image in _decoded(model, paths):
         waiting.append(image)
         if len(waiting) == BATCH:
-            yield from predicted(model, waiting)
+            yield from predicted(model, waiting, heatmaps)
             waiting = []
-    yield from predicted(model, waiting)
+    yield from predicted(model, waiting, heatmaps)
 
 
 def read(model: Model, image: str, source: Path | bytes) -> Read:
@@ -86,19 +92,21 @@ def read(model: Model, image: str, source: Path | bytes) -> Read:
         return Read(image, error=error.strerror or type(error).__name__)
 
 
-def predicted(model: Model, batch: Sequence[Read]) -> Iterator[Prediction]:
-    """The prediction of each of `batch`, whose images go through the network together."""
+def predicted(model: Model, batch: Sequence[Read], heatmaps: heatmap.Folder | None = None) -> Iterator[Prediction]:
+    """The prediction of each of `batch`, whose images go through the network together. `heatmaps`: as above."""
     readable = [image.pixels for image in batch if image.pixels is not None]
-    pixels = np.stack(readable) if readable else None
-    found = iter(()) if pixels is None else zip(model.probabilities(pixels), model.unlike(pixels), strict=True)
+    found = _outputs(model, np.stack(readable), heats=heatmaps is not None) if readable else iter(())
     for image in batch:
         if image.pixels is None:
             yield Prediction(image.image, error=image.error)
             continue
-        probability, unlike = next(found)
-        also = (guard.WARNING,) if unlike else ()
+        probability, unlike, heat = next(found)
+        picture = None
+        if heatmaps is not None and heat is not None:
+            picture = str(heatmaps.write(image.image, image.pixels, heat))
+        warnings = (*((guard.WARNING,) if unlike else ()), *image.warnings)
         decision = model.decision(probability)
-        yield Prediction(image.image, float(probability), decision, (*also, *image.warnings))
+        yield Prediction(image.image, float(probability), decision, warnings, heatmap=picture)
 
 
 def _files(name: str) -> Iterator[Path]:
@@ -169,3 +177,14 @@ def _start(source: Path | bytes) -> bytes:
         return source[:132]
     with source.open("rb") as file:
         return file.read(132)
+
+
+def _outputs(
+    model: Model, pixels: NDArray[np.uint8], *, heats: bool
+) -> Iterator[tuple[float, bool, NDArray[np.float32] | None]]:
+    """Of each of uint8 [n, S, S]: its probability, whether it is unlike the training images, and its heat [S, S]."""
+    unlike = model.unlike(pixels)
+    if not heats:
+        return zip(model.probabilities(pixels), unlike, repeat(None), strict=False)
+    probabilities, heat = model.probabilities_and_heat(pixels)
+    return zip(probabilities, unlike, heat, strict=True)

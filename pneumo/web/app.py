@@ -36,7 +36,7 @@ class Row(BaseModel):
 
     image: str = Field(description="the file's name as it was sent")
     probability: float | None = Field(description="calibrated, of pneumonia; null where there is an error")
-    decision: str | None = Field(description="pneumonia at the threshold and above, else normal; unsure: left to a reader")
+    decision: str | None = Field(description="pneumonia, at the threshold and above, normal, or unsure")
     threshold: float
     model: str
     weights: str = Field(description="SHA-256")

@@ -7,6 +7,7 @@ from pneumo.models import backbones, bundle
 from pneumo.scoring import outputs
 
 SIZE, INPUT_SIZE = 40, 32  # pixels a side, packed and as the networks take them
+PLAIN = {"flip": False, "zooms": [1.0]}
 
 
 def network(seed):
@@ -15,7 +16,7 @@ def network(seed):
 
 def member(net, input_size=INPUT_SIZE):
     net = net.requires_grad_(False).eval()
-    return grad_cam.Member(net, {"input_size": input_size}, *grad_cam.last_map(net, input_size))
+    return grad_cam.Member(net, {"input_size": input_size, "views": PLAIN}, *grad_cam.last_map(net, input_size))
 
 
 def write_backbone(folder, name, seed):
@@ -37,7 +38,7 @@ def write_backbone(folder, name, seed):
         "threshold_policy": {"policy": "fixed", "value": 0.5},
         "margins": {},
     }
-    views = {"views": {"flip": False, "zooms": [1.0]}}
+    views = {"views": PLAIN}
     files.write_json(folder / "model.json", bundle.training_json(folder) | views | decided)
 
 
