@@ -146,10 +146,14 @@ def weights(arguments: argparse.Namespace) -> None:
 
 def predict(arguments: argparse.Namespace) -> int:
     """Print the prediction of each image. Returns 1 where one of them has none."""
+    from pneumo import registry
     from pneumo.serving import model, output
     from pneumo.serving.predict import listed, predictions
 
-    loaded = model.load(arguments.model, device=arguments.device, error_rate=arguments.error_rate)
+    found = registry.resolve(arguments.model)
+    if found.origin:
+        print(f"model: {found.origin}", file=sys.stderr)
+    loaded = model.load(found.folder, device=arguments.device, error_rate=arguments.error_rate)
     counted = output.Counted(predictions(loaded, listed(arguments.images, sys.stdin)))
     try:
         output.write(output.lines(loaded, counted, arguments.format), sys.stdout)
@@ -306,8 +310,8 @@ def _add_predict(commands: Any) -> None:
         predict,
         "say how likely pneumonia is on each image",
         "the calibrated probability, and the decision at the model's own threshold. Reads JPEG, PNG and DICOM by the "
-        "code that prepared the training images. Needs the model's folder alone: no torch, no DVC, no project. Not a "
-        "medical device.",
+        "code that prepared the training images. Needs the model's folder alone; DVC, too, for a registered model. Not "
+        "a medical device.",
         "0 every image has a prediction, 1 one has none or the model cannot be used, and the error says why, 2 bad "
         "usage.",
     )
@@ -318,7 +322,11 @@ def _add_predict(commands: Any) -> None:
         help="a file, a folder, which is searched at any depth, or - for a list of them on standard input",
     )
     command.add_argument(
-        "--model", type=Path, default=Path("models/best"), metavar="FOLDER", help="default: %(default)s"
+        "--model",
+        default="models/best",
+        metavar="MODEL",
+        help="a folder (default: %(default)s), or a registered model: NAME@STAGE, NAME@VERSION, or NAME for the newest "
+        "version; of another repository GIT-URL#STAGE or GIT-URL#NAME@STAGE (docs/registry.md)",
     )
     command.add_argument("--format", choices=("table", "csv", "json", "jsonl"), default="table", help="default: table")
     command.add_argument(

@@ -83,6 +83,10 @@ class ServingError(PneumoError):
     """A prediction, or the service of predictions, cannot begin as asked."""
 
 
+class RegistryError(PneumoError):
+    """A registered model cannot be found or fetched, or is not the one that was registered."""
+
+
 class RecordError(PneumoError):
     """A file of a record (params.yaml, metrics/, scores/, a lock) is missing or broken, or contradicts another."""
 

@@ -43,9 +43,10 @@ MAY_IMPORT = {
     "verification": {"params", "preprocessing", "models", "scoring", "evaluation", "external", "record", "report"},
     "review": {"data", "params", "scoring", "evaluation", "record", "report", "verification"},
     "serving": {"preprocessing"},
+    "registry": {"serving"},
     "export": {"data", "evaluation", "models", "preprocessing", "scoring", "serving"},
     "weights": {"models", "params"},
-    "cli": {"verification", "review", "serving", "weights"},
+    "cli": {"verification", "review", "serving", "registry", "weights"},
 }
 
 

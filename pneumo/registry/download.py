@@ -1,0 +1,137 @@
+"""The files of an artifact at a commit, by DVC: from its cache on this machine, or from the repository's remote."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pneumo.errors import BundleError, MissingExtra, RegistryError
+from pneumo.registry.git import shown
+from pneumo.registry.tags import Version
+from pneumo.serving import contract
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Of a commit: where it lies in the repository, and the hash that dvc.lock has of it."""
+
+    version: Version
+    path: str
+    md5: str
+    _repository: Any
+    _remote: str | None
+
+    def fetch(self, to: Path) -> None:
+        """Write the model's folder `to`. Raises RegistryError, MissingExtra."""
+        from dvc.fs import download
+        from dvc_data.index import DataIndexDirError
+
+        with _told(self.version, f"from {self._remote_name()}"):
+            try:
+                download(self._repository.dvcfs, self.path, str(to))
+            except DataIndexDirError as error:
+                if not isinstance(error.__cause__, FileNotFoundError):
+                    raise error.__cause__ or error from None
+                raise RegistryError(self._not_there()) from None
+            except FileNotFoundError:
+                raise RegistryError(self._not_there()) from None
+        try:
+            contract.read(to)
+        except BundleError as error:
+            reason = str(error).replace(str(to), self.path.lstrip("/"))
+            raise RegistryError(f"{self.version}: `pneumo predict` cannot use it: {reason}") from None
+
+    def _remote_name(self) -> str:
+        name = self._remote or self._repository.config["core"].get("remote")
+        url = self._repository.config["remote"].get(name, {}).get("url") if name else None
+        return f"remote {name} ({shown(url)})" if url else "its remote"
+
+    def _not_there(self) -> str:
+        if self._remote_name() == "its remote":
+            return (
+                f"{self.version}: its .dvc/config names no remote to fetch from. In the project, `dvc remote add -d "
+                "NAME URL`, commit, `dvc push`, and register the new commit"
+            )
+        return (
+            f"{self.version}: {self._remote_name()} does not have its files, or cannot be reached. Whoever has "
+            f"them can bring them there: `dvc push --all-tags {self.path.lstrip('/')}`"
+        )
+
+
+@contextmanager
+def artifact(root: Path, version: Version, *, url: str | None) -> Iterator[Artifact]:
+    """The artifact of `version`. Raises RegistryError where that commit has none that could be fetched.
+
+    root: a working tree, whose cache and settings DVC then uses, too, or, with its `url`, a copy of another's tags.
+    """
+    try:
+        from dvc.repo import Repo
+    except ImportError:
+        raise MissingExtra(
+            "dvc is not installed, which finds and fetches registered models: pip install 'pneumo[registry]'"
+        ) from None
+    with tempfile.TemporaryDirectory() as objects, _told(version, "by DVC"):
+        about: dict[str, Any] = {"rev": version.commit, "subrepos": True, "uninitialized": True}
+        if url:
+            opened = Repo(str(root), url=url, config={"cache": {"dir": objects}}, **about)
+        else:
+            opened = Repo.open(str(root), **about)
+        with opened as repository:
+            yield _located(repository, version)
+
+
+def _located(repository: Any, version: Version) -> Artifact:
+    """As `dvc.api.artifacts_show` does, with the hash."""
+    from dvc.exceptions import ArtifactNotFoundError, NotDvcRepoError, OutputNotFoundError
+    from dvc.repo import Repo
+
+    files = repository.fs
+    folder, _ = repository.artifacts.parse_path(version.name)
+    top = files.join(files.root_marker, folder) if folder else files.root_marker
+    at = f"dvc.yaml of commit {version.commit[:10]}"
+    try:
+        with Repo(top, fs=files, scm=repository.scm) as project:
+            path = files.join(files.root_marker, Path(project.artifacts.get_path(version.name)).as_posix())
+            (output,) = project.find_outs_by_path(path)
+    except NotDvcRepoError:
+        raise RegistryError(f"{version}: that commit is of no DVC project. Register one that is") from None
+    except ArtifactNotFoundError:
+        raise RegistryError(
+            f"{version}: {at} has no such artifact. Add it under `artifacts`, commit, and register that commit"
+        ) from None
+    except OutputNotFoundError:
+        raise RegistryError(
+            f"{version}: {at} names {path.lstrip('/')}, which no stage or .dvc file there writes. Correct its path, "
+            "commit, and register that commit"
+        ) from None
+    hashed = output.hash_info
+    if not hashed:
+        raise RegistryError(
+            f"{version}: dvc.lock of that commit has no {path.lstrip('/')}: it was registered before `dvc repro` had "
+            "run, or without dvc.lock. Run it, commit dvc.lock, and register that commit"
+        )
+    if not hashed.isdir:
+        raise RegistryError(
+            f"{version}: {path.lstrip('/')} is a file. `pneumo predict` uses the folder of an exported model: name it "
+            "as the artifact's path in dvc.yaml, commit, and register that commit"
+        )
+    return Artifact(version, path, hashed.value.removesuffix(".dir"), repository, output.remote)
+
+
+@contextmanager
+def _told(version: Version, how: str) -> Iterator[None]:
+    """Errors of DVC, its storage libraries and the network, which have no common base, in one line."""
+    try:
+        yield
+    except (RegistryError, MissingExtra):
+        raise
+    except ImportError as error:
+        raise MissingExtra(f"{version} cannot be fetched {how}: {error}. Install it with pip") from None
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:300]
+        raise RegistryError(
+            f"{version} cannot be fetched {how}: {type(error).__name__}: {reason}. `dvc get` or `dvc artifacts get` "
+            "with the same repository says more"
+        ) from error

@@ -1,0 +1,101 @@
+"""Git, as a program that never asks anything, and the copies of other repositories' tags in the cache."""
+
+import hashlib
+import os
+import re
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from pneumo.errors import RegistryError
+from pneumo.registry import cache
+
+TIMEOUT = 120  # seconds
+TAGS = "+refs/tags/*:refs/tags/*"
+ATTEMPTS = 5  # to fetch while other processes write the same tags
+# Of whoever started this process, a hook of git perhaps, and about another repository.
+OTHERS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE")
+SILENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
+
+
+def work_tree(path: Path) -> Path | None:
+    """The top folder of the working tree that `path` is in; None where it is in none, or in a bare repository.
+
+    Raises RegistryError where git refuses to say.
+    """
+    if not path.is_dir():
+        return None
+    done = _git(path, "rev-parse", "--show-toplevel")
+    if done.returncode and "dubious ownership" in done.stderr:
+        raise RegistryError(
+            f"{path} belongs to another user, and git reads it only after "
+            f"`git config --global --add safe.directory {path}`"
+        )
+    return Path(done.stdout.rstrip("\n")) if done.returncode == 0 and done.stdout.strip() else None
+
+
+def shown(url: str) -> str:
+    """`url` as it may be printed: without the password or token that some have."""
+    return re.sub(r"(?<=://)[^/@]+@", "", url)
+
+
+def mirror(url: str) -> Path:
+    """Where the tags of `url` are kept, there or not."""
+    return cache.folder() / "repositories" / hashlib.sha256(url.encode()).hexdigest()[:16]
+
+
+def update(url: str) -> Path:
+    """The tags of `url` as they are now, with the files of their commits and no other history. Raises RegistryError."""
+    kept = mirror(url)
+    if not kept.is_dir():
+        with cache.writing(kept.parent), tempfile.TemporaryDirectory(dir=kept.parent, prefix=".") as made:
+            new = Path(made, "new")
+            new.mkdir()
+            _git(new, "init", "--quiet", "--template=")
+            _fetch(url, new)
+            cache.place(new, kept)
+    else:
+        _fetch(url, kept)
+    return kept
+
+
+def _fetch(url: str, into: Path) -> None:
+    options = ("--quiet", "--depth=1", "--prune", "--no-tags", "--no-write-fetch-head")  # nor is the URL written
+    for attempt in range(ATTEMPTS):
+        done = _git(into, "fetch", *options, "--", url, TAGS)
+        if done.returncode == 0:
+            return
+        if "lock" not in done.stderr or attempt + 1 == ATTEMPTS:
+            break
+        time.sleep(0.2 * 2**attempt)
+    raise RegistryError(
+        f"{shown(url)} cannot be read ({_reason(done.stderr).replace(url, shown(url))}). Check the address, and that "
+        "`git ls-remote` reads it without asking for a password: with an SSH key, or a credential helper"
+    )
+
+
+def _reason(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "ssh:"))]
+    return ((telling or lines or ["git says nothing"])[0])[:200]
+
+
+def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in OTHERS}
+    command = ["git", "-C", str(folder), "-c", "gc.auto=0", "-c", "maintenance.auto=false", *words]
+    try:
+        return subprocess.run(
+            command,
+            env={**inherited, **SILENT},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT,
+            start_new_session=True,  # without a terminal, on which ssh would ask
+        )
+    except FileNotFoundError:
+        raise RegistryError("git is not installed, and the registry is made of its tags: install git") from None
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 1, "", f"fatal: no answer within {TIMEOUT} s")
