@@ -19,6 +19,7 @@ COMPARED = "tests/test_pipeline.py::test_another_backbone_runs_only_its_own_stag
 REVIEWED = "tests/review/test_command.py::test_the_exit_code_is_the_verdict"
 MERGED = "tests/test_merge.py::test_two_branches_are_merged_and_nothing_is_trained_twice"
 RECOMPUTED = "tests/test_cli.py::test_every_committed_figure_is_recomputed"
+REGISTERED = "tests/registry/test_commands.py::test_the_commands_of_the_page_run_in_their_order"
 NOT = "not tried: "
 KAGGLE = f"{NOT}needs the network; tests/sources/test_kaggle.py downloads from a server on this machine"
 # A command, without its comment -> the test that runs it, or why none does.
@@ -72,6 +73,25 @@ OTHER_PAGES = {
     "pneumo predict film.dcm --model best": (
         "tests/serving/test_wheel.py::test_a_wheel_with_a_small_set_of_packages_predicts"
     ),
+    "dvc push models/best": REGISTERED,
+    "gto register pneumonia-classifier --version v0.1.0": REGISTERED,
+    "gto assign pneumonia-classifier --version v0.1.0 --stage dev": REGISTERED,
+    "git push origin main --tags": REGISTERED,
+    "gto show": REGISTERED,
+    "pneumo predict film.dcm --model pneumonia-classifier@dev": REGISTERED,
+    "pneumo predict film.dcm --model pneumonia-classifier@v0.1.0": REGISTERED,
+    "pneumo predict film.dcm --model pneumonia-classifier": REGISTERED,
+    "pneumo predict film.dcm --model 'https://example.org/you/pneumo.git#dev'": REGISTERED,
+    "pneumo predict film.dcm --model 'https://example.org/you/pneumo.git#v0.1.0'": REGISTERED,
+    "pneumo predict film.dcm --model 'https://example.org/you/pneumo.git#pneumonia-classifier@dev'": REGISTERED,
+    "dvc artifacts get https://example.org/you/pneumo.git pneumonia-classifier --stage dev -o best": REGISTERED,
+    "git show pneumonia-classifier@v0.1.0:metrics/best.json": REGISTERED,
+    "dvc metrics diff pneumonia-classifier@v0.1.0": REGISTERED,
+    "gto assign pneumonia-classifier --version v0.1.0 --stage prod --force": REGISTERED,
+    "git push --tags": REGISTERED,
+    "gto history pneumonia-classifier": REGISTERED,
+    "gto deprecate pneumonia-classifier v0.2.0 prod": REGISTERED,
+    "gto deprecate pneumonia-classifier v0.2.0": REGISTERED,
     "make .venv/.complete && source .venv/bin/activate": f"{NOT}it installs what the tests run with",
     'pytest -m "not slow"': f"{NOT}it runs these tests",
     "pneumo weights fetch resnet50 vgg16": GOT,  # of weights that are here

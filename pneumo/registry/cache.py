@@ -49,10 +49,10 @@ def entries() -> list[tuple[str, str]]:
     return [(path.parent.name, unquote(path.name)) for path in kept]
 
 
-def add(commit: str, name: str, md5: str, fetch: Callable[[Path], None]) -> Path:
-    """The model's folder, which `fetch` writes where it is told to. Complete or not there, whoever else fetches it.
+def add(commit: str, name: str, md5: str, *, fetch: Callable[[Path], None], check: Callable[[Path], None]) -> Path:
+    """The model's folder, which `fetch` writes where it is told to, once its hash is `md5` and `check` lets it pass.
 
-    Raises RegistryError where it does not have the hash `md5`, or cannot be kept.
+    Complete or not there, whoever else fetches it. Raises RegistryError where it has another hash, or cannot be kept.
     """
     kept, entry = folder() / md5, _entry(commit, name)
     with writing(folder()), tempfile.TemporaryDirectory(dir=folder(), prefix=".") as made:
@@ -64,6 +64,7 @@ def add(commit: str, name: str, md5: str, fetch: Callable[[Path], None]) -> Path
                     f"what the remote has of {name} is not what dvc.lock of commit {commit[:10]} names ({md5}): it is "
                     "damaged there. Where the model is intact, `dvc push` it again after deleting it from the remote"
                 )
+            check(new)
             place(new, kept)
         Path(made, "entry").write_text(md5)
         entry.parent.mkdir(parents=True, exist_ok=True)

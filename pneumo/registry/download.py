@@ -1,7 +1,7 @@
 """The files of an artifact at a commit, by DVC: from its cache on this machine, or from the repository's remote."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,26 +9,30 @@ from typing import Any
 
 from pneumo.errors import BundleError, MissingExtra, RegistryError
 from pneumo.registry.git import shown
-from pneumo.registry.tags import Version
+from pneumo.registry.tags import MISSING, Version
 from pneumo.serving import contract
+
+OWN_CACHE = "auto-generated-upstream"  # DVC's name for it in place of a remote
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """Of a commit: where it lies in the repository, and the hash that dvc.lock has of it."""
+    """Of a commit: its path in the repository, the hash that dvc.lock has of it, and the remote as its project names
+    it, None where it names none.
+    """
 
     version: Version
     path: str
     md5: str
+    remote: str | None
     _repository: Any
-    _remote: str | None
 
     def fetch(self, to: Path) -> None:
-        """Write the model's folder `to`. Raises RegistryError, MissingExtra."""
+        """Write the folder `to`. Raises RegistryError, MissingExtra."""
         from dvc.fs import download
         from dvc_data.index import DataIndexDirError
 
-        with _told(self.version, f"from {self._remote_name()}"):
+        with _told(self.version, f"from {self.remote or 'a remote'}"):
             try:
                 download(self._repository.dvcfs, self.path, str(to))
             except DataIndexDirError as error:
@@ -37,25 +41,23 @@ class Artifact:
                 raise RegistryError(self._not_there()) from None
             except FileNotFoundError:
                 raise RegistryError(self._not_there()) from None
+
+    def check(self, folder: Path) -> None:
+        """Raises RegistryError where `folder` holds no exported model."""
         try:
-            contract.read(to)
+            contract.read(folder)
         except BundleError as error:
-            reason = str(error).replace(str(to), self.path.lstrip("/"))
+            reason = str(error).replace(str(folder), self.path.lstrip("/"))
             raise RegistryError(f"{self.version}: `pneumo predict` cannot use it: {reason}") from None
 
-    def _remote_name(self) -> str:
-        name = self._remote or self._repository.config["core"].get("remote")
-        url = self._repository.config["remote"].get(name, {}).get("url") if name else None
-        return f"remote {name} ({shown(url)})" if url else "its remote"
-
     def _not_there(self) -> str:
-        if self._remote_name() == "its remote":
+        if self.remote is None:
             return (
                 f"{self.version}: its .dvc/config names no remote to fetch from. In the project, `dvc remote add -d "
                 "NAME URL`, commit, `dvc push`, and register the new commit"
             )
         return (
-            f"{self.version}: {self._remote_name()} does not have its files, or cannot be reached. Whoever has "
+            f"{self.version}: {self.remote} does not have its files, or cannot be reached. Whoever has "
             f"them can bring them there: `dvc push --all-tags {self.path.lstrip('/')}`"
         )
 
@@ -69,9 +71,7 @@ def artifact(root: Path, version: Version, *, url: str | None) -> Iterator[Artif
     try:
         from dvc.repo import Repo
     except ImportError:
-        raise MissingExtra(
-            "dvc is not installed, which finds and fetches registered models: pip install 'pneumo[registry]'"
-        ) from None
+        raise MissingExtra(MISSING) from None
     with tempfile.TemporaryDirectory() as objects, _told(version, "by DVC"):
         about: dict[str, Any] = {"rev": version.commit, "subrepos": True, "uninitialized": True}
         if url:
@@ -95,6 +95,7 @@ def _located(repository: Any, version: Version) -> Artifact:
         with Repo(top, fs=files, scm=repository.scm) as project:
             path = files.join(files.root_marker, Path(project.artifacts.get_path(version.name)).as_posix())
             (output,) = project.find_outs_by_path(path)
+            remote = _remote(repository.config if repository.dvc_dir else project.config, output.remote)
     except NotDvcRepoError:
         raise RegistryError(f"{version}: that commit is of no DVC project. Register one that is") from None
     except ArtifactNotFoundError:
@@ -117,7 +118,13 @@ def _located(repository: Any, version: Version) -> Artifact:
             f"{version}: {path.lstrip('/')} is a file. `pneumo predict` uses the folder of an exported model: name it "
             "as the artifact's path in dvc.yaml, commit, and register that commit"
         )
-    return Artifact(version, path, hashed.value.removesuffix(".dir"), repository, output.remote)
+    return Artifact(version, path, hashed.value.removesuffix(".dir"), remote, repository)
+
+
+def _remote(config: Mapping[str, Any], name: str | None) -> str | None:
+    name = name or config["core"].get("remote")
+    url = config["remote"].get(name, {}).get("url") if name not in (None, OWN_CACHE) else None
+    return f"remote {name} ({shown(url)})" if url else None
 
 
 @contextmanager

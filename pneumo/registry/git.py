@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shlex
 import subprocess
 import tempfile
 import time
@@ -24,13 +25,13 @@ def work_tree(path: Path) -> Path | None:
 
     Raises RegistryError where git refuses to say.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):  # noqa: PTH112  # takes any text, as Path.is_dir does not
         return None
     done = _git(path, "rev-parse", "--show-toplevel")
     if done.returncode and "dubious ownership" in done.stderr:
         raise RegistryError(
-            f"{path} belongs to another user, and git reads it only after "
-            f"`git config --global --add safe.directory {path}`"
+            f"{path} belongs to another user, and git reads it only after `git config --global --add safe.directory "
+            f"{shlex.quote(str(path.resolve()))}`"
         )
     return Path(done.stdout.rstrip("\n")) if done.returncode == 0 and done.stdout.strip() else None
 
@@ -66,7 +67,7 @@ def _fetch(url: str, into: Path) -> None:
         done = _git(into, "fetch", *options, "--", url, TAGS)
         if done.returncode == 0:
             return
-        if "lock" not in done.stderr or attempt + 1 == ATTEMPTS:
+        if (".lock" not in done.stderr and "cannot lock" not in done.stderr) or attempt + 1 == ATTEMPTS:
             break
         time.sleep(0.2 * 2**attempt)
     raise RegistryError(

@@ -1,7 +1,7 @@
 """From the text after --model to a folder on this machine."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pneumo.errors import RegistryError
@@ -30,11 +30,11 @@ def resolve(text: str) -> Resolved:
         return Resolved(Path(text))
     if wanted.repository is None:
         return _here(wanted)
-    path = Path(wanted.repository).expanduser()
+    path = Path(os.path.expanduser(wanted.repository))  # noqa: PTH111  # takes any text
     top = git.work_tree(path)
     if top and top == path.resolve():
         return _found(top, wanted, str(top))
-    return _elsewhere(wanted, str(path.resolve()) if path.exists() else wanted.repository)
+    return _elsewhere(wanted, str(path.resolve()) if os.path.exists(path) else wanted.repository)  # noqa: PTH110
 
 
 def _here(wanted: Wanted) -> Resolved:
@@ -58,7 +58,7 @@ def _elsewhere(wanted: Wanted, url: str) -> Resolved:
         except RegistryError:  # it may be newer than the copy
             version = None
         if version and (folder := cache.find(version.commit, version.name)):
-            return Resolved(folder, f"{version} of {where}, from {cache.folder()}")
+            return Resolved(folder, f"{replace(version, stages={})} of {where}, from {cache.folder()}")
     try:
         root = git.update(url)
     except RegistryError as error:
@@ -75,7 +75,7 @@ def _found(root: Path, wanted: Wanted, where: str, *, url: str | None = None) ->
         from pneumo.registry import download
 
         with download.artifact(root, version, url=url) as artifact:
-            folder = cache.add(version.commit, version.name, artifact.md5, artifact.fetch)
+            folder = cache.add(version.commit, version.name, artifact.md5, fetch=artifact.fetch, check=artifact.check)
     return Resolved(folder, f"{version} of {where}")
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pneumo.errors import MissingExtra, RegistryError
 from pneumo.registry.wanted import Wanted
+
+MISSING = "dvc is not installed, which finds and fetches registered models: pip install 'pneumo[registry]'"
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Version:
     stages: Mapping[str, datetime]
 
     def __str__(self) -> str:
-        stages = (f"{stage} since {at:%Y-%m-%d %H:%M} UTC" for stage, at in self.stages.items())
+        stages = (f"{stage} since {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" for stage, at in self.stages.items())
         also = f" ({', '.join(stages)})" if self.stages else ""
         return f"{self.name} {self.version}{also}, commit {self.commit[:10]}"
 
@@ -33,9 +35,7 @@ def find(root: Path, wanted: Wanted, where: str) -> Version:
     try:
         import gto.api as gto
     except ImportError:
-        raise MissingExtra(
-            "dvc is not installed, which finds and fetches registered models: pip install 'pneumo[registry]'"
-        ) from None
+        raise MissingExtra(MISSING) from None
     try:
         artifacts = gto.show(root, deprecated=True)
         name, which = _name(artifacts, wanted, where)

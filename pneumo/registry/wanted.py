@@ -33,6 +33,8 @@ class Wanted:
 
 def parse(text: str) -> Wanted | None:
     """What `text` asks of a registry; None where it can only be the path of a folder. Raises RegistryError."""
+    if not text.isprintable():
+        return None
     repository, hash_sign, rest = text.rpartition("#")
     if hash_sign:
         name, _, which = rest.rpartition("@")

@@ -48,8 +48,12 @@ def registry(tmp_path_factory, models):
     )
     run(folder, "git", "init", "-q", "--bare", str(at.bare))
     run(folder, "git", "init", "-q", "-b", "main", str(at.project))
-    for command in ("dvc init -q", f"dvc remote add -q -d storage {at.storage}", f"git remote add origin {at.bare}"):
-        run(at.project, *command.split())
+    run(at.project, "git", "remote", "add", "origin", str(at.bare))
+    (at.project / ".dvc").mkdir()
+    (at.project / ".dvc/config").write_text(
+        f"['remote \"storage\"']\n    url = {at.storage}\n[core]\n    remote = storage\n"
+    )
+    (at.project / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n")
     (at.project / "dvc.yaml").write_text(GRAPH)
     for version in (1, 2):
         (at.project / "chosen.txt").write_text(str(models / str(version)))
@@ -57,7 +61,6 @@ def registry(tmp_path_factory, models):
             "dvc repro -q",
             "git add -A",
             f"git commit -qm {version}",
-            "dvc push -q",
             f"gto register {NAME} --version v0.{version}.0",
             f"gto assign {NAME} --version v0.{version}.0 --stage prod",
         ):
@@ -65,7 +68,8 @@ def registry(tmp_path_factory, models):
         time.sleep(1.1)  # git's tags know seconds
     run(at.project, *f"gto assign {NAME} --version v0.1.0 --stage prod --force".split())
     run(at.project, *f"gto assign {NAME} --version v0.2.0 --stage dev".split())
-    run(at.project, "git", "push", "-q", "--tags", "origin", "main")
+    run(at.project, *["dvc", "push", "--all-tags", "models/best"])
+    run(at.project, *["git", "push", "-q", "--tags", "origin", "main"])
     return at
 
 

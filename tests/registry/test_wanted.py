@@ -28,7 +28,9 @@ def test_a_name_says_repository_artifact_and_version(text, asks):
     assert (wanted.repository, wanted.name, wanted.which, wanted.is_exact) == asks
 
 
-@pytest.mark.parametrize("text", ["models/best", "./best", "/where/best", "..", "best.old", "C:\\models\\best", ""])
+@pytest.mark.parametrize(
+    "text", ["models/best", "./best", "/where/best", "..", "best.old", "C:\\models\\best", "", "a\nb#prod"]
+)
 def test_a_path_is_no_name(text):
     assert parse(text) is None
 

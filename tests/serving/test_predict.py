@@ -142,7 +142,7 @@ def test_neither_torch_nor_dvc_is_imported(exported, films, root):
     command = [sys.executable, "-c", script, "predict", "--model", exported, films[0]]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     loaded_modules = done.stdout.splitlines()[-1]
-    for heavy in ("torch", "dvc", "lightning", "pandas", "sklearn", "scipy", "onnx"):
+    for heavy in ("torch", "dvc", "gto", "scmrepo", "lightning", "pandas", "sklearn", "scipy", "onnx"):
         assert f"'{heavy}'" not in loaded_modules
 
 

@@ -52,3 +52,11 @@ def test_a_wheel_with_a_small_set_of_packages_predicts(exported, root, tmp_path)
     found = json.loads(command(*words, cwd=tmp_path, PYTHONPATH=""))
     assert [row["image"] for row in found] == [f"films/{path.name}", "films/film.dcm"]
     assert [row["error"] for row in found] == [None, None]
+
+    command("git", "init", "-q", cwd=tmp_path)
+    words = (tmp_path / "venv/bin/pneumo", "predict", "films", "--model", "pneumonia-classifier@prod")
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ""})
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: dvc is not installed, which finds and fetches registered models: pip install 'pneumo[registry]'\n",
+    )
