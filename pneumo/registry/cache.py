@@ -8,6 +8,7 @@ repositories/             tags of other repositories
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,14 +29,14 @@ def find(commit: str, name: str) -> Path | None:
 
     Raises RegistryError where it has been changed.
     """
-    entry = _entry(commit, name)
-    if not entry.is_file():
+    kept = _kept(_entry(commit, name))
+    if kept is None:
         return None
-    md5 = entry.read_text()
-    kept = folder() / md5
-    if not kept.is_dir():
-        return None
-    if content_hash(kept) != md5:
+    try:
+        unchanged = content_hash(kept) == kept.name
+    except OSError as error:
+        raise RegistryError(f"{error.filename or kept} cannot be read ({error.strerror})") from None
+    if not unchanged:
         raise RegistryError(
             f"{kept} is not as it was fetched: a file in it was changed, added or removed, so that its hash is not the "
             "one in dvc.lock. Delete that folder, and the model is fetched anew"
@@ -45,8 +46,7 @@ def find(commit: str, name: str) -> Path | None:
 
 def entries() -> list[tuple[str, str]]:
     """Commit and name of what is here."""
-    kept = [path for path in folder().glob("commits/*/*") if (folder() / path.read_text()).is_dir()]
-    return [(path.parent.name, unquote(path.name)) for path in kept]
+    return [(path.parent.name, unquote(path.name)) for path in folder().glob("commits/*/*") if _kept(path)]
 
 
 def add(commit: str, name: str, md5: str, *, fetch: Callable[[Path], None], check: Callable[[Path], None]) -> Path:
@@ -106,6 +106,12 @@ def writing(path: Path) -> Iterator[None]:
 
 def _entry(commit: str, name: str) -> Path:
     return folder() / "commits" / commit / quote(name, safe="")
+
+
+def _kept(entry: Path) -> Path | None:
+    """The folder that `entry` names, where both are here."""
+    md5 = entry.read_text(errors="replace") if entry.is_file() else ""
+    return folder() / md5 if re.fullmatch("[0-9a-f]{32}", md5) and (folder() / md5).is_dir() else None
 
 
 def _md5(path: Path) -> str:

@@ -27,7 +27,7 @@ def work_tree(path: Path) -> Path | None:
     """
     if not os.path.isdir(path):  # noqa: PTH112  # takes any text, as Path.is_dir does not
         return None
-    done = _git(path, "rev-parse", "--show-toplevel")
+    done = _git("-C", str(path), "rev-parse", "--show-toplevel")
     if done.returncode and "dubious ownership" in done.stderr:
         raise RegistryError(
             f"{path} belongs to another user, and git reads it only after `git config --global --add safe.directory "
@@ -52,8 +52,7 @@ def update(url: str) -> Path:
     if not kept.is_dir():
         with cache.writing(kept.parent), tempfile.TemporaryDirectory(dir=kept.parent, prefix=".") as made:
             new = Path(made, "new")
-            new.mkdir()
-            _git(new, "init", "--quiet", "--template=")
+            _git("init", "--quiet", "--template=", str(new))
             _fetch(url, new)
             cache.place(new, kept)
     else:
@@ -64,14 +63,21 @@ def update(url: str) -> Path:
 def _fetch(url: str, into: Path) -> None:
     options = ("--quiet", "--depth=1", "--prune", "--no-tags", "--no-write-fetch-head")  # nor is the URL written
     for attempt in range(ATTEMPTS):
-        done = _git(into, "fetch", *options, "--", url, TAGS)
+        # by its very folder: git would take another one around it, and prune the tags of that
+        done = _git(f"--git-dir={into / '.git'}", "fetch", *options, "--", url, TAGS)
         if done.returncode == 0:
             return
         if (".lock" not in done.stderr and "cannot lock" not in done.stderr) or attempt + 1 == ATTEMPTS:
             break
         time.sleep(0.2 * 2**attempt)
+    reason = _reason(done.stderr)
+    if str(into) in reason:
+        raise RegistryError(
+            f"{into}, where tags are kept, cannot be used ({reason}): delete that folder, or name another one for all "
+            "that is kept, PNEUMO_MODELS=FOLDER"
+        )
     raise RegistryError(
-        f"{shown(url)} cannot be read ({_reason(done.stderr).replace(url, shown(url))}). Check the address, and that "
+        f"{shown(url)} cannot be read ({reason.replace(url, shown(url))}). Check the address, and that "
         "`git ls-remote` reads it without asking for a password: with an SSH key, or a credential helper"
     )
 
@@ -82,9 +88,9 @@ def _reason(text: str) -> str:
     return ((telling or lines or ["git says nothing"])[0])[:200]
 
 
-def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def _git(*words: str) -> subprocess.CompletedProcess[str]:
     inherited = {name: value for name, value in os.environ.items() if name not in OTHERS}
-    command = ["git", "-C", str(folder), "-c", "gc.auto=0", "-c", "maintenance.auto=false", *words]
+    command = ["git", "-c", "gc.auto=0", "-c", "maintenance.auto=false", *words]
     try:
         return subprocess.run(
             command,

@@ -62,7 +62,7 @@ def _elsewhere(wanted: Wanted, url: str) -> Resolved:
     try:
         root = git.update(url)
     except RegistryError as error:
-        raise RegistryError(f"{error}{_offline(kept, wanted)}") from None
+        raise RegistryError(f"{error}{_offline(kept, wanted, where)}") from None
     return _found(root, wanted, where, url=where)
 
 
@@ -79,11 +79,11 @@ def _found(root: Path, wanted: Wanted, where: str, *, url: str | None = None) ->
     return Resolved(folder, f"{version} of {where}")
 
 
-def _offline(kept: Path, wanted: Wanted) -> str:
+def _offline(kept: Path, wanted: Wanted, where: str) -> str:
     """What can be used without the repository."""
     from pneumo.registry import tags
 
-    names = tags.cached(kept, cache.entries()) if kept.is_dir() else []
+    names = tags.cached(kept, cache.entries(), where) if kept.is_dir() else []
     if not names:
         return ""
     moves = "a stage may have moved since" if not wanted.is_exact else "that version is not on this machine"

@@ -32,31 +32,33 @@ def find(root: Path, wanted: Wanted, where: str) -> Version:
 
     As `gto show` has it: the version that was assigned to a stage last is in it, and what was withdrawn is not there.
     """
+    name, which = _name(_shown(root, where), wanted, where)
+    rows = _shown(root, where, name)
+    return _chosen(rows, replace(wanted, name=name, which=which), where)
+
+
+def cached(root: Path, names: Iterable[tuple[str, str]], where: str) -> list[str]:
+    """Of a copy of the tags of `where` the versions whose commit and name are among `names`."""
+    wanted = set(names)
+    return [
+        f"{name}@{row['version']}"
+        for name in _shown(root, where)
+        for row in _shown(root, where, name)
+        if (row["commit_hexsha"], name) in wanted and row["is_active"]
+    ]
+
+
+def _shown(root: Path, where: str, name: str | None = None) -> Any:
+    """What `gto show` knows of the artifacts, or of the versions of one, with those that are withdrawn."""
     try:
         import gto.api as gto
     except ImportError:
         raise MissingExtra(MISSING) from None
     try:
-        artifacts = gto.show(root, deprecated=True)
-        name, which = _name(artifacts, wanted, where)
-        rows = gto.show(root, name, deprecated=True)
-    except RegistryError:
-        raise
+        return gto.show(root, name, deprecated=True)
     except Exception as error:  # GTO's, scmrepo's, pydantic's
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise RegistryError(f"GTO cannot read the tags of {where} ({reason}): `gto show` there says more") from None
-    return _chosen(rows, replace(wanted, name=name, which=which), where)
-
-
-def cached(root: Path, names: Iterable[tuple[str, str]]) -> list[str]:
-    """Of a copy of tags the versions whose commit and name are among `names`."""
-    import gto.api as gto
-
-    wanted = set(names)
-    found = []
-    for name in gto.show(root):
-        found += [f"{name}@{row['version']}" for row in gto.show(root, name) if (row["commit_hexsha"], name) in wanted]
-    return found
 
 
 def _name(artifacts: Mapping[str, Any], wanted: Wanted, where: str) -> tuple[str, str | None]:
