@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pneumo.errors import BundleError, MissingExtra, RegistryError
-from pneumo.registry.git import shown
-from pneumo.registry.tags import MISSING, Version
+from pneumo.registry.git import MISSING, shown
+from pneumo.registry.tags import Version
 from pneumo.serving import contract
 
 OWN_CACHE = "auto-generated-upstream"  # DVC's name for it in place of a remote

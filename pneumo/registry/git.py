@@ -7,16 +7,18 @@ import shlex
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from pneumo.errors import RegistryError
+from pneumo.errors import MissingExtra, RegistryError
 from pneumo.registry import cache
 
 TIMEOUT = 120  # seconds
 TAGS = "+refs/tags/*:refs/tags/*"
-ATTEMPTS = 5  # to fetch while other processes write the same tags
 # Of whoever started this process, a hook of git perhaps, and about another repository.
 OTHERS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE")
+MISSING = "dvc is not installed, which finds and fetches registered models: pip install 'pneumo[registry]'"
 SILENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
 
 
@@ -49,27 +51,46 @@ def mirror(url: str) -> Path:
 def update(url: str) -> Path:
     """The tags of `url` as they are now, with the files of their commits and no other history. Raises RegistryError."""
     kept = mirror(url)
-    if not kept.is_dir():
-        with cache.writing(kept.parent), tempfile.TemporaryDirectory(dir=kept.parent, prefix=".") as made:
+    with cache.writing(kept.parent), _alone(kept.with_suffix(".lock")):
+        if kept.is_dir():
+            _fetch(url, kept)
+            return kept
+        with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".") as made:
             new = Path(made, "new")
             _git("init", "--quiet", "--template=", str(new))
             _fetch(url, new)
-            cache.place(new, kept)
-    else:
-        _fetch(url, kept)
+            new.rename(kept)
     return kept
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process at a time: two that fetch into a shallow repository stop each other."""
+    try:
+        from zc.lockfile import LockError, SimpleLockFile  # type: ignore[import-untyped]
+    except ImportError:
+        raise MissingExtra(MISSING) from None
+    until = time.monotonic() + TIMEOUT
+    while True:
+        try:
+            lock = SimpleLockFile(str(path))
+            break
+        except LockError:
+            if time.monotonic() > until:
+                raise RegistryError(f"another process holds {path}: try again once it has ended") from None
+            time.sleep(0.05)
+    try:
+        yield
+    finally:
+        lock.close()
 
 
 def _fetch(url: str, into: Path) -> None:
     options = ("--quiet", "--depth=1", "--prune", "--no-tags", "--no-write-fetch-head")  # nor is the URL written
-    for attempt in range(ATTEMPTS):
-        # by its very folder: git would take another one around it, and prune the tags of that
-        done = _git(f"--git-dir={into / '.git'}", "fetch", *options, "--", url, TAGS)
-        if done.returncode == 0:
-            return
-        if (".lock" not in done.stderr and "cannot lock" not in done.stderr) or attempt + 1 == ATTEMPTS:
-            break
-        time.sleep(0.2 * 2**attempt)
+    # by its very folder: git would take another one around it, and prune the tags of that
+    done = _git(f"--git-dir={into / '.git'}", "fetch", *options, "--", url, TAGS)
+    if done.returncode == 0:
+        return
     reason = _reason(done.stderr)
     if str(into) in reason:
         raise RegistryError(

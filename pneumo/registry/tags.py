@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pneumo.errors import MissingExtra, RegistryError
+from pneumo.registry.git import MISSING
 from pneumo.registry.wanted import Wanted
-
-MISSING = "dvc is not installed, which finds and fetches registered models: pip install 'pneumo[registry]'"
 
 
 @dataclass(frozen=True)

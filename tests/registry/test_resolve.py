@@ -14,6 +14,7 @@ from clones import run
 
 from pneumo import registry as names
 from pneumo.registry import cache as kept
+from pneumo.registry import git
 
 pytestmark = pytest.mark.slow
 
@@ -115,7 +116,7 @@ def test_what_was_withdrawn_is_not_used(registry, cache, predicted, tmp_path, mo
 
 def test_a_damaged_copy_of_the_tags_is_named_and_no_repository_around_it_is_touched(registry, cache, predicted):
     assert predicted(f"{registry.bare}#prod").status == 0
-    (copy,) = (cache / "repositories").iterdir()
+    (copy,) = (path for path in (cache / "repositories").iterdir() if path.is_dir())
     rmtree(copy / ".git")
     run(cache, "git", "init", "-q")
     run(cache, "git", "commit", "-q", "--allow-empty", "-m", "of the user")
@@ -170,6 +171,15 @@ def test_several_processes_at_once_fetch_it_and_none_fails(registry, cache):
     assert [one.returncode for one in done] == [0] * 3, done
     assert len({one.stdout for one in done}) == 1
     assert not [path for path in cache.rglob(".*") if path.name != ".git" and ".git" not in path.parts]
+
+
+def test_tags_that_move_while_several_fetch_them_are_fetched(registry, cache, tmp_path):
+    copytree(registry.bare, tmp_path / "moving.git")
+    for version in range(4):
+        for number in range(8):
+            run(tmp_path / "moving.git", *f"git tag -am moved other-{number}@v1.0.{version} {NAME}@v0.1.0".split())
+        with ThreadPoolExecutor(6) as pool:
+            assert len(set(pool.map(git.update, [f"{tmp_path}/moving.git"] * 6))) == 1
 
 
 def test_nobody_is_asked_for_a_password_and_none_is_printed_or_kept(cache, predicted):
