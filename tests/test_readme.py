@@ -14,12 +14,12 @@ HERE = "tests/test_readme.py::test_the_commands_for_experiments_run_as_they_stan
 SHARED = "tests/test_pipeline.py::test_through_an_s3_bucket_another_clone_gets_everything_and_has_nothing_to_run"
 RESTORED = "tests/test_pipeline.py::test_make_restore_goes_back_to_the_committed_results_and_deletes_nothing"
 ONCE = "tests/test_pipeline.py::test_all_stages_run_once"
+REGISTERED = "tests/registry/test_commands.py::test_the_commands_of_the_page_run_in_their_order"
 PREDICTED = "tests/serving/test_predict.py::test_the_model_is_all_it_takes"
 COMPARED = "tests/test_pipeline.py::test_another_backbone_runs_only_its_own_stages_and_metrics_diff_compares"
 REVIEWED = "tests/review/test_command.py::test_the_exit_code_is_the_verdict"
 MERGED = "tests/test_merge.py::test_two_branches_are_merged_and_nothing_is_trained_twice"
 RECOMPUTED = "tests/test_cli.py::test_every_committed_figure_is_recomputed"
-REGISTERED = "tests/registry/test_commands.py::test_the_commands_of_the_page_run_in_their_order"
 NOT = "not tried: "
 KAGGLE = f"{NOT}needs the network; tests/sources/test_kaggle.py downloads from a server on this machine"
 # A command, without its comment -> the test that runs it, or why none does.
@@ -48,10 +48,13 @@ README = {
         "tests/sources/test_sets.py::test_a_public_set_is_read_by_its_own_file"  # up to download, of a few rows
     ),
     "pneumo predict film.jpeg": PREDICTED,
+    "pneumo serve": "tests/web/test_server.py::test_one_line_says_where_it_is_and_what_the_model_is",
+    "gto register pneumonia-classifier --version v0.1.0": REGISTERED,
+    "gto assign pneumonia-classifier --version v0.1.0 --stage dev": REGISTERED,
+    "pneumo predict film.dcm --model 'https://example.org/you/pneumo.git#dev'": REGISTERED,
     "pneumo review main": REVIEWED,
     "dvc metrics diff main": HERE,
     "dvc plots diff main": COMPARED,
-    "dvc plots show": COMPARED,
     "make verify": RECOMPUTED,
     "dvc remote add -d storage s3://bucket/pneumo": SHARED,
     "dvc push": SHARED,
@@ -88,14 +91,11 @@ OTHER_PAGES = {
     "podman run --rm --read-only --publish 127.0.0.1:8000:8000 --env PNEUMO_TOKEN --volume ./models/best:/model:ro,z "
     "pneumo": "tests/container/test_containerfile.py::test_the_image_serves_and_its_health_check_sees_it",
     "dvc push models/best": REGISTERED,
-    "gto register pneumonia-classifier --version v0.1.0": REGISTERED,
-    "gto assign pneumonia-classifier --version v0.1.0 --stage dev": REGISTERED,
     "git push origin main --tags": REGISTERED,
     "gto show": REGISTERED,
     "pneumo predict film.dcm --model pneumonia-classifier@dev": REGISTERED,
     "pneumo predict film.dcm --model pneumonia-classifier@v0.1.0": REGISTERED,
     "pneumo predict film.dcm --model pneumonia-classifier": REGISTERED,
-    "pneumo predict film.dcm --model 'https://example.org/you/pneumo.git#dev'": REGISTERED,
     "pneumo predict film.dcm --model 'https://example.org/you/pneumo.git#v0.1.0'": REGISTERED,
     "pneumo predict film.dcm --model 'https://example.org/you/pneumo.git#pneumonia-classifier@dev'": REGISTERED,
     "dvc artifacts get https://example.org/you/pneumo.git pneumonia-classifier --stage dev -o best": REGISTERED,
@@ -106,7 +106,6 @@ OTHER_PAGES = {
     "gto history pneumonia-classifier": REGISTERED,
     "gto deprecate pneumonia-classifier v0.2.0 prod": REGISTERED,
     "gto deprecate pneumonia-classifier v0.2.0": REGISTERED,
-    "pneumo serve": "tests/web/test_server.py::test_one_line_says_where_it_is_and_what_the_model_is",
     "pip install 'pneumo[serve] @ git+https://example.org/your/pneumo'": (
         "tests/web/test_static.py::test_a_wheel_has_the_page"  # a wheel's files
     ),
