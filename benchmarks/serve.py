@@ -5,16 +5,19 @@
 
 A server in a process of its own; clients are threads of this one, each with a connection of its own, and send one film
 after the other to POST /predict. Clients and server share the processor. Then `--requests` from eight clients, one in
-ten of them with pictures, and the server's resident memory before and after.
+ten of them with pictures, and the server's resident memory before and after. At last the largest image that is
+allowed, as PNG with colours and transparency, which takes the most memory.
 """
 
 import argparse
 import http.client
 import itertools
+import math
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +25,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+
+from pneumo.preprocessing import images
 
 BOUNDARY = "pneumo-benchmark"
 HEADERS = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
@@ -39,9 +44,9 @@ def server(model: Path) -> Iterator[tuple[int, str]]:
             process.terminate()
 
 
-def body(path: Path) -> bytes:
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="images"; filename="{path.name}"\r\n\r\n'
-    return head.encode() + path.read_bytes() + f"\r\n--{BOUNDARY}--\r\n".encode()
+def body(name: str, content: bytes) -> bytes:
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="images"; filename="{name}"\r\n\r\n'
+    return head.encode() + content + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 def load(
@@ -76,6 +81,19 @@ def load(
     return seconds, statuses
 
 
+def largest() -> bytes:
+    """PNG, black but for one corner: few bytes, and as many pixels as preprocessing allows."""
+    side = math.isqrt(images.MAX_PIXELS)
+    line, packed = bytes(1 + 4 * side), zlib.compressobj(1)
+    data = b"".join(packed.compress(line) for _ in range(side - 1)) + packed.compress(line[:-4] + b"\xff" * 4)
+    header = side.to_bytes(4, "big") * 2 + bytes([8, 6, 0, 0, 0])
+    parts = ((b"IHDR", header), (b"IDAT", data + packed.flush()), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+        for kind, content in parts
+    )
+
+
 def for_seconds(length: float) -> Callable[[int], bool]:
     end = time.perf_counter() + length
     return lambda _: time.perf_counter() < end
@@ -104,7 +122,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=10_000, help="for the memory; 0: not measured (default 10000)")
     arguments = parser.parse_args()
     files = sorted(path for path in arguments.images.rglob("*") if path.suffix in (".jpeg", ".png", ".dcm"))
-    bodies = [body(path) for path in files]
+    bodies = [body(path.name, path.read_bytes()) for path in files]
     print(f"{len(bodies)} films, {np.mean([len(each) for each in bodies]) / 1024:.0f} KiB on average")
     with server(arguments.model) as (process, where):
         load(where, bodies, 1, for_seconds(1))
@@ -121,6 +139,14 @@ def main() -> None:
                 f"resident before {arguments.requests:,} requests {before:.0f} MiB, after {resident(process):.0f} MiB, "
                 f"at most {resident(process, 'VmHWM'):.0f} MiB; {statuses.total() - statuses[200]} refused"
             )
+        huge = body("largest.png", largest())
+        before, started = resident(process), time.perf_counter()
+        load(where, [huge], 1, lambda number: number < 1)
+        print(
+            f"an image of {images.MAX_PIXELS:,} pixels in {len(huge) / 1024:,.0f} KiB: "
+            f"{time.perf_counter() - started:.1f} s, at most {resident(process, 'VmHWM') - before:,.0f} MiB more, and "
+            f"{resident(process) - before:.0f} MiB more afterwards"
+        )
 
 
 if __name__ == "__main__":

@@ -8,13 +8,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pneumo.errors import ImageRejected, MissingExtra
 from pneumo.preprocessing import dicom, images, views
-from pneumo.serving import guard, heatmap
+from pneumo.serving import guard
 from pneumo.serving.model import Model
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm", ".dicom")  # taken from folders; a file that is named is always tried
@@ -34,6 +35,13 @@ class Prediction:
     warnings: tuple[str, ...] = ()
     error: str | None = None
     heatmap: str | None = None
+
+
+class Heatmaps(Protocol):
+    """Where heat maps go, such as heatmap.Folder."""
+
+    def write(self, image: str, pixels: NDArray[np.uint8], heat: NDArray[np.float32]) -> object:
+        """Of the image of that name, uint8 [S, S] and [S, S] in [0, 1]; returns what stands for its picture."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ def listed(named: Iterable[str], lines: Iterable[str] = ()) -> Iterator[Path]:
             yield from _files(name)
 
 
-def predictions(model: Model, paths: Iterable[Path], heatmaps: heatmap.Folder | None = None) -> Iterator[Prediction]:
+def predictions(model: Model, paths: Iterable[Path], heatmaps: Heatmaps | None = None) -> Iterator[Prediction]:
     """The prediction of each of `paths`, in their order. What cannot be read has an error in its place.
 
     heatmaps: where the heat map of each goes. Raises ServingError where one cannot be written, and BundleError where
@@ -92,7 +100,7 @@ def read(model: Model, image: str, source: Path | bytes) -> Read:
         return Read(image, error=error.strerror or type(error).__name__)
 
 
-def predicted(model: Model, batch: Sequence[Read], heatmaps: heatmap.Folder | None = None) -> Iterator[Prediction]:
+def predicted(model: Model, batch: Sequence[Read], heatmaps: Heatmaps | None = None) -> Iterator[Prediction]:
     """The prediction of each of `batch`, whose images go through the network together. `heatmaps`: as above."""
     readable = [image.pixels for image in batch if image.pixels is not None]
     found = _outputs(model, np.stack(readable), heats=heatmaps is not None) if readable else iter(())

@@ -11,10 +11,9 @@ from PIL.PngImagePlugin import PngImageFile
 
 from pneumo.preprocessing import dicom, images
 from pneumo.preprocessing.silence import silenced
+from pneumo.serving.heatmap import COLOURS
 
 SIDE = 1024  # of a film that is shown, at most, pixels
-# From black over red to yellow: lightness rises all the way, so that it reads without colours, too.
-_STOPS = np.array([[0, 0, 0], [130, 0, 20], [225, 40, 0], [255, 130, 0], [255, 215, 0]], dtype=float)
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF 2.32, 4.6.4: the sides change places
 _STRONGEST = 0.85  # opacity where the heat is 1: some of the film stays visible
 
@@ -44,8 +43,8 @@ def seen(pixels: NDArray[np.uint8]) -> bytes:
 def heat(values: NDArray[np.float32]) -> bytes:
     """PNG, transparent where nothing counts, of float32 [S, S] in [0, 1]."""
     clipped = np.clip(values.astype(float), 0, 1)
-    at = np.linspace(0, 1, len(_STOPS))
-    colours = [np.interp(clipped, at, _STOPS[:, band]) for band in range(3)]
+    at = np.linspace(0, 1, len(COLOURS))
+    colours = [np.interp(clipped, at, band) for band in COLOURS.T]
     rgba = np.stack([*colours, clipped * 255 * _STRONGEST], axis=-1)
     return _png(Image.fromarray(np.rint(rgba).astype(np.uint8)))
 

@@ -1,11 +1,12 @@
 """Files in memory -> rows, in threads, so that whoever sends the next ones is heard meanwhile."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pneumo.errors import ImageRejected
 from pneumo.serving import output, predict
@@ -56,12 +57,8 @@ class Work:
         loop = asyncio.get_running_loop()
         decoding = (loop.run_in_executor(self._decoding, self._read, upload, pictured) for upload in uploads)
         read, films = zip(*await asyncio.gather(*decoding), strict=True)
-        rows = await loop.run_in_executor(self._network, lambda: list(self._predicted(read)))
-        if pictured:
-            heats = await loop.run_in_executor(self._network, self._heats, read)
-            for row, film, heat in zip(rows, films, heats, strict=True):
-                row |= film | {"heatmap": heat}
-        return rows
+        rows: list[Row] = await loop.run_in_executor(self._network, self._predicted, read, pictured)
+        return [row | film for row, film in zip(rows, films, strict=True)] if pictured else rows
 
     def _read(self, upload: Upload, pictured: bool) -> tuple[Read, Row]:
         """The image, with `film` and `seen` where they are asked for: pictures, or None where there are none."""
@@ -76,18 +73,21 @@ class Work:
         except ImageRejected:  # a film so flat that it is blank at another size
             return image, {"film": None, "seen": seen}
 
-    def _predicted(self, read: Sequence[Read]) -> Iterator[Row]:
-        for prediction in predict.predicted(self.model, read):
+    def _predicted(self, read: Sequence[Read], pictured: bool) -> list[Row]:
+        rows = []
+        drawn = _Drawn() if pictured and self.heatmaps else None
+        for prediction in predict.predicted(self.model, read, drawn):
             if prediction.error is not None:
                 self._metrics.refused(prediction.error)
             else:
                 self._metrics.predicted(str(prediction.decision), flagged=WARNING in prediction.warnings)
-            yield output.row(self.model, prediction)
+            rows.append(output.row(self.model, prediction) | ({output.HEATMAP: prediction.heatmap} if pictured else {}))
+        return rows
 
-    def _heats(self, read: Sequence[Read]) -> list[str | None]:
-        """Of each image its heat map as a picture, or None."""
-        readable = [image.pixels for image in read if image.pixels is not None]
-        if not readable or not self.heatmaps:
-            return [None for _ in read]
-        heats = iter(self.model.heat(np.stack(readable)))
-        return [None if image.pixels is None else pictures.text(pictures.heat(next(heats))) for image in read]
+
+class _Drawn:
+    """Heat maps that go into the rows."""
+
+    def write(self, image: str, pixels: NDArray[np.uint8], heat: NDArray[np.float32]) -> str:
+        """A picture in base64."""
+        return pictures.text(pictures.heat(heat))

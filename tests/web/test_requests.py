@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import math
+from dataclasses import replace
 
 import httpx
 import numpy as np
@@ -161,6 +163,13 @@ def test_metrics_count_answers_decisions_refusals_and_flags(loaded):
     assert float(values["pneumo_images_flagged_total"]) >= 1
     assert "secret" not in text
     assert "python_gc" not in text, "a registry of its own"
+
+
+def test_what_the_model_leaves_to_a_reader_is_unsure(loaded):
+    with serving(replace(loaded, margin=math.inf)) as url:
+        (row,) = posted(url, ("a.png", png())).json()
+        assert row["decision"] == "unsure"
+        assert 'pneumo_predictions_total{decision="unsure"} 1.0' in httpx.get(f"{url}/metrics").text
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from served import png, posted, started
+from served import png, posted, started, until
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def refused(*words, **environment):
 @pytest.mark.parametrize(
     ("words", "environment", "message"),
     [
-        (("--model", "nowhere"), {}, "model.json is missing"),
+        (("--model", "/"), {}, "model.json is missing"),
         (("--host", "0.0.0.0"), {}, "PNEUMO_TOKEN is not set"),
         (("--host", "::"), {}, "PNEUMO_TOKEN is not set"),
         (("--host", "::"), {"PNEUMO_TOKEN": ""}, "PNEUMO_TOKEN is not set"),
@@ -74,9 +74,10 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(exported, pack
 def test_a_signal_lets_answers_end_and_the_status_is_0(exported, number):
     with started(exported) as (process, url):
         answers = []
-        client = threading.Thread(target=lambda: answers.append(posted(url, *((f"{at}", png(at)) for at in range(64)))))
+        image = png(0, (1600, 1200))  # large enough to be caught at work
+        client = threading.Thread(target=lambda: answers.append(posted(url, *[("film.png", image)] * 30)))
         client.start()
-        time.sleep(0.1)
+        until(lambda: "pneumo_requests_in_flight 2.0" in httpx.get(f"{url}/metrics").text)
         process.send_signal(number)
         assert process.wait(30) == 0
         client.join()
