@@ -151,13 +151,13 @@ def predict(arguments: argparse.Namespace) -> int:
     from pneumo.serving.predict import listed, predictions
 
     asked = arguments.heatmap is not None
-    heatmaps = heatmap.Folder(arguments.heatmap, arguments.images) if asked else None
     folder = _model(arguments)
     if arguments.sr:
         from pneumo.dicom_sr import write as reports
 
         reports.prepare(arguments.sr, arguments.images)
     loaded = model.load(folder, device=arguments.device, error_rate=arguments.error_rate, heat=asked)
+    heatmaps = heatmap.Folder(arguments.heatmap, arguments.images) if asked else None
     predicted = predictions(loaded, listed(arguments.images, sys.stdin), heatmaps)
     if arguments.sr:
         predicted = reports.reported(loaded, predicted, arguments.sr)

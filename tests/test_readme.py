@@ -67,6 +67,9 @@ OTHER_PAGES = {
     "pneumo predict films/ --format csv > predictions.csv": (
         "tests/serving/test_predict.py::test_folders_are_searched_at_any_depth_in_the_order_of_names"
     ),
+    "pneumo predict films/ --heatmap maps --format csv": (
+        "tests/serving/test_heatmap.py::test_every_image_has_a_picture_that_its_row_names"
+    ),
     "find /where -name '*.dcm' | pneumo predict - --format jsonl": (
         "tests/serving/test_predict.py::test_a_dash_stands_for_a_list_on_standard_input"
     ),

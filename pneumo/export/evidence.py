@@ -142,7 +142,7 @@ def _convolution_backward(
     output_padding: list[int],
     groups: int,
     mask: list[bool],
-) -> tuple[Tensor | None, None, None]:
+) -> tuple[Tensor, None, None]:
     """On what entered; weights are frozen. The transposed convolution, padded to the size that entered."""
     if transposed or any(mask[1:]):
         raise NotImplementedError("the gradient of a transposed convolution, or on weights")

@@ -31,12 +31,13 @@ def on_request(model: Any, output: str, switch: str, shape: tuple[int, ...]) -> 
         for at, name in enumerate(node.input):
             if name == output:
                 node.input[at] = inner
-    dims = ["asked", *shape]
+    dims: list[str | int | None] = ["asked", *shape]
+    no_dims: list[str | int | None] = [0, *shape]
     then = helper.make_graph(branch, inner, [], [helper.make_tensor_value_info(inner, TensorProto.FLOAT, dims)])
     empty = numpy_helper.from_array(np.zeros((0, *shape), dtype=np.float32))
     constant = helper.make_node("Constant", [], [nothing], value=empty)
     other = helper.make_graph(
-        [constant], nothing, [], [helper.make_tensor_value_info(nothing, TensorProto.FLOAT, [0, *shape])]
+        [constant], nothing, [], [helper.make_tensor_value_info(nothing, TensorProto.FLOAT, no_dims)]
     )
     choice = helper.make_node("If", [switch], [output], then_branch=then, else_branch=other)
     made = {name for node in branch for name in node.output}

@@ -153,9 +153,8 @@ def reference_heat(folder: Path) -> NDArray[np.float64]:
 def heat_parts(heat: NDArray[np.float32]) -> NDArray[np.float64]:
     """[n, S, S] -> the means of HEAT_PARTS x HEAT_PARTS parts of each, row by row, [n, HEAT_PARTS²]."""
     size = heat.shape[-1]
-    edges = [at * size // HEAT_PARTS for at in range(HEAT_PARTS + 1)]
-    ends = [max(end, start + 1) for start, end in zip(edges, edges[1:], strict=False)]
-    sides = [slice(start, end) for start, end in zip(edges, ends, strict=False)]
+    starts = [at * size // HEAT_PARTS for at in range(HEAT_PARTS)]
+    sides = [slice(start, max((at + 1) * size // HEAT_PARTS, start + 1)) for at, start in enumerate(starts)]
     means = [heat[:, rows, columns].mean(axis=(1, 2), dtype=float) for rows in sides for columns in sides]
     return np.stack(means, axis=1)
 

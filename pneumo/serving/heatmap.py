@@ -67,7 +67,7 @@ class Folder:
 
 
 def name(image: str) -> str:
-    """The file of the heat map of `image`: its name, and a hash of its whole path, which tells those of one name apart."""
+    """The file of the heat map of `image`: its name, and a hash of its whole path, as others may have that name."""
     path = Path(image)
     digest = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:12]
     return f"{re.sub('[^A-Za-z0-9._-]', '_', path.name)[:NAMED]}.{digest}.png"

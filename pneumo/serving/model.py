@@ -171,8 +171,8 @@ def _try_heat(model: Model, folder: Path, inputs: NDArray[np.uint8]) -> None:
     if not worst <= contract.HEAT_TOLERANCE:
         raise BundleError(
             f"{folder} does not give the heat of its {contract.REFERENCE} on this machine: it differs by up to "
-            f"{worst:.2g}, and {contract.HEAT_TOLERANCE:g} is allowed. Ask for no heat map here, or get another version "
-            "of onnxruntime"
+            f"{worst:.2g}, and {contract.HEAT_TOLERANCE:g} is allowed. Ask for no heat map here, or get another "
+            "version of onnxruntime"
         )
 
 

@@ -140,3 +140,27 @@ def test_the_map_of_an_image_does_not_depend_on_its_batch(processed, best):
     np.testing.assert_allclose(
         grad_cam.maps(explained, test, CPU)[9], grad_cam.maps(explained, alone, CPU)[0], atol=1e-4
     )
+
+
+def test_of_several_views_each_map_is_brought_back_to_where_it_was_seen():
+    """A mirrored view sees the stripes in the other corner, and a zoomed one enlarges them."""
+    plain, several = member(stripes(0)), member(stripes(0))
+    several.model_json["views"] = {"flip": True, "zooms": [1.0, 0.8]}
+    (one,), (mean,) = (grad_cam.maps(each, split_of([striped()]), CPU) for each in (plain, several))
+    assert mean.max() == 1
+    assert np.corrcoef(one.ravel(), mean.ravel())[0, 1] > 0.8
+    assert mean[:12, :12].sum() > 0.8 * mean.sum()
+
+
+@pytest.mark.parametrize(("zoom", "width"), [(1.0, 16), (0.5, 8)])
+def test_a_map_of_a_zoomed_view_covers_what_the_view_saw(zoom, width):
+    (spread,) = grad_cam.spread(torch.ones(1, 1, 4, 4), 16, zoom)
+    assert int((spread > 0.9).sum()) == pytest.approx(width**2, abs=1)
+    assert float(spread[0, 8, 8]) == pytest.approx(1)
+    assert float(spread[0, 0, 0]) == (1 if zoom == 1 else 0)
+
+
+def test_a_place_that_few_views_see_counts_what_they_say_of_it():
+    covered = grad_cam.coverage(16, [1.0, 0.5])
+    assert (float(covered[8, 8]), float(covered[0, 0])) == (1, 0.5)
+    assert float(grad_cam.coverage(16, [0.5])[0, 0]) == 1, "nothing is divided by zero"

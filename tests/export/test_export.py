@@ -5,15 +5,19 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from bundles import draw, write_backbone, write_ensemble, write_processed
+from torch import nn
 
 from pneumo import files
 from pneumo.data import manifest, packed
 from pneumo.errors import BundleError, ExportError
 from pneumo.evaluation import decision
+from pneumo.explain import grad_cam
 from pneumo.export import export as exporting
+from pneumo.export import network
 from pneumo.export.export import export
-from pneumo.models import bundle
+from pneumo.models import backbones, bundle
 from pneumo.preprocessing import images
 from pneumo.scoring import outputs
 from pneumo.serving import contract, model
@@ -70,6 +74,30 @@ def assert_the_same(selected, tmp_path):
         [found[image] for image in expected.index], expected, atol=5e-5
     )  # float32, and a head that untrained features make steep
     assert np.ptp(expected) > 1e-4, "or all images look alike to this network, and this shows nothing"
+    assert_the_same_heat(selected, loaded, packed.read_split(processed, "test").pixels(slice(None)))
+
+
+def assert_the_same_heat(selected, loaded, pixels):
+    """As pneumo.explain computes it with torch's gradients."""
+    cpu = torch.device("cpu")
+    members = [grad_cam.load_member(folder, cpu) for folder in network.folders(selected)]
+    expected = grad_cam.mean_map([grad_cam.maps_of(member, pixels, cpu) for member in members])
+    found = loaded.heat(pixels)
+    assert found.shape == pixels.shape
+    assert found.dtype == np.float32
+    assert expected.any(axis=(1, 2)).sum() >= 4, "or there is nothing to compare"
+    for one, other in zip(found, expected, strict=True):
+        if not other.any():
+            assert not one.any()
+            continue
+        assert np.corrcoef(one.ravel(), other.ravel())[0, 1] >= 0.995
+        # Untrained, InceptionV3's slopes are so steep that where two places of a pooling window are nearly as large,
+        # rounding moves some of its map: torch in float32 and in float64 differ as much.
+        assert np.abs(one - other).max() < 0.06
+    close = [np.abs(one - other).max() < 0.005 for one, other in zip(found, expected, strict=True)]
+    assert np.mean(close) > 0.7
+    logits, _ = loaded.session.with_heat(pixels)
+    np.testing.assert_array_equal(logits, loaded.session.logits(pixels))
 
 
 @pytest.mark.parametrize("wanted", MODELS.values(), ids=MODELS)
@@ -88,6 +116,7 @@ def test_the_folder_has_all_of_the_model_and_the_contract(tmp_path):
     before, after = (json.loads((tmp_path / name / "model.json").read_text()) for name in ("selected", "best"))
     assert after == before | {key: after[key] for key in ("format", "image_size", "fit", "film_views", "onnx", "guard")}
     assert (after["format"], after["image_size"], after["fit"]) == (contract.FORMAT, 40, "stretch")
+    assert after["onnx"]["heat"] is True
     assert bundle.model_json(tmp_path / "best") == after
     for name in ("a", "b"):
         member = bundle.model_json(tmp_path / "best/members" / name)
@@ -116,3 +145,25 @@ def test_a_network_that_onnx_computes_otherwise_is_not_exported(tmp_path, monkey
     selected = write_backbone(tmp_path / "selected", "network", architecture="resnet18.a1_in1k")
     with pytest.raises(ExportError, match="differ from torch's"):
         export(selected, trained_on(selected, tmp_path), tmp_path / "best", film_views=None)
+
+
+def test_the_logit_has_the_same_bits_as_in_a_graph_without_heat(tmp_path):
+    selected = write_backbone(tmp_path / "selected", "network", architecture="tf_efficientnet_lite0.in1k", **VIEWS)
+    export(selected, trained_on(selected, tmp_path), tmp_path / "best", film_views=None)
+    exporting._write(network.load(selected), 40, tmp_path / "plain.onnx", heat=False)
+    inputs = contract.reference_inputs(40, 8)
+    plain, both = (model.Session(path) for path in (tmp_path / "plain.onnx", tmp_path / "best/model.onnx"))
+    np.testing.assert_array_equal(both.logits(inputs), plain.logits(inputs))
+
+
+def test_a_network_without_a_map_is_exported_without_heat_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setitem(
+        backbones.OWN, "cnn10", (lambda size, dropout: nn.Sequential(nn.Flatten(), nn.LazyLinear(256)), 256)
+    )
+    selected = write_backbone(tmp_path / "selected", "network", size=40)
+    exported = export(selected, trained_on(selected, tmp_path), tmp_path / "best", film_views=None)
+    assert "no feature map" in exported.without_heat
+    loaded = model.load(tmp_path / "best")
+    assert loaded.contract.onnx.heat is False
+    with pytest.raises(BundleError, match="gives no heat map"):
+        model.load(tmp_path / "best", heat=True)
