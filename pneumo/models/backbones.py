@@ -19,13 +19,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pneumo import files
 from pneumo.errors import ParamsError, WeightsError
-from pneumo.models import published
+from pneumo.models import own, published
 
 if TYPE_CHECKING:
     from pneumo.params import Published
 
-CHANNELS = (32, 64, 128, 128, 256)  # of the five blocks of cnn
-CHANNELS_10 = (16, 32, 64, 128, 256)  # of those of cnn10
 # Of published weights: their classifiers, and thresholds of torchxrayvision's.
 LEFT_OUT = ("fc.", "head.", "classifier.", "pre_logits.", "AuxLogits.", "op_threshs")
 PARALLEL = "module."
@@ -33,7 +31,6 @@ WITHOUT_PARALLEL = (  # rewrites the file that is its argument
     "import sys; from safetensors.torch import load_file, save_file; "
     f"save_file({{k.removeprefix('{PARALLEL}'): v for k, v in load_file(sys.argv[1]).items()}}, sys.argv[1])"
 )
-FEATURES = 256  # of the fully connected layer of cnn
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ def create(
             f"no published weights are named for {architecture} (model.NAME.published): set model.NAME.weights to none "
             "or to a .safetensors file"
         )
-    network = _own(wanted) if architecture in OWN else _timm(wanted)
+    network = _own(wanted) if architecture in own.NETWORKS else _timm(wanted)
     # Convolutions of this layout are faster on CPUs, and on GPUs in mixed precision.
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if starts and source:
@@ -136,49 +133,6 @@ def from_json(model_json: Mapping[str, Any], *, weights: str, seed: int = 0) -> 
     return network
 
 
-class Cnn(nn.Sequential):
-    """Five blocks of convolution, ReLU and max-pooling, flattened into a fully connected layer.
-
-    [B, 1, S, S] -> [B, 256]. Without the batch normalisation before each ReLU, RMSprop learns far more slowly.
-    """
-
-    def __init__(self, input_size: int, dropout: float) -> None:
-        blocks: list[nn.Module] = []
-        for entering, leaving in zip((1, *CHANNELS), CHANNELS, strict=False):
-            blocks += [nn.Conv2d(entering, leaving, 3, padding=1), nn.BatchNorm2d(leaving), nn.ReLU(), nn.MaxPool2d(2)]
-        side = input_size // 2 ** len(CHANNELS)
-        super().__init__(
-            *blocks,
-            nn.Flatten(),
-            nn.Dropout(dropout),
-            nn.Linear(CHANNELS[-1] * side**2, FEATURES),
-            nn.ReLU(),
-        )
-
-
-class Cnn10(nn.Sequential):
-    """Five blocks of two convolutions, each with batch normalisation and ReLU, and max-pooling; then the global mean.
-
-    [B, 1, S, S] -> [B, 256]. A mean over all places depends less on framing than what is flattened.
-    """
-
-    def __init__(self) -> None:
-        layers: list[nn.Module] = []
-        entering = 1
-        for leaving in CHANNELS_10:
-            for _ in range(2):
-                layers += [nn.Conv2d(entering, leaving, 3, padding=1, bias=False), nn.BatchNorm2d(leaving), nn.ReLU()]
-                entering = leaving
-            layers.append(nn.MaxPool2d(2))
-        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-
-
-OWN: dict[str, Any] = {  # name -> (body of an input size and dropout, its features)
-    "cnn": (Cnn, FEATURES),
-    "cnn10": (lambda input_size, dropout: Cnn10(), CHANNELS_10[-1]),
-}
-
-
 @dataclass(frozen=True)
 class _Wanted:
     """A network as `create` was asked for it."""
@@ -196,14 +150,14 @@ def _own(wanted: _Wanted) -> Network:
         raise ParamsError(
             f"model.NAME.stages is {wanted.stages}, and {wanted.architecture} is used whole: set it to null"
         )
-    body, features = OWN[wanted.architecture]
+    body, features = own.NETWORKS[wanted.architecture]
     normalisation = wanted.normalisation or Normalisation((0.5,), (0.25,))
     if wanted.pool == 1:
         return Network(body(wanted.input_size, wanted.dropout), features, wanted.dropout, normalisation)
     layers = list(body(wanted.input_size, wanted.dropout))
     if not isinstance(layers[-2], nn.AdaptiveAvgPool2d):
         raise ParamsError(_no_map(wanted))
-    _require_parts(wanted.input_size // 2 ** len(CHANNELS), wanted)
+    _require_parts(wanted.input_size // 2**own.BLOCKS, wanted)
     return Network(nn.Sequential(*layers[:-2]), features * wanted.pool**2, wanted.dropout, normalisation, wanted.pool)
 
 
@@ -274,7 +228,7 @@ def _require_known(architecture: str) -> None:
             f"*{name[:5]}*", pretrained=True
         )
         raise ParamsError(
-            f"architecture {architecture!r} is neither {' nor '.join(OWN)} nor a timm model; "
+            f"architecture {architecture!r} is neither {' nor '.join(own.NETWORKS)} nor a timm model; "
             f"near it: {', '.join(near[:8]) or 'none'}"
         )
 
