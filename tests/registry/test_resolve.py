@@ -76,7 +76,7 @@ def test_without_the_remote_a_fetched_model_predicts_and_another_does_not(regist
     assert other.status == 1
     assert other.said.endswith(
         f"remote storage ({registry.storage}) does not have its files, or cannot be reached. Whoever has them can "
-        "bring them there: `dvc push --all-tags models/best`"
+        "push them: `dvc push --all-tags models/best`"
     )
 
 

@@ -66,7 +66,7 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(exported, pack
     )
     paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", ""), str(Path.cwd())])
     message = refused("--model", exported, PYTHONPATH=paths)
-    assert message.startswith(f"error: {package.replace('_', '-')} , which pneumo serve needs, is not installed")
+    assert message.startswith(f"error: {package.replace('_', '-')}, which pneumo serve needs, is not installed")
     assert message.endswith("pip install 'pneumo[serve]'\n")
 
 
