@@ -175,7 +175,7 @@ def predict(arguments: argparse.Namespace) -> int:
 
 
 def export(arguments: argparse.Namespace) -> None:
-    """Write the folder for the Hugging Face Hub, and print what is next."""
+    """Write the folder for the Hugging Face Hub, and print the next step."""
     from pneumo.hub.export import export
 
     names = export(_model(arguments), arguments.to, TOP, source=arguments.source)
@@ -226,27 +226,30 @@ def _folder(text: str) -> Path:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="pneumo", description="Check the committed results of this project, and compare two commits."
+        prog="pneumo",
+        description="Use a trained model on chest X-rays (predict, serve, export, weights), and compare and check the "
+        "results that are in git (review, power, status, verify, tables, gate). Not a medical device.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_predict(commands)
+    _add_serve(commands)
+    _add_export(commands)
+    _add_weights(commands)
     _add_review(commands)
     _add_power(commands)
+    _add_checks(commands)
+    return parser
+
+
+def _add_checks(commands: Any) -> None:
     _add(
         commands,
         status,
-        "say whether the results that lie here are those of HEAD",
+        "say whether the results in this folder are those of HEAD",
         "which committed files differ, whether the selected model does by more than noise, where the difference comes "
         "from, and how to keep or discard these results; which outputs are not on this machine.",
         "0 whether or not they differ, 1 nothing could be compared and the error says why, 2 bad usage.",
-    )
-    _add(
-        commands,
-        gate,
-        "check that the committed results are from this code and these parameters",
-        "params.yaml is what conf/ composes to, `dvc repro --allow-missing --dry` has nothing to run, metrics/ follow "
-        "from scores/, and code, parameters and results are committed. Needs no data.",
-        "0 all checks pass, 1 one fails and the error says which, 2 bad usage.",
     )
     command = _add(
         commands,
@@ -270,11 +273,14 @@ def _parser() -> argparse.ArgumentParser:
         "from metrics/ and scores/, each between its markers. Nothing else on the pages changes.",
         "0 all tables are written, 1 a marker is wrong or a record cannot be read, 2 bad usage.",
     )
-    _add_weights(commands)
-    _add_predict(commands)
-    _add_serve(commands)
-    _add_export(commands)
-    return parser
+    _add(
+        commands,
+        gate,
+        "check that the committed results are from this code and these parameters",
+        "params.yaml is what conf/ composes to, `dvc repro --allow-missing --dry` has nothing to run, metrics/ follow "
+        "from scores/, and code, parameters and results are committed. Needs no data.",
+        "0 all checks pass, 1 one fails and the error says which, 2 bad usage.",
+    )
 
 
 def _add_review(commands: Any) -> None:
@@ -350,18 +356,18 @@ def _add_predict(commands: Any) -> None:
     command = _add(
         commands,
         predict,
-        "say how likely pneumonia is on each image",
-        "the calibrated probability, and the decision at the model's own threshold. Reads JPEG, PNG and DICOM by the "
-        "code that prepared the training images. Needs the model's folder alone; DVC, too, for a registered model. Not "
-        "a medical device.",
-        "0 every image has a prediction, 1 one has none or the model cannot be used, and the error says why, 2 bad "
-        "usage.",
+        "give the probability of pneumonia for each image",
+        "calibrated, with the decision at the model's own threshold. Reads JPEG, PNG and DICOM with the code that "
+        "prepared the training images. Needs only the model's folder; for a registered model also git and DVC. Not a "
+        "medical device.",
+        "0 every image has a prediction, 1 an image has none or the model cannot be used, and the error says why, 2 "
+        "bad usage.",
     )
     command.add_argument(
         "images",
         nargs="+",
         metavar="IMAGE",
-        help="a file, a folder, which is searched at any depth, or - for a list of them on standard input",
+        help="a file; a folder, which is searched at any depth; or - to read their names from standard input",
     )
     command.add_argument("--format", choices=("table", "csv", "json", "jsonl"), default="table", help="default: table")
     command.add_argument(
@@ -374,7 +380,7 @@ def _add_predict(commands: Any) -> None:
         "--sr",
         type=Path,
         metavar="FOLDER",
-        help="also write a DICOM structured report (TID 1500) of each image, which must be DICOM, into this folder",
+        help="also write a DICOM structured report (TID 1500) for each image into this folder; images must be DICOM",
     )
     _add_model(command)
 
@@ -385,12 +391,13 @@ def _add_serve(commands: Any) -> None:
         serve,
         "show predictions on a page in the browser",
         "drop JPEG, PNG or DICOM files on it. Programs POST them to /predict; /docs says how, /health whether the "
-        "server is ready, /metrics what it has done. Only this machine can reach it, unless --host says otherwise, and "
-        "then PNEUMO_TOKEN must be set. Nothing of an image is written to disk or logged. Not a medical device.",
+        "server is ready, /metrics what it has done. Only this machine can reach it, unless --host says otherwise; "
+        "then PNEUMO_TOKEN must be set. No image is written to disk, and nothing about an image is logged. Not a "
+        "medical device.",
         "0 stopped by Ctrl-C or SIGTERM, 1 it could not start and the error says why, 2 bad usage.",
     )
     command.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: %(default)s")
-    command.add_argument("--port", type=_port, default=8000, metavar="PORT", help="default: 8000; 0: a free one")
+    command.add_argument("--port", type=_port, default=8000, metavar="PORT", help="default: 8000; 0 takes a free one")
     _add_model(command)
 
 
@@ -400,7 +407,7 @@ def _add_which(command: argparse.ArgumentParser) -> None:
         default="models/best",
         metavar="MODEL",
         help="a folder (default: %(default)s), or a registered model: NAME@STAGE, NAME@VERSION, or NAME for the newest "
-        "version; of another repository GIT-URL#STAGE or GIT-URL#NAME@STAGE (docs/registry.md)",
+        "version; from another repository GIT-URL#STAGE or GIT-URL#NAME@STAGE (docs/registry.md)",
     )
 
 
@@ -410,11 +417,14 @@ def _add_model(command: argparse.ArgumentParser) -> None:
         "--error-rate",
         type=_rate,
         metavar="RATE",
-        help="leave so many films to a reader, as unsure, that at most this share of the others was wrong on "
-        "validation; the model has margins for a few, as a rule 5%%, 2%% and 1%%",
+        help="call the least certain films unsure and leave them to a reader, so that at most this share of the others "
+        "was wrong on validation; each model allows a few rates, usually 5%%, 2%% and 1%%",
     )
     command.add_argument(
-        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto, the default: a GPU where there is one"
+        "--device",
+        choices=("auto", "cpu", "gpu"),
+        default="auto",
+        help="auto, the default, uses a GPU if it can",
     )
 
 
@@ -425,7 +435,7 @@ def _rate(text: str) -> str:
     except ValueError:
         share = 0.0
     if not 0 < share < 1:
-        raise argparse.ArgumentTypeError(f"expected a share of errors, as 5% or 0.05, not {text}")
+        raise argparse.ArgumentTypeError(f"expected a share of errors, such as 5% or 0.05, not {text}")
     return f"{100 * share:g}%"
 
 
@@ -434,23 +444,23 @@ def _add_export(commands: Any) -> None:
         commands,
         export,
         "write the model and its card as a folder for the Hugging Face Hub",
-        "weights, ONNX, contract, the model card of the report with the test results as metadata, licence and "
-        "citation. Refused where the figures are not those of the model. Uploads nothing.",
+        "weights, model.onnx, model.json, the report's model card with the test results as metadata, licence and "
+        "citation. Refused if the figures belong to another model. Uploads nothing.",
         "0 written, 1 refused and the error says why, 2 bad usage.",
     )
-    command.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="new, empty, or of an earlier export")
+    command.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="new, empty, or an earlier export")
     _add_which(command)
     command.add_argument(
         "--source",
         type=_address,
         metavar="URL",
-        help="where the figures can be checked: a commit of the project",
+        help="where the figures can be checked, such as a commit of the project",
     )
 
 
 def _address(text: str) -> str:
     if not text.startswith(("https://", "http://")):
-        raise argparse.ArgumentTypeError(f"expected an address that begins with https://, not {text}")
+        raise argparse.ArgumentTypeError(f"expected an address that starts with https://, not {text}")
     return text
 
 

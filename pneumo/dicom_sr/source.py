@@ -29,7 +29,7 @@ def header(path: Path) -> "Dataset":
     """
     with path.open("rb") as file:
         if not dicom.is_dicom(file.read(132)):
-            raise ImageRejected("no structured report: it is of a DICOM file, and this is none. Leave it out, or --sr")
+            raise ImageRejected("no structured report: this is not a DICOM file. Leave out this file or --sr")
     dicom.refuse_other_than_film(dicom.load(path, pixels=False))
     from pydicom import dcmread
 
@@ -42,11 +42,11 @@ def header(path: Path) -> "Dataset":
     missing = [keyword for keyword in UIDS if not dicom.word(found, keyword)]
     if missing:
         raise ImageRejected(
-            f"no structured report: the header lacks {', '.join(missing)}, so that nobody could find the film again"
+            f"no structured report: the header lacks {', '.join(missing)}, so the report could not refer to the film"
         )
     for keyword in UIDS:
         if not _UID.fullmatch(dicom.word(found, keyword)):
-            raise ImageRejected(f"no structured report: {keyword} is no UID")
+            raise ImageRejected(f"no structured report: {keyword} is not a valid UID")
     if dicom.word(found, "PatientSex") not in ("", "F", "M", "O"):
         raise ImageRejected("no structured report: PatientSex is not F, M, O or empty")
     _refuse_other_dates(found)
@@ -63,4 +63,4 @@ def _refuse_other_dates(found: "Dataset") -> None:
         try:
             getattr(valuerep, kind)(dicom.word(found, keyword))
         except ValueError:
-            raise ImageRejected(f"no structured report: {keyword} is no date or time of DICOM") from None
+            raise ImageRejected(f"no structured report: {keyword} is not a valid DICOM date or time") from None

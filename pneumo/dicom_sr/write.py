@@ -23,7 +23,7 @@ def prepare(folder: Path, named: Iterable[str]) -> None:
     that is searched for films, and reports would be taken for some.
     """
     if find_spec("highdicom") is None:
-        raise MissingExtra("--sr needs highdicom, which is not installed: pip install 'pneumo[sr]'")
+        raise MissingExtra("highdicom, which --sr needs, is not installed: pip install 'pneumo[sr]'")
     try:
         for name in named:
             if Path(name).is_dir() and folder.resolve().is_relative_to(Path(name).resolve()):
@@ -31,7 +31,7 @@ def prepare(folder: Path, named: Iterable[str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ServingError(f"--sr {folder} cannot be a folder: {reason}. Name another one") from None
+        raise ServingError(f"--sr {folder} cannot be used as a folder: {reason}. Name another one") from None
 
 
 def reported(model: Model, predictions: Iterable[Prediction], folder: Path) -> Iterator[Prediction]:

@@ -9,7 +9,9 @@ from pneumo.hub.figures import CARD, KEYS, METRICS, Figures, sections
 from pneumo.serving.model import Model
 from pneumo.serving.output import NOTICE
 
-SECTIONS = ("Model", "Intended use", "Data", "Results on the test set", "What is unknown", "Provenance")
+SECTIONS = (
+    "Model", "Intended use", "Data", "Results on the test set", "Left to a reader", "What is unknown", "Provenance",
+)  # fmt: skip
 ELSEWHERE = " See the errors beside training images in `index.html`."  # which is not in the folder
 METRIC_TYPES = {"brier": "brier_score"}  # key -> its name on the Hub, where it is another
 TAGS = ["chest-x-ray", "radiology", "pneumonia", "binary-classification", "onnx", "not-a-medical-device"]
@@ -51,7 +53,7 @@ def metadata(model: Model, figures: Figures, source: str | None) -> Any:
         from huggingface_hub import EvalResult, ModelCardData
     except ImportError:
         raise MissingExtra(
-            "huggingface_hub is not installed, which writes the card: pip install 'pneumo[train]'"
+            "huggingface_hub, which writes the card, is not installed: pip install 'pneumo[train]'"
         ) from None
     kind = "phantom" if figures.phantom else "official" if figures.official else "other"
     data_type, data_name = DATA_SETS[kind]

@@ -23,7 +23,7 @@ def export(best: Path, to: Path, project: Path, *, source: str | None = None) ->
     """
     folder.require_free(to)
     if to.resolve().is_relative_to(best.resolve()):
-        raise HubError(f"{to} lies in the model's own folder: name another one")
+        raise HubError(f"--to {to} is inside the model's own folder: name another one")
     model = serving.load(best)
     copies = _of_the_model(best, model.contract)
     found = figures.read(project, model.contract)

@@ -50,11 +50,11 @@ def read(project: Path, contract: Contract) -> Figures:
         if not math.isclose(of_model[key], value, rel_tol=DIGITS):
             raise _other(project / METRICS, f"its {key} is {of_model[key]:g}, and the model's is {value:g}")
     if data["manifest_sha256"] != contract.sha256.manifest:
-        raise _other(project / DATA, "its images are not those that the model was trained on")
+        raise _other(project / DATA, "its images are not the ones this model was trained on")
     for key in KEYS:
         row = f"| {BY_KEY[key].words} | {number(of_model[key])} | {interval(of_model['ci95'].get(key))} |"
         if row not in card:
-            raise _other(project / CARD, f"it does not say {row!r}, as {METRICS} does")
+            raise _other(project / CARD, f"it lacks the row {row!r}, which follows from {METRICS}")
     return Figures(
         card, of_model, metrics["n"], metrics["patients"], data["manifest_sha256"], data["source"] == "phantom"
     )
@@ -80,8 +80,8 @@ def _require_weights(path: Path, card: str, contract: Contract) -> None:
 
 def _other(path: Path, why: str) -> HubError:
     return HubError(
-        f"{path} is of another model: {why}. Figures go only with the model that has them: run `dvc repro report`, or "
-        "name the model that was selected"
+        f"{path} belongs to another model: {why}. A model is exported only with its own figures: run `dvc repro "
+        "report`, or name the model that was selected"
     )
 
 

@@ -20,11 +20,11 @@ def require_free(to: Path) -> None:
         changed = [path.relative_to(to) for path in present if not _as_exported(path, to, sums)]
         if changed:
             raise HubError(
-                f"{to} is not empty, and {changed[0]} is not of an export, or was changed since: name another folder, "
-                "or move away what is there"
+                f"{to} is not empty, and {changed[0]} in it does not come from an export or was changed since: name "
+                "another folder, or move that file away"
             )
     elif to.exists() or to.is_symlink():
-        raise HubError(f"{to} is no folder: name another one")
+        raise HubError(f"{to} is not a folder: name another path")
 
 
 def write(to: Path, texts: Mapping[str, str], copies: Mapping[str, Path]) -> None:

@@ -17,6 +17,6 @@ def refuse(texts: Mapping[str, str]) -> None:
         for what, pattern in FORBIDDEN.items():
             if match := pattern.search(text):
                 raise HubError(
-                    f"{name} has what looks like {what}, {match[0]!r}, and everybody would see it: take it out, in "
-                    "params.yaml perhaps, and run the stage again"
+                    f"{name} contains what looks like {what}, {match[0]!r}, which everybody would see: remove it, "
+                    "perhaps from params.yaml, and run the stage again"
                 )

@@ -34,31 +34,31 @@ SEVERAL = "`members/` has several networks, each with its backbone as `body.*` a
 TEXT = """\
 ## Use
 
-With pneumo, which reads JPEG, PNG and DICOM, checks the hashes and the reference inputs, and warns of images unlike the
-training images, in a clone of this folder:
+With pneumo, in a clone of this folder. It reads JPEG, PNG and DICOM, checks the hashes and the reference inputs, and
+warns of images unlike the training images:
 
     pneumo predict film.jpeg --model .
 
-With ONNX Runtime, NumPy and Pillow, the same number for JPEG and for PNG of 8 bits, and no check and no warning:
+With ONNX Runtime, NumPy and Pillow: the same number for JPEG and 8-bit PNG, but no checks and no warnings:
 
 ```python
 {python}```
 
 `model.onnx` takes packed pixels, uint8 [batch, {side}, {side}], 0 black, and gives `logit`, float32 [batch], before
-calibration. All else is in it: resizing, normalisation, views{members}. `config.json` and
+calibration. Everything else is in it: resizing, normalisation, views{members}. `config.json` and
 `preprocessor_config.json` say this to programs.
 
 **Not a checkpoint of timm or transformers.** {weights}
-Neither library would read films as the model was trained to see them, nor average its views or calibrate its output, so
+Neither library would read films as the model was trained to see them, average its views or calibrate its output, so
 neither would give its numbers.
 
 ## When not to believe it
 
-`pneumo predict` says `unlike the training images` where the thumbnail of an image lies further from those of the
-training images than {share} of the validation images do. On real films, where this was measured, it finds photographs,
-text, noise and films that lie on their side or are inverted. It misses part of the films that stand on their head, and
-most films of other hospitals and ages, on which a model may be no better than chance. An image without a warning can
-still be the wrong image.
+`pneumo predict` says `unlike the training images` if the thumbnail of an image lies further from those of the training
+images than {share} of the validation images do. Measured on real films, it flags photographs, text, noise, and films
+that lie on their side or are inverted. It misses some of the films that are upside down, and most films of other
+hospitals and ages, on which a model may be no better than chance. An image without a warning can still be the wrong
+image.
 """
 
 

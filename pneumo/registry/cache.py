@@ -38,8 +38,8 @@ def find(commit: str, name: str) -> Path | None:
         raise RegistryError(f"{error.filename or kept} cannot be read ({error.strerror})") from None
     if not unchanged:
         raise RegistryError(
-            f"{kept} is not as it was fetched: a file in it was changed, added or removed, so that its hash is not the "
-            "one in dvc.lock. Delete that folder, and the model is fetched anew"
+            f"{kept} has changed since it was fetched: a file in it was changed, added or removed, so its hash is no "
+            "longer the one in dvc.lock. Delete that folder, and the model is fetched again"
         )
     return kept
 
@@ -61,8 +61,9 @@ def add(commit: str, name: str, md5: str, *, fetch: Callable[[Path], None], chec
             fetch(new)
             if content_hash(new) != md5:
                 raise RegistryError(
-                    f"what the remote has of {name} is not what dvc.lock of commit {commit[:10]} names ({md5}): it is "
-                    "damaged there. Where the model is intact, `dvc push` it again after deleting it from the remote"
+                    f"the remote's copy of {name} is damaged: its hash is not the one in dvc.lock of commit "
+                    f"{commit[:10]} ({md5}). Delete it from the remote, and `dvc push` it again from a clone where it "
+                    "is intact"
                 )
             check(new)
             place(new, kept)
@@ -100,7 +101,7 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         where = error.filename if error.filename and str(error.filename).startswith(str(path)) else path
         raise RegistryError(
-            f"{where} cannot be written ({error.strerror}): name a folder for models that can, PNEUMO_MODELS=FOLDER"
+            f"{where} cannot be written ({error.strerror}). Name another folder for models: PNEUMO_MODELS=FOLDER"
         ) from None
 
 

@@ -53,12 +53,12 @@ class Artifact:
     def _not_there(self) -> str:
         if self.remote is None:
             return (
-                f"{self.version}: its .dvc/config names no remote to fetch from. In the project, `dvc remote add -d "
-                "NAME URL`, commit, `dvc push`, and register the new commit"
+                f"{self.version}: .dvc/config of that commit names no remote to fetch from. In the project, run `dvc "
+                "remote add -d NAME URL`, commit, `dvc push`, and register the new commit"
             )
         return (
             f"{self.version}: {self.remote} does not have its files, or cannot be reached. Whoever has "
-            f"them can bring them there: `dvc push --all-tags {self.path.lstrip('/')}`"
+            f"them can push them: `dvc push --all-tags {self.path.lstrip('/')}`"
         )
 
 
@@ -97,21 +97,21 @@ def _located(repository: Any, version: Version) -> Artifact:
             (output,) = project.find_outs_by_path(path)
             remote = _remote(repository.config if repository.dvc_dir else project.config, output.remote)
     except NotDvcRepoError:
-        raise RegistryError(f"{version}: that commit is of no DVC project. Register one that is") from None
+        raise RegistryError(f"{version}: that commit has no DVC project. Register one that has") from None
     except ArtifactNotFoundError:
         raise RegistryError(
             f"{version}: {at} has no such artifact. Add it under `artifacts`, commit, and register that commit"
         ) from None
     except OutputNotFoundError:
         raise RegistryError(
-            f"{version}: {at} names {path.lstrip('/')}, which no stage or .dvc file there writes. Correct its path, "
-            "commit, and register that commit"
+            f"{version}: {at} names {path.lstrip('/')}, which is not the output of a stage or .dvc file. Correct the "
+            "path, commit, and register that commit"
         ) from None
     hashed = output.hash_info
     if not hashed:
         raise RegistryError(
-            f"{version}: dvc.lock of that commit has no {path.lstrip('/')}: it was registered before `dvc repro` had "
-            "run, or without dvc.lock. Run it, commit dvc.lock, and register that commit"
+            f"{version}: dvc.lock of that commit lacks {path.lstrip('/')}: it was registered before `dvc repro` ran, "
+            "or without dvc.lock. Run `dvc repro`, commit dvc.lock, and register that commit"
         )
     if not hashed.isdir:
         raise RegistryError(
@@ -139,6 +139,6 @@ def _told(version: Version, how: str) -> Iterator[None]:
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:300]
         raise RegistryError(
-            f"{version} cannot be fetched {how}: {type(error).__name__}: {reason}. `dvc get` or `dvc artifacts get` "
-            "with the same repository says more"
+            f"{version} cannot be fetched {how}: {type(error).__name__}: {reason}. For details run `dvc get` or `dvc "
+            "artifacts get` on the same repository"
         ) from error

@@ -18,7 +18,7 @@ TIMEOUT = 120  # seconds
 TAGS = "+refs/tags/*:refs/tags/*"
 # Of whoever started this process, a hook of git perhaps, and about another repository.
 OTHERS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE")
-MISSING = "dvc is not installed, which finds and fetches registered models: pip install 'pneumo[registry]'"
+MISSING = "dvc, which finds and fetches registered models, is not installed: pip install 'pneumo[registry]'"
 SILENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
 
 
@@ -94,19 +94,19 @@ def _fetch(url: str, into: Path) -> None:
     reason = _reason(done.stderr)
     if str(into) in reason:
         raise RegistryError(
-            f"{into}, where tags are kept, cannot be used ({reason}): delete that folder, or name another one for all "
-            "that is kept, PNEUMO_MODELS=FOLDER"
+            f"{into}, where tags are kept, cannot be used ({reason}). Delete that folder, or name another one for all "
+            "fetched models: PNEUMO_MODELS=FOLDER"
         )
     raise RegistryError(
         f"{shown(url)} cannot be read ({reason.replace(url, shown(url))}). Check the address, and that "
-        "`git ls-remote` reads it without asking for a password: with an SSH key, or a credential helper"
+        "`git ls-remote` reads it without asking for a password; an SSH key or a credential helper makes it so"
     )
 
 
 def _reason(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "ssh:"))]
-    return ((telling or lines or ["git says nothing"])[0])[:200]
+    return ((telling or lines or ["git gave no reason"])[0])[:200]
 
 
 def _git(*words: str) -> subprocess.CompletedProcess[str]:
@@ -124,6 +124,6 @@ def _git(*words: str) -> subprocess.CompletedProcess[str]:
             start_new_session=True,  # without a terminal, on which ssh would ask
         )
     except FileNotFoundError:
-        raise RegistryError("git is not installed, and the registry is made of its tags: install git") from None
+        raise RegistryError("git is not installed, and registered models are found by its tags: install git") from None
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 1, "", f"fatal: no answer within {TIMEOUT} s")

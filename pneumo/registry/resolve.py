@@ -42,7 +42,7 @@ def _here(wanted: Wanted) -> Resolved:
     if top is None:
         which = f"@{wanted.which}" if wanted.which else ""
         raise RegistryError(
-            f"there is no folder {wanted.text} here, and {Path.cwd()} is in no git repository, whose tags could name "
+            f"there is no folder {wanted.text} here, and {Path.cwd()} is not in a git repository whose tags could name "
             f"it. Name the folder of an exported model, or the repository: GIT-URL#{wanted.name}{which or '@VERSION'}"
         )
     return _found(top, wanted, "this repository")

@@ -57,7 +57,9 @@ def _shown(root: Path, where: str, name: str | None = None) -> Any:
         return gto.show(root, name, deprecated=True)
     except Exception as error:  # GTO's, scmrepo's, pydantic's
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise RegistryError(f"GTO cannot read the tags of {where} ({reason}): `gto show` there says more") from None
+        raise RegistryError(
+            f"GTO cannot read the tags of {where} ({reason}). Run `gto show` there for details"
+        ) from None
 
 
 def _name(artifacts: Mapping[str, Any], wanted: Wanted, where: str) -> tuple[str, str | None]:
@@ -104,7 +106,7 @@ def _chosen(rows: Sequence[Mapping[str, Any]], wanted: Wanted, where: str) -> Ve
         raise RegistryError(f"{name} has no registered version in {where}. {has}")
     if any(row["version"] == which for row in rows):
         raise RegistryError(f"version {which} of {name} has been withdrawn in {where}. {has}")
-    remedy = "" if wanted.repository else "; what is new elsewhere, `git fetch --tags` brings"
+    remedy = "" if wanted.repository else "; `git fetch --tags` brings what is new elsewhere"
     raise RegistryError(f"{name} has no stage or version {which} in {where}. {has}{remedy}")
 
 

@@ -39,14 +39,14 @@ def parse(text: str) -> Wanted | None:
     if hash_sign:
         name, _, which = rest.rpartition("@")
         if not which or not repository or (name and not re.fullmatch(FULL_NAME, name)):
-            raise RegistryError(f"--model {text} is no folder, and of no form that names a model: {FORMS}")
+            raise RegistryError(f"--model {text} is neither a folder nor a model: expected {FORMS}")
         return Wanted(text, repository, name or None, which)
     name, at, which = rest.rpartition("@")
     if "://" in text or text.endswith(".git"):
-        raise RegistryError(f"--model {text} is a repository: say which of its models, as in '{text}#prod'")
+        raise RegistryError(f"--model {text} is a repository: say which of its models you mean, as in '{text}#prod'")
     if at:
         if not which or not re.fullmatch(FULL_NAME, name):
-            raise RegistryError(f"--model {text} is no folder, and of no form that names a model: {FORMS}")
+            raise RegistryError(f"--model {text} is neither a folder nor a model: expected {FORMS}")
         return Wanted(text, None, name, which)
     is_name = re.fullmatch(FULL_NAME, text) and ("/" not in text or ":" in text)
     return Wanted(text, None, text, None, bare=True) if is_name else None

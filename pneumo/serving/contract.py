@@ -112,17 +112,17 @@ def read(folder: Path) -> Contract:
     version = content.get("format")
     if version is None:
         raise BundleError(
-            f"{path} has no `format`: this model was not exported. Run `dvc repro export`, and use models/best"
+            f"{path} has no `format`: this model has not been exported. Run `dvc repro export`, and use models/best"
         )
     if version != FORMAT:
         raise BundleError(
-            f"{path} is of format {version}, and this version of pneumo reads {FORMAT}: "
+            f"{path} has format {version}, and this version of pneumo reads format {FORMAT}: "
             + ("upgrade pneumo" if isinstance(version, int) and version > FORMAT else "export the model again")
         )
     try:
         return Contract.model_validate(content)
     except ValidationError as error:
-        raise BundleError(f"{path}: {_problem(error)}. Get the model anew") from None
+        raise BundleError(f"{path}: {_problem(error)}. Get the model again") from None
 
 
 def onnx(folder: Path, contract: Contract) -> Path:
@@ -146,7 +146,7 @@ def reference_heat(folder: Path) -> NDArray[np.float64]:
     """Of the same inputs, `heat_parts` of the heat that the model gave, [n, HEAT_PARTS²]. Raises BundleError."""
     about, path = _reference(folder), folder / REFERENCE
     if about.heat is None or {len(parts) for parts in about.heat} != {HEAT_PARTS**2} or len(about.heat) != about.count:
-        raise BundleError(f"{path} lacks the heat of its inputs, {HEAT_PARTS**2} means for each. Get the model anew")
+        raise BundleError(f"{path} lacks the heat of its inputs, {HEAT_PARTS**2} means for each. Get the model again")
     return np.array(about.heat)
 
 
@@ -164,9 +164,9 @@ def _reference(folder: Path) -> Reference:
     try:
         about = Reference.model_validate(_json(path))
     except ValidationError as error:
-        raise BundleError(f"{path}: {_problem(error)}. Get the model anew") from None
+        raise BundleError(f"{path}: {_problem(error)}. Get the model again") from None
     if len(about.logits) != about.count:
-        raise BundleError(f"{path} has {len(about.logits)} logits for {about.count} inputs. Get the model anew")
+        raise BundleError(f"{path} has {len(about.logits)} logits for {about.count} inputs. Get the model again")
     return about
 
 
@@ -206,8 +206,8 @@ def _verified(path: Path, expected: str) -> Path:
         raise BundleError(f"{path} cannot be read: {error.strerror}") from None
     if sha256 != expected:
         raise BundleError(
-            f"{path} is damaged or of another model: its SHA-256 is {sha256}, and {MODEL} names {expected}. Get the "
-            "model anew"
+            f"{path} is damaged or belongs to another model: its SHA-256 is {sha256}, and {MODEL} names {expected}. "
+            "Get the model again"
         )
     return path
 
@@ -234,15 +234,15 @@ def _json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BundleError(
-            f"{path} is missing: name the folder of an exported model, which in the project `make repro` or `dvc pull` "
-            "brings as models/best"
+            f"{path} is missing: name the folder of an exported model. In the project that is models/best, which `make "
+            "repro` or `dvc pull` brings"
         ) from None
     except NotADirectoryError:
         raise BundleError(f"{path.parent} is a file: name the folder of an exported model") from None
     except PermissionError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError, OSError) as error:
-        raise BundleError(f"{path} cannot be read: {' '.join(str(error).split())[:150]}. Get the model anew") from None
+        raise BundleError(f"{path} cannot be read: {' '.join(str(error).split())[:150]}. Get the model again") from None
     if not isinstance(content, dict):
-        raise BundleError(f"{path} is not a JSON object: get the model anew")
+        raise BundleError(f"{path} is not a JSON object: get the model again")
     return content

@@ -50,11 +50,11 @@ def from_bytes(data: bytes, where: str) -> Guard:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             mean, components, variances, noise = (np.asarray(file[key], dtype=float) for key in KEYS)
     except Exception as error:  # zipfile's, numpy's, KeyError: there is no common base
-        raise BundleError(f"{where} cannot be read ({type(error).__name__}): get the model anew") from None
+        raise BundleError(f"{where} cannot be read ({type(error).__name__}): get the model again") from None
     count = len(variances) if variances.ndim == 1 else -1
     right = mean.shape == (SIDE**2,) and components.shape == (count, SIDE**2) and noise.shape == ()
     if not right or not np.isfinite(np.r_[mean, components.ravel(), variances, noise]).all() or min(variances) <= 0:
-        raise BundleError(f"{where} does not hold what it should: get the model anew")
+        raise BundleError(f"{where} does not hold a valid guard: get the model again")
     return Guard(mean, components, variances, float(noise))
 
 

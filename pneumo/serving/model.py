@@ -27,16 +27,23 @@ class Session:
             import onnxruntime
         except ImportError:
             raise MissingExtra(
-                "onnxruntime is not installed, which runs the model: pip install 'pneumo[predict]'"
+                "onnxruntime, which runs the model, is not installed: pip install 'pneumo[predict]'"
             ) from None
         options = onnxruntime.SessionOptions()
         options.log_severity_level = QUIET
         options.intra_op_num_threads = threads or 0  # 0: one for each core
-        self.device = _chosen(device, onnxruntime.get_available_providers())
+        provider = PROVIDERS[_chosen(device, onnxruntime.get_available_providers())]
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=[PROVIDERS[self.device]])
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
         except Exception as error:  # of its own, by name only
             raise BundleError(f"ONNX Runtime cannot load {path}: {_first_line(error)}") from None
+        # Without the GPU's driver or libraries it goes on with the CPU, and only logs that.
+        self.device = "gpu" if PROVIDERS["gpu"] in self._session.get_providers() else "cpu"
+        if device == "gpu" and self.device != "gpu":
+            raise ServingError(
+                "--device is gpu, and ONNX Runtime cannot start one: it needs a driver, CUDA and cuDNN (its log above "
+                "says which). Install them, or use --device auto or cpu"
+            )
 
     @property
     def side(self) -> int | None:
@@ -133,7 +140,7 @@ def load(
     if session.side not in (None, about.image_size):  # before inputs of that size take memory
         raise BundleError(
             f"{folder / contract.ONNX} takes images of {session.side} pixels a side, and image_size in "
-            f"{contract.MODEL} is {about.image_size}. Get the model anew"
+            f"{contract.MODEL} is {about.image_size}. Get the model again"
         )
     guard = contract.guard(folder, about)
     inputs, logits = contract.reference(folder, about)
@@ -144,14 +151,14 @@ def load(
     if found.shape != logits.shape:
         raise BundleError(
             f"{folder / contract.ONNX} gives {list(found.shape)} for {len(logits)} images; expected a logit for each. "
-            "Get the model anew"
+            "Get the model again"
         )
     worst = float(np.abs(found - logits).max())
     if not worst <= about.onnx.tolerance:
         raise BundleError(
             f"{folder} does not give the logits of its {contract.REFERENCE} on this machine: they differ by up to "
-            f"{worst:.2g}, and {about.onnx.tolerance:g} is allowed. Do not use it here; get the model anew, or another "
-            "version of onnxruntime"
+            f"{worst:.2g}, and {about.onnx.tolerance:g} is allowed. Do not use it here: get the model again, or try "
+            "another version of onnxruntime"
         )
     model = Model(about, session, guard, margin)
     if heat:
@@ -165,7 +172,7 @@ def _try_heat(model: Model, folder: Path, inputs: NDArray[np.uint8]) -> None:
     if expected is None or found.shape != inputs.shape:
         raise BundleError(
             f"{folder / contract.ONNX} gives heat of {list(found.shape)} for images of {list(inputs.shape)}. Get the "
-            "model anew"
+            "model again"
         )
     worst = float(np.abs(contract.heat_parts(found) - expected).max())
     if not worst <= contract.HEAT_TOLERANCE:
@@ -181,8 +188,8 @@ def _margin(about: Contract, error_rate: str) -> float:
     if error_rate not in about.margins:
         there = ", ".join(about.margins) or "none"
         raise ServingError(
-            f"--error-rate is {error_rate}, and {about.name} has margins for: {there}. Name one of these, or set "
-            "threshold.error_rates and export the model again"
+            f"--error-rate is {error_rate}, and {about.name} has margins for: {there}. Name one of these, or add it "
+            "to threshold.error_rates and run the pipeline again"
         )
     margin = about.margins[error_rate]
     return math.inf if margin is None else margin
@@ -198,7 +205,7 @@ def _chosen(device: str, available: Sequence[str]) -> str:
     has_gpu = PROVIDERS["gpu"] in available
     if device == "gpu" and not has_gpu:
         raise ServingError(
-            "--device is gpu, and ONNX Runtime has none: install onnxruntime-gpu, or use --device auto or cpu"
+            "--device is gpu, and this ONNX Runtime has none: install onnxruntime-gpu, or use --device auto or cpu"
         )
     return "gpu" if has_gpu and device != "cpu" else "cpu"
 

@@ -69,7 +69,7 @@ def write(texts: Iterable[str], stream: TextIO) -> None:
             raise
         except OSError as error:
             raise ServingError(
-                f"the predictions cannot be written: {error.strerror}. Make room, and start again"
+                f"the predictions cannot be written: {error.strerror}. Free some space, and start again"
             ) from None
 
 
@@ -92,8 +92,8 @@ def _table(model: Model, predictions: Iterable[Prediction]) -> Iterator[str]:
     about = model.contract
     yield f"{about.name}, weights {model.weights[:12]}: pneumonia from {about.threshold:.4f}; {NOTICE}\n"
     if model.margin:
-        which = "all" if math.isinf(model.margin) else f"of a logit within {model.margin:.3g} of the threshold's"
-        yield f"{UNSURE}: left to a reader, {which}\n"
+        which = "all films" if math.isinf(model.margin) else f"logit within {model.margin:.3g} of the threshold's"
+        yield f"{UNSURE}: left to a reader ({which})\n"
     yield f"{'probability':>11}  {'decision':<9}  image\n"
     for one in predictions:
         if one.error:

@@ -176,7 +176,7 @@ def _warnings(model: Model, source: Path | bytes) -> tuple[str, ...]:
     if taken is not None and says["view"] not in ("", *taken):
         found.append(f"view {says['view']}: the model was trained on {', '.join(taken)}")
     if says["body_part"] not in ("", *views.CHEST):
-        found.append(f"body part {says['body_part']}: the model was trained on chests")
+        found.append(f"body part {says['body_part']}: the model was trained on chest films")
     return tuple(found)
 
 

@@ -32,11 +32,11 @@ _TELEMETRY = ("tracing", "metrics", "logs", "operation_spans", "auto_configure")
 
 
 class Row(BaseModel):
-    """Of one image, as pneumo predict --format json has it, with pictures where they are asked for."""
+    """One image, as in pneumo predict --format json, with pictures if you ask for them."""
 
     image: str = Field(description="the file's name as it was sent")
-    probability: float | None = Field(description="calibrated, of pneumonia; null where there is an error")
-    decision: str | None = Field(description="pneumonia, at the threshold and above, normal, or unsure")
+    probability: float | None = Field(description="of pneumonia, calibrated; null if there is an error")
+    decision: str | None = Field(description="pneumonia (at the threshold and above), normal or unsure")
     threshold: float
     model: str
     weights: str = Field(description="SHA-256")
@@ -45,12 +45,12 @@ class Row(BaseModel):
     film: str | None = Field(None, description="PNG in base64, upright; only with heatmap=true")
     seen: str | None = Field(None, description="PNG in base64: the pixels that the model was given")
     heatmap: str | None = Field(
-        None, description="PNG in base64, to lay over film or seen; null where the model has no heat maps"
+        None, description="PNG in base64, to lay over film or seen; null if the model has no heat maps"
     )
 
 
 class Problem(BaseModel):
-    """What every refusal has (RFC 9457)."""
+    """What every refusal contains (RFC 9457)."""
 
     type: str
     title: str
@@ -60,7 +60,7 @@ class Problem(BaseModel):
 
 
 class Health(BaseModel):
-    """Of a model that is loaded and gives its reference logits."""
+    """The model, which is loaded and has given its reference logits."""
 
     status: str
     model: str
@@ -70,7 +70,9 @@ class Health(BaseModel):
     notice: str
     heatmaps: bool = Field(description="whether the model has heat maps")
     token: bool = Field(description="whether requests need a token")
-    limits: dict[str, int] = Field(description="bytes of a request (body) and a file, files of a request")
+    limits: dict[str, int] = Field(
+        description="bytes in a request (body) and in a file; files in a request, and with pictures"
+    )
 
 
 _FORM = {
@@ -96,11 +98,11 @@ _FORM = {
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {problems.TYPE: {"schema": Problem.model_json_schema()}}}
     for status, text in {
-        401: "no token, or a wrong one, where the server wants one",
+        401: "the token that the server needs is missing or wrong",
         408: "the body comes too slowly",
         413: "too many bytes or files",
-        415: "no form",
-        422: "a form without images",
+        415: "the body is not a form",
+        422: "a form without images, or an invalid value in the query",
         503: "busy: try again after Retry-After seconds",
     }.items()
 }
@@ -145,13 +147,13 @@ def _add_endpoints(app: FastAPI, model: Model, work: Work, limits: Limits, *, to
         limits={"body": limits.body, "file": limits.file, "files": limits.files, "pictured": limits.pictured},
     )
 
-    @app.get("/health", summary="The model, once it is loaded and gives its reference logits")
+    @app.get("/health", summary="The model, once it is loaded and has given its reference logits")
     async def _health() -> Health:
         return health
 
     @app.post(
         "/predict",
-        summary="Predictions of images, in the order in which they are sent",
+        summary="Predictions for images, in the order they were sent",
         description=(
             f"At most {limits.files} files ({limits.pictured} with pictures), {limits.file / MIB:g} MiB each and "
             f"{limits.body / MIB:g} in all. A file that cannot be used has an error in its row, and the rest goes on."

@@ -26,19 +26,19 @@ def response(refused: RequestRefused, *, close: bool = False) -> Response:
 def of_status(status: int) -> RequestRefused:
     """Of what the router refuses."""
     if status == HTTPStatus.NOT_FOUND:
-        return RequestRefused(status, "There is nothing at this address.", "/docs lists what there is.")
+        return RequestRefused(status, "There is nothing at this address.", "/docs lists the addresses.")
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        return RequestRefused(status, "This address does not take this method.", "/docs lists what there is.")
-    return RequestRefused(status, f"{HTTPStatus(status).phrase}.", "/docs says how requests are made.")
+        return RequestRefused(status, "This address does not accept this method.", "/docs lists what it accepts.")
+    return RequestRefused(status, f"{HTTPStatus(status).phrase}.", "/docs says how to make requests.")
 
 
 def of_query() -> RequestRefused:
     """Of a query that is not of the types in /openapi.json; its values are not repeated."""
-    return RequestRefused(422, "A value after the question mark is not what it should be.", "/docs lists them.")
+    return RequestRefused(422, "A value after the question mark is not valid.", "/docs lists valid values.")
 
 
 def internal() -> RequestRefused:
     """Of a fault of ours, which is logged by its place alone: the text of an exception may quote an image."""
     return RequestRefused(
-        500, "This is a bug in pneumo: the server could not answer.", "Report it with the lines of the server's log."
+        500, "The server could not answer: this is a bug in pneumo.", "Report it with the lines from the server's log."
     )

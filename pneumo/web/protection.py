@@ -133,8 +133,8 @@ def _check_token(given: str, token: str) -> None:
     if scheme.lower() != "bearer" or not hmac.compare_digest(value.strip().encode(), token.encode()):
         raise RequestRefused(
             401,
-            "The token is missing or wrong." if given else "This server wants a token.",
-            "Send the header Authorization: Bearer, with the token that the server was started with.",
+            "The token is missing or wrong." if given else "This server needs a token.",
+            "Send the header Authorization: Bearer TOKEN, with the token that the server was started with.",
             WWW_Authenticate="Bearer",
         )
 

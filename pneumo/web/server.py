@@ -34,7 +34,7 @@ def serve(folder: Path, *, host: str, port: int, device: str, error_rate: str | 
     """
     missing = [package for name, package in _PACKAGES.items() if find_spec(name) is None]
     if missing:
-        raise MissingExtra(f"{missing[0]} is not installed, which serves the page: pip install 'pneumo[serve]'")
+        raise MissingExtra(f"{missing[0]}, which pneumo serve needs, is not installed: pip install 'pneumo[serve]'")
     token = _token()
     family, address = _address(host, port, token)
     # A model of an older version has no heat maps, and is shown without.
@@ -84,10 +84,10 @@ def _token() -> str | None:
         return None
     if len(token) < SHORTEST:
         raise ServingError(
-            f"{TOKEN} has {len(token)} characters; expected at least {SHORTEST}: {_MAKE_TOKEN}, and start again"
+            f"{TOKEN} has {len(token)} characters; expected at least {SHORTEST}. Make one, start again: {_MAKE_TOKEN}"
         )
     if not all("!" <= letter <= "~" for letter in token):
-        raise ServingError(f"{TOKEN} has spaces or other signs than those of ASCII: {_MAKE_TOKEN}, and start again")
+        raise ServingError(f"{TOKEN} has spaces or is not all ASCII. Make one and start again: {_MAKE_TOKEN}")
     return token
 
 
@@ -101,11 +101,11 @@ def _address(host: str, port: int, token: str | None) -> tuple[socket.AddressFam
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, UnicodeError):
-        raise ServingError(f"--host {host} is no address of a machine: use 127.0.0.1, or 0.0.0.0 for all") from None
+        raise ServingError(f"--host {host} is no address of this machine: use 127.0.0.1, or 0.0.0.0 for all") from None
     if token is None and not ipaddress.ip_address(str(name).partition("%")[0]).is_loopback:
         raise ServingError(
-            f"--host {host} can be reached from other machines, and {TOKEN} is not set: {_MAKE_TOKEN}, and start "
-            "again, or leave --host out"
+            f"--host {host} can be reached from other machines, and {TOKEN} is not set. Leave out --host, or make a "
+            f"token and start again: {_MAKE_TOKEN}"
         )
     return family, (str(name), int(number))
 
@@ -123,7 +123,7 @@ def _listening(family: socket.AddressFamily, address: tuple[str, int], host: str
         if error.errno == errno.EADDRINUSE:
             raise ServingError(f"port {port} is in use: name another with --port, or 0 for a free one") from None
         if error.errno == errno.EACCES:
-            raise ServingError(f"port {port} needs more rights: name one above 1023 with --port") from None
+            raise ServingError(f"port {port} needs rights that you lack: name one above 1023 with --port") from None
         raise ServingError(f"cannot listen at {host}, port {port}: {error.strerror}. Use another --host") from None
     return listener
 

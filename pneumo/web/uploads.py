@@ -109,7 +109,7 @@ async def received(body: Body, limits: Limits, held: Held, most: int) -> list[Up
     except FormParserError:
         raise RequestRefused(400, f"The body is not well-formed {FORM}.", _SEND) from None
     if not form.ended:
-        raise RequestRefused(400, "The form is cut short: its end is missing.", "Send it again.")
+        raise RequestRefused(400, "The form is incomplete: its end is missing.", "Send it again.")
     if not form.uploads:
         raise RequestRefused(422, f"The form has no file under the name {FIELD}.", _SEND)
     return form.uploads
@@ -126,7 +126,7 @@ async def _chunks(body: Body, limits: Limits) -> AsyncIterator[bytes]:
         except TimeoutError:
             raise RequestRefused(
                 408,
-                f"The images came too slowly: expected {limits.rate // 1024} KiB a second at least.",
+                f"The images came too slowly: expected at least {limits.rate // 1024} KiB a second.",
                 "Send fewer or smaller files, or use a faster connection.",
             ) from None
         if chunk is None:
@@ -176,7 +176,7 @@ class _Form:
         _, options = parse_options_header(self._part.headers.get(b"content-disposition"))
         name, filename = options.get(b"name"), options.get(b"filename")
         if name != FIELD.encode() or filename is None:
-            raise RequestRefused(422, f"The form has something else than files under the name {FIELD}.", _SEND)
+            raise RequestRefused(422, f"The form has something other than files under the name {FIELD}.", _SEND)
         if len(self.uploads) == self._most:
             raise RequestRefused(
                 413, f"There are more than {self._most} files in one request.", f"Send at most {self._most} at once."

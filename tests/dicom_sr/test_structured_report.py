@@ -182,14 +182,17 @@ def test_what_the_film_does_not_say_stays_empty(report):
 
 
 REFUSED = {  # elements of the film -> the reason
-    "no study": ({"StudyInstanceUID": None}, "the header lacks StudyInstanceUID, so that nobody could find the film"),
+    "no study": (
+        {"StudyInstanceUID": None},
+        "the header lacks StudyInstanceUID, so the report could not refer to the film",
+    ),
     "no UIDs": (
         {"StudyInstanceUID": None, "SeriesInstanceUID": None, "SOPInstanceUID": None},
         "the header lacks StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID",
     ),
-    "a way out of the folder": ({"SOPInstanceUID": "../../1.2"}, "SOPInstanceUID is no UID"),
+    "a way out of the folder": ({"SOPInstanceUID": "../../1.2"}, "SOPInstanceUID is not a valid UID"),
     "a sex that is none": ({"PatientSex": "X"}, "PatientSex is not F, M, O or empty"),
-    "a date that is none": ({"StudyDate": "yesterday"}, "StudyDate is no date or time of DICOM"),
+    "a date that is none": ({"StudyDate": "yesterday"}, "StudyDate is not a valid DICOM date or time"),
 }
 
 
@@ -208,7 +211,7 @@ def test_an_image_that_is_no_dicom_has_an_error_in_its_place(exported, tmp_path,
     (png,) = draw(tmp_path / "films", 1)
     code, (row,) = run(exported, capsys, png, "--sr", tmp_path / "sr")
     assert (code, row["probability"]) == (1, None)
-    assert row["error"] == "no structured report: it is of a DICOM file, and this is none. Leave it out, or --sr"
+    assert row["error"] == "no structured report: this is not a DICOM file. Leave out this file or --sr"
 
 
 def test_nothing_is_overwritten(exported, tmp_path, capsys):
@@ -230,7 +233,7 @@ def test_a_folder_that_is_searched_for_films_takes_no_reports(exported, tmp_path
     (tmp_path / "file").touch()
     film = str(tmp_path / "film.dcm")
     assert cli.main(["predict", "--model", str(exported), film, "--sr", str(tmp_path / "file")]) == 1
-    assert "cannot be a folder: File exists. Name another one" in capsys.readouterr().err
+    assert "cannot be used as a folder: File exists. Name another one" in capsys.readouterr().err
 
 
 def test_without_highdicom_the_error_says_how_to_get_it(tmp_path, monkeypatch):

@@ -12,10 +12,13 @@ from pneumo.hub import private
 from pneumo.hub.export import export
 
 TAKEN = {  # what is done to an earlier export -> what the error names
-    "edited": (lambda to: (to / "README.md").write_text("mine"), "README.md is not of an export, or was changed since"),
-    "more in it": (lambda to: (to / "notes.txt").write_text("mine"), "notes.txt is not of an export"),
-    "a link": (lambda to: (to / "link").symlink_to("/"), "link is not of an export"),
-    "no export": (lambda to: (to / "SHA256SUMS").unlink(), "is not of an export"),
+    "edited": (
+        lambda to: (to / "README.md").write_text("mine"),
+        "README.md in it does not come from an export or was changed",
+    ),
+    "more in it": (lambda to: (to / "notes.txt").write_text("mine"), "notes.txt in it does not come from an export"),
+    "a link": (lambda to: (to / "link").symlink_to("/"), "link in it does not come from an export"),
+    "no export": (lambda to: (to / "SHA256SUMS").unlink(), "does not come from an export"),
 }
 
 
@@ -32,13 +35,16 @@ def test_what_somebody_has_put_there_is_never_replaced(exported, project, tmp_pa
 def test_a_folder_of_other_files_with_sums_is_not_taken_for_an_export(project, tmp_path):
     (tmp_path / "disc.iso").write_bytes(b"1")
     (tmp_path / "SHA256SUMS").write_text(f"{hashlib.sha256(b'1').hexdigest()}  disc.iso\n")
-    with pytest.raises(HubError, match="is not of an export"):
+    with pytest.raises(HubError, match="does not come from an export"):
         export(project / "models/best", tmp_path, project)
 
 
 def test_a_place_that_cannot_be_a_folder_is_refused(project, tmp_path):
     (tmp_path / "file").touch()
-    for to, reason in ((tmp_path / "file", "is no folder"), (project / "models/best/hub", "lies in the model's own")):
+    for to, reason in (
+        (tmp_path / "file", "is not a folder"),
+        (project / "models/best/hub", "is inside the model's own"),
+    ):
         with pytest.raises(HubError, match=reason):
             export(project / "models/best", to, project)
     with pytest.raises(HubError, match=r"cannot be written: (File exists|Not a directory)"):
@@ -58,7 +64,7 @@ OTHER = {  # file, what is changed in it -> what the error says
         "| weights | `0",
         "does not name the weights",
     ),
-    "a figure of the card": ("reports/MODEL_CARD.md", "| recall | ", "| recall | 1", "does not say '| recall | "),
+    "a figure of the card": ("reports/MODEL_CARD.md", "| recall | ", "| recall | 1", "lacks the row '| recall | "),
     "the threshold": (
         "metrics/best.json",
         '"threshold": 0.4',
@@ -69,7 +75,7 @@ OTHER = {  # file, what is changed in it -> what the error says
         "metrics/data.json",
         '"manifest_sha256": "',
         '"manifest_sha256": "0',
-        "its images are not those",
+        "its images are not the ones",
     ),
 }
 
@@ -111,5 +117,5 @@ def test_paths_and_names_of_images_do_not_leave_the_house(text, what):
 
 def test_nor_do_they_by_way_of_the_reason_for_the_choice(copied, tmp_path):
     changed(copied / "models/best/choice.json", " it is.", " it is, by /srv/films/person7.jpeg.")
-    with pytest.raises(HubError, match=r"choice\.json has what looks like a path of this machine, '/srv/films'"):
+    with pytest.raises(HubError, match=r"choice\.json contains what looks like a path of this machine, '/srv/films'"):
         export(copied / "models/best", tmp_path / "hub", copied)

@@ -56,13 +56,16 @@ def odd(tmp_path_factory):
 @pytest.mark.parametrize(
     ("name", "error"),
     [
-        ("no-project", "that commit is of no DVC project"),
+        ("no-project", "that commit has no DVC project"),
         ("not-in-dvc-yaml", "has no such artifact. Add it under `artifacts`, commit, and register that commit"),
-        ("not-written", "names nowhere, which no stage or .dvc file there writes. Correct its path"),
-        ("not-in-the-lock", "dvc.lock of that commit has no later: it was registered before `dvc repro` had run"),
+        ("not-written", "names nowhere, which is not the output of a stage or .dvc file. Correct the path"),
+        ("not-in-the-lock", "dvc.lock of that commit lacks later: it was registered before `dvc repro` ran"),
         ("a-file", "weights.bin is a file. `pneumo predict` uses the folder of an exported model"),
         ("another-format", "`pneumo predict` cannot use it: text/model.json is missing"),
-        ("another-format@v0.5.0", "its .dvc/config names no remote to fetch from. In the project, `dvc remote add -d"),
+        (
+            "another-format@v0.5.0",
+            ".dvc/config of that commit names no remote to fetch from. In the project, run `dvc remote add",
+        ),
         ("broken", "cannot be fetched by DVC: YAMLSyntaxError: unable to read: 'dvc.yaml'"),
         ("another", "has no registered model another; it has a-file, another-format, broken, "),
         ("another-format@dev", "has no stage or version dev in"),
@@ -88,15 +91,15 @@ def test_of_several_models_one_must_be_named(odd, cache, predicted):
 @pytest.mark.parametrize(
     ("model", "error"),
     [
-        ("classifier@prod", "there is no folder classifier@prod here, and {here} is in no git repository"),
-        ("classifier", "there is no folder classifier here, and {here} is in no git repository"),
+        ("classifier@prod", "there is no folder classifier@prod here, and {here} is not in a git repository"),
+        ("classifier", "there is no folder classifier here, and {here} is not in a git repository"),
         ("models/best", "models/best/model.json is missing: name the folder of an exported model"),
         (
             "nowhere.git#prod",
             "nowhere.git cannot be read (fatal: 'nowhere.git' does not appear to be a git repository)",
         ),
         ("ext::sh -c true#prod", "ext::sh -c true cannot be read (fatal: transport 'ext' not allowed)"),
-        ("x" * 5000, "in no git repository"),
+        ("x" * 5000, "is not in a git repository"),
     ],
 )
 def test_outside_a_project(cache, predicted, tmp_path, model, error):
@@ -116,6 +119,6 @@ def test_a_cache_that_cannot_be_written_is_named_with_the_way_out(registry, cach
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("PNEUMO_MODELS", str(tmp_path / "file/models"))
     assert predicted(f"{registry.bare}#prod").said == (
-        f"error: {tmp_path}/file/models/repositories cannot be written (Not a directory): name a folder for models "
-        "that can, PNEUMO_MODELS=FOLDER"
+        f"error: {tmp_path}/file/models/repositories cannot be written (Not a directory). Name another folder for "
+        "models: PNEUMO_MODELS=FOLDER"
     )

@@ -76,7 +76,7 @@ def test_without_the_remote_a_fetched_model_predicts_and_another_does_not(regist
     assert other.status == 1
     assert other.said.endswith(
         f"remote storage ({registry.storage}) does not have its files, or cannot be reached. Whoever has them can "
-        "bring them there: `dvc push --all-tags models/best`"
+        "push them: `dvc push --all-tags models/best`"
     )
 
 
@@ -141,7 +141,7 @@ def test_a_model_that_was_changed_in_the_cache_is_refused_until_it_is_deleted(re
         opened.write(" ")
     done = predicted(f"{registry.bare}#prod")
     assert done.status == 1
-    assert done.said.startswith(f"error: {folder} is not as it was fetched")
+    assert done.said.startswith(f"error: {folder} has changed since it was fetched")
     rmtree(folder)
     assert predicted(f"{registry.bare}#prod").status == 0
 
@@ -158,7 +158,7 @@ def test_what_is_damaged_in_the_remote_is_refused_and_not_kept(registry, cache, 
         rmtree(registry.storage)
         copytree(tmp_path / "intact", registry.storage)
     assert done.status == 1
-    assert "is damaged there" in done.said
+    assert "copy of pneumonia-classifier is damaged" in done.said
     assert kept.entries() == []
     assert predicted(f"{registry.bare}#prod").status == 0
 

@@ -40,12 +40,12 @@ def test_a_path_is_no_name(text):
     [
         (URL, "is a repository: say which of its models"),
         ("git@example.org:you/pneumo.git", "is a repository: say which of its models"),
-        (f"{URL}#", "no form that names a model"),
-        ("#prod", "no form that names a model"),
-        ("classifier@", "no form that names a model"),
-        ("@prod", "no form that names a model"),
-        ("the model@prod", "no form that names a model"),
-        (f"{URL}#--upload-pack=x@prod", "no form that names a model"),
+        (f"{URL}#", "is neither a folder nor a model"),
+        ("#prod", "is neither a folder nor a model"),
+        ("classifier@", "is neither a folder nor a model"),
+        ("@prod", "is neither a folder nor a model"),
+        ("the model@prod", "is neither a folder nor a model"),
+        (f"{URL}#--upload-pack=x@prod", "is neither a folder nor a model"),
     ],
 )
 def test_what_is_of_no_form_says_which_there_are(text, error):

@@ -55,7 +55,7 @@ def test_a_network_that_gives_other_logits_than_when_it_was_exported_is_refused(
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"format": ...}, "was not exported"),
+        ({"format": ...}, "has not been exported"),
         ({"format": 2}, "upgrade pneumo"),
         ({"format": 0}, "export the model again"),
         ({"temperature": 0}, "temperature"),
@@ -131,7 +131,7 @@ def test_the_published_schema_accepts_an_exported_model_and_no_other(exported):
 )
 def test_a_broken_reference_is_refused_before_it_takes_memory(copy, changes, says):
     rewrite(copy, "reference.json", **changes)
-    with pytest.raises(BundleError, match=rf"reference\.json.*{says}.*anew"):
+    with pytest.raises(BundleError, match=rf"reference\.json.*{says}.*again"):
         model.load(copy)
 
 

@@ -75,7 +75,7 @@ def test_folders_are_searched_at_any_depth_in_the_order_of_names(tmp_path):
     [
         ({}, []),
         ({"ViewPosition": "LATERAL"}, ["view LATERAL: the model was trained on PA, AP"]),
-        ({"BodyPartExamined": "FOOT"}, ["body part FOOT: the model was trained on chests"]),
+        ({"BodyPartExamined": "FOOT"}, ["body part FOOT: the model was trained on chest films"]),
         ({"ViewPosition": "", "BodyPartExamined": ""}, []),
     ],
 )

@@ -51,7 +51,7 @@ def test_the_command_says_so_beside_the_probability(exported, tmp_path, capsys, 
 def test_what_is_no_error_rate_is_bad_usage(exported, capsys, rate):
     with pytest.raises(SystemExit, match="2"):
         cli.main(["predict", "film.png", "--model", str(exported), f"--error-rate={rate}"])
-    assert "expected a share of errors, as 5% or 0.05" in capsys.readouterr().err
+    assert "expected a share of errors, such as 5% or 0.05" in capsys.readouterr().err
 
 
 def test_the_margins_of_the_contract_may_be_missing(exported):

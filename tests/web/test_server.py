@@ -38,8 +38,8 @@ def refused(*words, **environment):
         (("--host", "::"), {}, "PNEUMO_TOKEN is not set"),
         (("--host", "::"), {"PNEUMO_TOKEN": ""}, "PNEUMO_TOKEN is not set"),
         (("--host", "0.0.0.0"), {"PNEUMO_TOKEN": "short"}, "PNEUMO_TOKEN has 5 characters; expected at least 16"),
-        (("--host", "0.0.0.0"), {"PNEUMO_TOKEN": "with spaces in it, many"}, "has spaces or other signs"),
-        (("--host", "no.such.name.invalid"), {}, "is no address of a machine"),
+        (("--host", "0.0.0.0"), {"PNEUMO_TOKEN": "with spaces in it, many"}, "has spaces or is not all ASCII"),
+        (("--host", "no.such.name.invalid"), {}, "is no address of this machine"),
         (("--host", "192.0.2.1"), {"PNEUMO_TOKEN": TOKEN}, "cannot listen at 192.0.2.1"),  # TEST-NET-1
     ],
 )
@@ -66,7 +66,7 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(exported, pack
     )
     paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", ""), str(Path.cwd())])
     message = refused("--model", exported, PYTHONPATH=paths)
-    assert message.startswith(f"error: {package.replace('_', '-')} is not installed")
+    assert message.startswith(f"error: {package.replace('_', '-')}, which pneumo serve needs, is not installed")
     assert message.endswith("pip install 'pneumo[serve]'\n")
 
 

@@ -26,7 +26,7 @@ const table = (heads, rows) =>
 
 const fields = (schema) =>
   table(
-    ["field", "type", "is"],
+    ["field", "type", "meaning"],
     Object.entries(schema.properties).map(([name, about]) => [name, typed(about), about.description ?? ""]),
   );
 
@@ -38,7 +38,7 @@ function operation(path, method, about) {
   if (form) panel.append(made("h3", "Form"), fields(form));
   if (about.parameters) {
     const rows = about.parameters.map((each) => [`?${each.name}=`, typed(each.schema), `default ${each.schema.default}`]);
-    panel.append(made("h3", "Query"), table(["name", "type", "is"], rows));
+    panel.append(made("h3", "Query"), table(["name", "type", "meaning"], rows));
   }
   const rows = Object.entries(about.responses).map(([status, answer]) => {
     const [kind, content] = Object.entries(answer.content ?? {})[0] ?? ["", {}];
@@ -66,5 +66,5 @@ try {
   const shown = ["Row", "Health"].map((name) => schema(name, api.components.schemas[name]));
   list.replaceChildren(...operations, ...shown, schema("Problem", problem));
 } catch (error) {
-  list.textContent = error.status === 401 ? "This server wants a token: give it on the page, in this tab, and come back." : error.message;
+  list.textContent = error.status === 401 ? "This server needs a token: enter it on the page, in this tab, and come back." : error.message;
 }

@@ -55,7 +55,7 @@ async function predict(card) {
   try {
     await card.file.slice(0, 1).arrayBuffer();
   } catch {
-    fail(card, "This cannot be read. If it is a folder, choose the files in it; if a file, choose it again.");
+    fail(card, "This cannot be read. If it is a folder, choose the files in it; if it is a file, choose it again.");
     return;
   }
   const form = new FormData();
