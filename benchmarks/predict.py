@@ -1,6 +1,6 @@
 """Images per second of the selected model by what runs it, and how long one prediction takes from nothing.
 
-    python -m benchmarks.predict [--model models/best] [--images FOLDER] [--seconds 10] [--rounds 3] [--batch 8]
+    python -m benchmarks.predict [--model models/best] [--images films/test] [--seconds 10] [--rounds 3] [--batch 8]
 
 torch, torch.compile, ONNX Runtime in float32 and in int8 (static quantisation, calibrated on validation images), each
 with one thread and with two, on packed pixels in memory; they take turns in each round, and the best round of each
@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pneumo import shards
 from pneumo.data import packed
 from pneumo.export import network
 from pneumo.models import runtime
@@ -30,6 +28,7 @@ from pneumo.serving.model import Session
 
 PROCESSED = Path("data/processed")
 CALIBRATED_ON = 64  # images
+FOLDER = "a folder (default %(default)s: python -m zipfile -e data/raw/images.zip films)"
 
 
 class Calibration:
@@ -71,7 +70,7 @@ def forever(pixels: NDArray[np.uint8], batch: int) -> Iterator[NDArray[np.uint8]
 def main() -> None:
     parser = argparse.ArgumentParser(description="Images per second of the selected model, and a cold prediction.")
     parser.add_argument("--model", type=Path, default=Path("models/best"), help="default: %(default)s")
-    parser.add_argument("--images", type=Path, help="a folder (default: the test images of data/raw)")
+    parser.add_argument("--images", type=Path, default=Path("films/test"), help=FOLDER)
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement (default 10)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=8)
@@ -116,21 +115,10 @@ def main() -> None:
                 1 / (1 + np.exp(-logits / about.temperature)) for logits in (session.logits(test[:64]), reference)
             ]
             print(f"largest difference of a probability to torch's, {name}: {np.abs(change[0] - change[1]).max():.2g}")
-    with tempfile.TemporaryDirectory() as folder:
-        as_a_whole(arguments.model, arguments.images or unpacked(Path(folder)))
-
-
-def unpacked(folder: Path) -> Path:
-    for shard in Path("data/raw").glob(shards.PATTERN):
-        zipfile.ZipFile(shard).extractall(folder)
-    return folder / "test"
-
-
-def as_a_whole(model: Path, images: Path) -> None:
-    files = sorted(path for path in images.rglob("*") if path.suffix in (".jpeg", ".png", ".dcm"))
-    cold = min(seconds(model, [files[0]]) for _ in range(5))
+    files = sorted(path for path in arguments.images.rglob("*") if path.suffix in (".jpeg", ".png", ".dcm"))
+    cold = min(seconds(arguments.model, [files[0]]) for _ in range(5))
     print(f"pneumo predict, one image, from nothing: {cold:.2f} s")
-    whole = min(seconds(model, [images]) for _ in range(2))
+    whole = min(seconds(arguments.model, [arguments.images]) for _ in range(2))
     print(
         f"pneumo predict, {len(files)} images: {whole:.1f} s, {len(files) / (whole - cold):.1f} images/s once it runs"
     )
