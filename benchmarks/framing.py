@@ -21,10 +21,12 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from pneumo.data import listing, manifest
+from pneumo.data.listing import Raw
 from pneumo.models import bundle, perturb
 from pneumo.models.perturbations import NAMES, PERTURBATIONS
 from pneumo.models.pixels import resize
 from pneumo.scoring import inference
+from pneumo.shards import Films
 
 FILM, FIELD, FACE = 224, 48, 32  # pixels a side: of a film, of that in which the chest is sought, of the mean chest
 OUT_SIZE, MARGIN = 160, 1.06  # pixels; of the box on each side
@@ -36,9 +38,9 @@ COARSE, FINE = (0.12, 0.06, 0.03), (0.12, 0.12, 0.06, 0.06, 0.03, 0.03)  # steps
 
 def read_films(raw: Path, names: list[str]) -> Tensor:
     """uint8 [N, FILM, FILM]."""
-    films = []
+    shards, films = Films(Raw(raw)), []
     for name in names:
-        with Image.open(raw / name) as image:
+        with Image.open(shards.open(name)) as image:
             films.append(np.asarray(image.convert("L").resize((FILM, FILM), Image.Resampling.BILINEAR)))
     return torch.from_numpy(np.stack(films))
 
@@ -148,7 +150,7 @@ def score(raw: Path, model: Path, processed: Path = Path("data/processed")) -> N
 def main() -> None:
     parser = argparse.ArgumentParser(description="Films cut to the chest, and networks trained on them.")
     parser.add_argument("what", choices=["frame", "score"])
-    parser.add_argument("raw", type=Path, metavar="RAW", help="train/, val/ and test/ with NORMAL/ and PNEUMONIA/")
+    parser.add_argument("raw", type=Path, metavar="RAW", help="a folder like data/raw, as the stage download leaves it")
     parser.add_argument("other", type=Path, metavar="OUT or MODEL", help="a new folder, or models/trained/NAME")
     arguments = parser.parse_args()
     if arguments.what == "frame":

@@ -1,6 +1,6 @@
 """Requests per second of `pneumo serve`, how long they take, and the memory of the server.
 
-    python -m benchmarks.serve [--model models/best] [--images data/raw/test] [--clients 1 8 32] [--seconds 10]
+    python -m benchmarks.serve [--model models/best] [--images films/test] [--clients 1 8 32] [--seconds 10]
         [--requests 10000]
 
 A server in a process of its own; clients are threads of this one, each with a connection of its own, and send one film
@@ -28,6 +28,7 @@ import numpy as np
 
 from pneumo.preprocessing import images
 
+FOLDER = "a folder (default %(default)s: python -m zipfile -e data/raw/images.zip films)"
 BOUNDARY = "pneumo-benchmark"
 HEADERS = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 
@@ -116,7 +117,7 @@ def row(name: str, seconds: list[float], statuses: Counter[int], wall: float) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description="Requests per second of pneumo serve, and its memory.")
     parser.add_argument("--model", type=Path, default=Path("models/best"), help="default: %(default)s")
-    parser.add_argument("--images", type=Path, default=Path("data/raw/test"), help="a folder (default %(default)s)")
+    parser.add_argument("--images", type=Path, default=Path("films/test"), help=FOLDER)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement (default 10)")
     parser.add_argument("--requests", type=int, default=10_000, help="for the memory; 0: not measured (default 10000)")

@@ -13,13 +13,14 @@ import time
 from pathlib import Path
 
 AT = (0.01, 0.1, 0.5, 1.0)
+FOLDER = "default: %(default)s, by python -m zipfile -e data/raw/images.zip films"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Memory of predict over many images.")
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--model", default="models/best")
-    parser.add_argument("--folder", type=Path, default=Path("data/raw"))
+    parser.add_argument("--folder", type=Path, default=Path("films"), help=FOLDER)
     arguments = parser.parse_args()
     paths = sorted(path for path in arguments.folder.rglob("*") if path.suffix in (".jpeg", ".png", ".dcm"))
     command = [sys.executable, "-m", "pneumo.cli", "predict", "-", "--format", "csv", "--model", arguments.model]

@@ -18,8 +18,8 @@ import pandas as pd
 from PIL import Image
 from scipy.stats import spearmanr
 
-from pneumo import files, params
-from pneumo.data import manifest
+from pneumo import files, params, shards
+from pneumo.data import listing, manifest
 from pneumo.data.listing import Raw
 from pneumo.evaluation import decision, metrics
 from pneumo.models import bundle
@@ -94,9 +94,11 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder, "processed")
-        phantom.draw(Path(folder, "raw"), seed=0, images=IMAGES, size=160)
+        raw = Path(folder, "raw")
+        phantom.draw(raw, seed=0, images=IMAGES, size=160)
+        shards.pack(listing.read(raw), raw, raw)
         preprocess(
-            Raw(Path(folder, "raw")),
+            Raw(raw),
             store,
             image_size=96,
             max_rejected=0.01,

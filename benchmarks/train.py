@@ -3,7 +3,7 @@
     python -m benchmarks.train [RAW] [--model cnn] [--size 224] [--batch 32] [--seconds 30] [--rounds 3]
                                [--precision auto ...]
 
-RAW: images as data/raw has them (train/NORMAL/*, ...); without it 256 phantoms of 512 px are drawn. All train the same
+RAW: a folder like data/raw, as download leaves it; without it 256 phantoms of 512 px are drawn. All train the same
 network with the same optimiser in one process, on a GPU where there is one:
 
     a  pneumo: packed pixels, augmentation of whole batches, Lightning; channels_last and a fused optimiser; once for
@@ -23,8 +23,10 @@ import argparse
 import functools
 import itertools
 import platform
+import shutil
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,8 +39,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 
-from pneumo import params
-from pneumo.data import packed
+from pneumo import params, shards
+from pneumo.data import listing, packed
 from pneumo.data.listing import Raw
 from pneumo.models import backbones, runtime
 from pneumo.preprocessing.preprocess import preprocess
@@ -141,7 +143,7 @@ def resident(arguments: argparse.Namespace, device: torch.device) -> float:
     return by_hand(arguments, itertools.repeat((pixels, labels)), device, tuned=True)
 
 
-def torchvision_way(arguments: argparse.Namespace, raw: Path, device: torch.device) -> float:
+def torchvision_way(arguments: argparse.Namespace, films: Path, device: torch.device) -> float:
     augment = _params(arguments).augment
     transform = T.Compose(
         [
@@ -156,7 +158,7 @@ def torchvision_way(arguments: argparse.Namespace, raw: Path, device: torch.devi
         ]
     )
     loader = DataLoader(
-        ImageFolder(str(raw / "train"), transform),
+        ImageFolder(str(films / "train"), transform),
         arguments.batch,
         shuffle=True,
         drop_last=True,
@@ -167,10 +169,10 @@ def torchvision_way(arguments: argparse.Namespace, raw: Path, device: torch.devi
     return by_hand(arguments, _forever(loader), device)
 
 
-def timm_way(arguments: argparse.Namespace, raw: Path, device: torch.device) -> float:
+def timm_way(arguments: argparse.Namespace, films: Path, device: torch.device) -> float:
     augment = _params(arguments).augment
     loader = timm.data.create_loader(
-        timm.data.create_dataset("", str(raw / "train"), input_img_mode="L"),
+        timm.data.create_dataset("", str(films / "train"), input_img_mode="L"),
         (1, arguments.size, arguments.size),
         arguments.batch,
         is_training=True,
@@ -196,9 +198,15 @@ def main() -> None:
     runtime.keep_memory()
     device = runtime.device("auto")
     with tempfile.TemporaryDirectory() as folder:
-        raw, store = arguments.raw or Path(folder, "raw"), Path(folder, "processed")
-        if not arguments.raw:
-            phantom.draw(raw, seed=0, images=IMAGES, size=512)
+        raw, store, films = arguments.raw or Path(folder, "raw"), Path(folder, "processed"), Path(folder, "films")
+        if arguments.raw:
+            for shard in raw.glob(shards.PATTERN):
+                zipfile.ZipFile(shard).extractall(films)
+        else:
+            raw.mkdir()
+            phantom.draw(films, seed=0, images=IMAGES, size=512)
+            shards.pack(listing.read(films), films, raw)
+            shutil.copyfile(films / listing.IMAGES, raw / listing.IMAGES)
         started = time.perf_counter()
         split = _params(arguments).split
         counts = preprocess(Raw(raw), store, image_size=arguments.size, max_rejected=0.01, split=split)
@@ -213,8 +221,8 @@ def main() -> None:
         ours_first = next(iter(ways))
         ways |= {
             "b limit": lambda: resident(arguments, device),
-            "c torchvision": lambda: torchvision_way(arguments, raw, device),
-            "d timm": lambda: timm_way(arguments, raw, device),
+            "c torchvision": lambda: torchvision_way(arguments, films, device),
+            "d timm": lambda: timm_way(arguments, films, device),
         }
         best = dict.fromkeys(ways, 0.0)
         for _ in range(arguments.rounds):
@@ -265,7 +273,7 @@ def _named(device: torch.device) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Images per second in training: pneumo, its limit, torchvision, timm.")
-    parser.add_argument("raw", nargs="?", type=Path, metavar="RAW", help="images as data/raw has them; else phantoms")
+    parser.add_argument("raw", nargs="?", type=Path, metavar="RAW", help="a folder like data/raw; else phantoms")
     parser.add_argument("--model", default="cnn", help="of conf/model/ (default cnn)")
     parser.add_argument("--size", type=int, default=224, help="pixels (default 224)")
     parser.add_argument("--batch", type=int, default=32)

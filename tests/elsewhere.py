@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from drawn_scores import scored
+from listed import repack
 
 from pneumo.data import manifest, packed
 from pneumo.external import evaluate
@@ -26,6 +27,7 @@ def add(root: Path, name: str, *, images: int = 100) -> dict[str, Any]:
     (folder / "raw").mkdir()
     for place, image in enumerate(table["image"]):
         (folder / "raw" / image).write_bytes(bytes(100 + place))
+    repack(folder / "raw", list(table["image"]))
     scores.write(scores.table(table, table["logit"]), root / f"outputs/external/{name}.csv")
     places = (root / place for place in ("data", "models/best", "outputs/external", "scores", "metrics"))
     return evaluate.evaluate(name, *places, prevalence=0.1)

@@ -28,14 +28,15 @@ MAY_IMPORT = {
     "errors": set(),
     "files": set(),
     "data": set(),
-    "sources": {"data"},
+    "shards": {"data"},
+    "sources": {"data", "shards"},
     "models": set(),
     "params": set(),
-    "preprocessing": {"data"},
+    "preprocessing": {"data", "shards"},
     "scoring": {"data", "models"},
     "evaluation": {"data", "models", "scoring"},
     "training": {"data", "models"},
-    "audit": {"data", "preprocessing", "scoring", "evaluation"},
+    "audit": {"data", "shards", "preprocessing", "scoring", "evaluation"},
     "explain": {"data", "models", "scoring", "evaluation"},
     "record": {"scoring"},
     "report": {"data", "models", "scoring", "evaluation", "external", "record"},
@@ -55,8 +56,9 @@ MAY_IMPORT = {
 
 def imported(path: Path) -> set[Path]:
     """Files of pneumo/ that `path` imports when it runs, also inside functions."""
+    named = set()
     if path == ROOT / "pneumo/sources/__init__.py":  # the one that data.source names
-        return {path.with_name(f"{name}.py") for name in params.SOURCES}
+        named = {path.with_name(f"{name}.py") for name in params.SOURCES}
     tree = ast.parse(path.read_text())
     types_only = {
         id(node)
@@ -73,7 +75,8 @@ def imported(path: Path) -> set[Path]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     candidates = [ROOT / name.replace(".", "/") for name in names if name.split(".")[0] == "pneumo"]
-    return {file for base in candidates for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()}
+    files = (file for base in candidates for file in (base.with_suffix(".py"), base / "__init__.py"))
+    return named | {file for file in files if file.is_file()}
 
 
 def reachable(path: Path) -> set[Path]:
@@ -132,6 +135,7 @@ def test_packages_import_only_what_the_table_allows():
 
 EDITS = {  # file -> the stages that an edit of it runs, before what follows from their outputs
     "pneumo/sources/archive.py": ["download"],
+    "pneumo/shards.py": ["audit", "download", "preprocess"],
     "pneumo/external/measure.py": ["report"],
     "pneumo/preprocessing/images.py": ["audit", "preprocess"],
     "pneumo/training/train.py": ["explain", "train"],

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from clones import clone_to, ran, run
+from listed import contents
 
 from pneumo.errors import override
 from pneumo.sources import FOLDERS
@@ -32,7 +33,7 @@ def make_zip(path: Path) -> Path:
 
 
 def obtained(clone: Path) -> str:
-    return (clone / "data/raw/test/NORMAL/a.jpeg").read_text()[:64]
+    return contents(clone / "data/raw")["test/NORMAL/a.jpeg"].decode()[:64]
 
 
 def test_a_path_with_every_sign_is_read_as_the_remedies_quote_it(clone, tmp_path):

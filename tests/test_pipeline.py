@@ -11,6 +11,7 @@ import pytest
 import s3
 import yaml
 from clones import ROOT, clone_to, experiment, ran, run
+from listed import contents
 
 from pneumo import params
 from pneumo.errors import PneumoError
@@ -145,9 +146,9 @@ def test_another_hospital_is_scored_by_the_chosen_model_alone(ran_once, tmp_path
         assert done.returncode == 1
         assert path in done.stderr
 
-    seen = next((clone / "data/raw/train/NORMAL").iterdir())
-    (films / "test/NORMAL/IM-9000-0001.jpeg").write_bytes(seen.read_bytes())
-    with pytest.raises(AssertionError, match=rf"NORMAL/IM-9000-0001\.jpeg = train/NORMAL/{seen.name}"):
+    seen, film = next(each for each in contents(clone / "data/raw").items() if each[0].startswith("train/NORMAL/"))
+    (films / "test/NORMAL/IM-9000-0001.jpeg").write_bytes(film)
+    with pytest.raises(AssertionError, match=rf"NORMAL/IM-9000-0001\.jpeg = {seen}"):
         experiment(clone, *external)
     run(clone, "git", "checkout", "-q", ".")
     run(clone, "git", "clean", "-fdq", "metrics", "scores")

@@ -185,6 +185,10 @@ OTHER_PAGES = {
     'git add .dvc/config && git commit -m "A remote for data and models"': SHARED,
     "dvc push --run-cache": SHARED,
     "dvc pull --run-cache": SHARED,
+    "dvc repro --pull": "tests/test_sharing.py::test_a_lock_that_does_not_know_the_run_needs_the_run_cache_alone",
+    "for shard in data/raw/images*.zip; do python -m zipfile -e $shard films; done": (
+        "tests/test_sharing.py::test_the_images_are_unpacked_as_the_page_says"
+    ),
     "dvc remote modify storage endpointurl https://s3.example.org": SHARED,
 }
 IN_PLACE_OF_STAGES = """

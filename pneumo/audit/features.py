@@ -1,14 +1,12 @@
 """What can be seen of an image without looking at the lungs: its file, its exposure, its borders."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from pneumo.data import packed
 from pneumo.data.listing import Raw
-from pneumo.errors import ManifestError
+from pneumo.shards import Films
 
 FILE = ("width", "height", "aspect_ratio", "file_size")
 EXPOSURE = ("mean", "contrast")
@@ -23,19 +21,19 @@ BLOCK = 256  # images held at once
 
 
 def measure(images: packed.Split, raw: Raw) -> pd.DataFrame:
-    """`image` and FEATURES, in the order of `images`, whose files `raw` finds.
+    """`image` and FEATURES, in the order of `images`, whose files are in `raw`.
 
     width and height in pixels as received, file_size in bytes; the rest in grey values 0..255 of the packed pixels,
     contrast being a standard deviation. Raises ManifestError where a file is missing.
     """
-    rows = images.rows
+    rows, films = images.rows, Films(raw)
     return pd.DataFrame(
         {
             "image": rows["image"].to_numpy(),
             "width": rows["width"].to_numpy(),
             "height": rows["height"].to_numpy(),
             "aspect_ratio": rows["width"].to_numpy() / rows["height"].to_numpy(),
-            "file_size": [_size(raw.path(image)) for image in rows["image"]],
+            "file_size": [films.size(image) for image in rows["image"]],
         }
         | of_pixels(images)
     )
@@ -45,15 +43,6 @@ def of_pixels(images: packed.Split) -> dict[str, NDArray[np.float64]]:
     """PIXELS of each image, in blocks, so that memory is bounded."""
     blocks = [grey_values(images.pixels(slice(start, start + BLOCK))) for start in range(0, len(images), BLOCK)]
     return {name: np.concatenate([block[name] for block in blocks]) for name in PIXELS}
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        raise ManifestError(
-            f"{path} is missing, and the manifest names it: run `dvc checkout`, or `dvc repro`"
-        ) from None
 
 
 def grey_levels(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:

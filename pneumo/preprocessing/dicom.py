@@ -56,15 +56,16 @@ def is_dicom(start: bytes) -> bool:
     return start[128:132] == b"DICM"
 
 
-def load(source: bytes | Path, *, pixels: bool) -> "Dataset":
-    """The elements ABOUT, or with `pixels` those and PIXELS without PatientID.
+def load(source: bytes | Path | BinaryIO, *, pixels: bool) -> "Dataset":
+    """The elements ABOUT, or with `pixels` those and PIXELS without PatientID. An open file is read from its start.
 
     Raises ImageRejected for a file that cannot be read, and MissingExtra without the libraries.
     """
     pydicom = _pydicom()
     tags = [tag for tag in ABOUT if tag != "PatientID"] + PIXELS if pixels else ABOUT
-    file: BinaryIO
-    with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file:
+    if isinstance(source, Path):
+        source = source.open("rb")
+    with source if not isinstance(source, bytes) else io.BytesIO(source) as file:
         try:
             with silenced():
                 _refuse_deflate_bomb(file)

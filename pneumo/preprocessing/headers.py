@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pneumo.data.listing import ALONE, UNKNOWN, Listed, Raw
+from pneumo.data.listing import ALONE, UNKNOWN, Listed
 from pneumo.errors import ImageRejected
 from pneumo.preprocessing import dicom, patients, views
 from pneumo.preprocessing.views import CHEST
+from pneumo.shards import Films
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -27,7 +28,7 @@ _YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25, "": 1.0}
 OLDEST = 90  # every age above 89 is a single category: 45 CFR 164.514(b)(2)(i)(C)
 
 
-def described(raw: Raw, images: Sequence[Listed], patient_key: Path | None) -> list[Listed]:
+def described(films: Films, images: Sequence[Listed], patient_key: Path | None) -> list[Listed]:
     """The images, those in DICOM files with COLUMNS and, if the source knows no patient, the pseudonym of theirs.
 
     What the source says of an image goes before its header. A file that is no film has the reason in `rejected`.
@@ -36,7 +37,7 @@ def described(raw: Raw, images: Sequence[Listed], patient_key: Path | None) -> l
     key: bytes | None = None
     result = []
     for image in images:
-        header = None if image.rejected else _header(raw.path(image.image))
+        header = None if image.rejected else _header(films, image.image)
         if header is None:
             result.append(image)
             continue
@@ -53,16 +54,17 @@ def described(raw: Raw, images: Sequence[Listed], patient_key: Path | None) -> l
     return result
 
 
-def _header(path: Path) -> "Dataset | str | None":
+def _header(films: Films, image: str) -> "Dataset | str | None":
     """The header of a film, why the file is none, or None for a file that is no DICOM."""
-    with path.open("rb") as file:
+    with films.open(image) as file:
         if not dicom.is_dicom(file.read(132)):
             return None
-    try:
-        header = dicom.load(path, pixels=False)
-        dicom.refuse_other_than_film(header)
-    except ImageRejected as error:
-        return str(error)
+        file.seek(0)
+        try:
+            header = dicom.load(file, pixels=False)
+            dicom.refuse_other_than_film(header)
+        except ImageRejected as error:
+            return str(error)
     return header
 
 

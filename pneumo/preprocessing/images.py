@@ -66,9 +66,14 @@ def read_image(path: Path, size: int, *, fit: Fit = "stretch", max_pixels: int =
     Raises ImageRejected if the content cannot be used, OSError if the file cannot be read at all, and MissingExtra for
     DICOM without the libraries that read it.
     """
-    if (length := path.stat().st_size) > MAX_BYTES:
-        raise ImageRejected(f"file of {length} bytes; expected at most {MAX_BYTES}")
+    refuse_large(path.stat().st_size)
     return decode(path.read_bytes(), size, fit=fit, max_pixels=max_pixels)
+
+
+def refuse_large(length: int) -> None:
+    """Raise ImageRejected for a file of more than MAX_BYTES bytes, which is not to be read into memory."""
+    if length > MAX_BYTES:
+        raise ImageRejected(f"file of {length} bytes; expected at most {MAX_BYTES}")
 
 
 def decode(data: bytes, size: int, *, fit: Fit = "stretch", max_pixels: int = MAX_PIXELS) -> Radiograph:

@@ -16,6 +16,7 @@ from pneumo.data.listing import Listed, Raw
 from pneumo.errors import ImageRejected, TooManyRejected
 from pneumo.preprocessing import copies, counts, headers, images, splits
 from pneumo.preprocessing import views as film_views
+from pneumo.shards import Films
 
 if TYPE_CHECKING:
     from pneumo.params import Split
@@ -56,7 +57,8 @@ def preprocess(
     names = [image.image for image in listed]
     copies.refuse_unknown(allow, names, "audit.allow")
     copies.refuse_unknown(exclude, names, "audit.exclude")
-    described = headers.described(raw, [image for image in listed if image.image not in exclude], patient_key)
+    films = Films(raw)
+    described = headers.described(films, [image for image in listed if image.image not in exclude], patient_key)
     described = film_views.set_aside(described, views)
     aside = [(image.image, image.rejected) for image in described if image.rejected.startswith(listing.ASIDE)]
     wanted = [image for image in described if not image.rejected.startswith(listing.ASIDE)]
@@ -70,7 +72,7 @@ def preprocess(
     out.mkdir(parents=True, exist_ok=True)
     for name in ("images.npy", "rejected.csv", "manifest.csv"):
         (out / name).unlink(missing_ok=True)  # a failure must not leave an old manifest beside new pixels
-    rows, unreadable = _pack(raw, todo, out / "images.npy", image_size, fit, threads)
+    rows, unreadable = _pack(films, todo, out / "images.npy", image_size, fit, threads)
     _refuse_many(unreadable, len(todo), max_rejected)
     table = pd.DataFrame(rows).fillna("")  # of a detail that only some images have
     usable = set(table["image"])
@@ -86,12 +88,12 @@ def preprocess(
 
 
 def _pack(
-    raw: Raw, todo: Sequence[Listed], path: Path, size: int, fit: images.Fit, threads: int | None
+    films: Films, todo: Sequence[Listed], path: Path, size: int, fit: images.Fit, threads: int | None
 ) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     rows: list[dict[str, Any]] = []
     unreadable: list[tuple[str, str]] = []
     with packed.Writer(path, size) as writer:
-        for image, result in zip(todo, _decode(raw, todo, size, fit, threads), strict=True):
+        for image, result in zip(todo, _decode(films, todo, size, fit, threads), strict=True):
             if isinstance(result, str):
                 unreadable.append((image.image, result))
                 continue
@@ -107,13 +109,13 @@ def _row(image: Listed, radiograph: images.Radiograph) -> dict[str, Any]:
 
 
 def _decode(
-    raw: Raw, todo: Sequence[Listed], size: int, fit: images.Fit, threads: int | None
+    films: Films, todo: Sequence[Listed], size: int, fit: images.Fit, threads: int | None
 ) -> Iterator[images.Radiograph | str]:
     """Decode in order, a few images ahead. Threads will do: Pillow decodes and resizes without Python's global lock."""
     with ThreadPoolExecutor(threads) as pool:
         decoding: deque[Future[images.Radiograph | str]] = deque()
         for image in _with_bar(todo):
-            decoding.append(pool.submit(_read, raw, image, size, fit))
+            decoding.append(pool.submit(_read, films, image, size, fit))
             if len(decoding) == AHEAD:
                 yield decoding.popleft().result()
         while decoding:
@@ -129,9 +131,12 @@ def _with_bar(todo: Sequence[Listed]) -> Iterable[Listed]:
     return track(todo, "images", console=Console(stderr=True))
 
 
-def _read(raw: Raw, image: Listed, size: int, fit: images.Fit) -> images.Radiograph | str:
+def _read(films: Films, image: Listed, size: int, fit: images.Fit) -> images.Radiograph | str:
     try:
-        return image.rejected or images.read_image(raw.path(image.image), size, fit=fit)
+        if image.rejected:
+            return image.rejected
+        images.refuse_large(films.size(image.image))
+        return images.decode(films.read(image.image), size, fit=fit)
     except ImageRejected as error:
         return str(error)
 

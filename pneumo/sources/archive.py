@@ -73,7 +73,7 @@ def unpack(
             images, left_out = _select(members, path)
             _require_classes(images, left_out, path)
             counts = _count(images, path, expected)
-            with replacing(raw) as fresh:
+            with replacing(raw, FOLDERS) as fresh:
                 _refuse_full_disk(images, fresh)
                 for name, member in images.items():
                     _copy(member, fresh / name, path)

@@ -77,7 +77,7 @@ def draw(
     """
     _check(seed, images, size)
     films = [film for finding in FINDINGS for film in _films(seed, finding, images)]
-    with replacing(raw) as fresh:
+    with replacing(raw, FOLDERS) as fresh:
         _draw(films, partial(_radiograph, seed, size, fresh), processes or (1 if len(films) < FEW else os.cpu_count()))
         listing.write([kermany.identify(film.path) for film in films], (), fresh)
     counts = Counter(film.path.rpartition("/")[0] for film in films)

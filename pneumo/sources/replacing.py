@@ -6,11 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pneumo.sources import FOLDERS
-
 
 @contextmanager
-def replacing(raw: Path, folders: Sequence[str] = FOLDERS) -> Iterator[Path]:
+def replacing(raw: Path, folders: Sequence[str] = ()) -> Iterator[Path]:
     """A new folder with `folders` in it, which replaces `raw` if the body succeeds and vanishes if it fails."""
     staging = raw.with_name(f".{raw.name}.part")
     shutil.rmtree(staging, ignore_errors=True)  # a killed run may have left one

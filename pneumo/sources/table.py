@@ -43,7 +43,7 @@ def obtain(data: Source, raw: Path, downloads: Path) -> dict[str, int]:
     try:
         folder = Folder(path)
         images, left_out = _sorted_out(data, folder)
-        with replacing(raw, folders=()) as fresh:
+        with replacing(raw) as fresh:
             link((image.image for image in images if not image.rejected), path, fresh)
             listing.write(images, left_out, fresh)
     except OSError as error:

@@ -5,20 +5,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from listed import draw
 from phantoms import AUDITED, IMAGES, PREPARED
 
 from pneumo.audit import audit
 from pneumo.data import manifest
 from pneumo.data.listing import Raw
 from pneumo.preprocessing.preprocess import preprocess
-from pneumo.sources import phantom
 
 
 @pytest.fixture(scope="session")
 def clean(tmp_path_factory) -> Path:
     """A folder with raw/ and processed/. Read only."""
     folder = tmp_path_factory.mktemp("clean")
-    phantom.draw(folder / "raw", seed=0, images=IMAGES, size=160)
+    draw(folder / "raw", seed=0, images=IMAGES, size=160)
     preprocess(Raw(folder / "raw"), folder / "processed", **PREPARED)
     return folder
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from listed import repack
 from phantoms import rows
 
 from pneumo.audit import features
@@ -13,6 +14,7 @@ def measure(pixels, tmp_path):
     (tmp_path / "train/NORMAL").mkdir(parents=True, exist_ok=True)
     for k in range(len(pixels)):
         (tmp_path / "train/NORMAL" / str(k)).write_bytes(b"x" * (100 + k))
+    repack(tmp_path, list(table["image"]))
     return features.measure(packed.Split(table, pixels, np.arange(len(pixels))), Raw(tmp_path))
 
 

@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-from listed import relist, split_params
+from listed import draw, relist, split_params
 from PIL import Image
 
 from pneumo.data.listing import Raw
 from pneumo.errors import AuditError
 from pneumo.external import overlap
 from pneumo.preprocessing.preprocess import preprocess
-from pneumo.sources import phantom
 
 SETTINGS = {"image_size": 96, "max_rejected": 0.1, "split": split_params(max_unknown_patients=1.0)}
 IMAGES = {part: {"normal": 6, "viral": 6} for part in ("train", "test")}
@@ -18,14 +17,14 @@ IMAGES = {part: {"normal": 6, "viral": 6} for part in ("train", "test")}
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ours")
-    phantom.draw(folder / "raw", seed=0, images=IMAGES | {"train": {"normal": 12, "viral": 12}}, size=128)
+    draw(folder / "raw", seed=0, images=IMAGES | {"train": {"normal": 12, "viral": 12}}, size=128)
     preprocess(Raw(folder / "raw"), folder / "processed", **SETTINGS)
     return folder
 
 
 @pytest.fixture
 def theirs(tmp_path):
-    phantom.draw(tmp_path / "raw", seed=7, images=IMAGES, size=128)
+    draw(tmp_path / "raw", seed=7, images=IMAGES, size=128)
     return tmp_path
 
 

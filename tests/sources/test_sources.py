@@ -6,6 +6,7 @@ import sys
 from importlib import import_module
 
 import pytest
+from listed import contents
 
 from pneumo import params, sources
 from pneumo.errors import SourceError
@@ -28,12 +29,15 @@ def test_every_source_has_a_module_and_needs_keys_that_exist(name, root):
 def test_the_source_that_data_names_is_asked(tmp_path):
     phantom = {"seed": 0, "size": 64, "images": {"test": {"normal": 2}}}
     drawn = sources.obtain(Source(**NOTHING | {"source": "phantom", "phantom": phantom}), tmp_path / "raw", tmp_path)
-    assert drawn["test/NORMAL"] == len(list((tmp_path / "raw/test/NORMAL").iterdir())) == 2
+    assert drawn["test/NORMAL"] == len(contents(tmp_path / "raw")) == 2
+    assert sorted(path.name for path in (tmp_path / "raw").iterdir()) == ["images.csv", "images.zip", "left_out.csv"]
     archive = Source(
         **NOTHING | {"source": "archive", "inputs": Inputs(images="nothing.zip", table="stages/download.py")}
     )
     with pytest.raises(SourceError, match=r"nothing\.zip: expected a zip file or a folder"):
         sources.obtain(archive, tmp_path / "raw", tmp_path)
+    assert len(contents(tmp_path / "raw")) == 2, "what there was stays"
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
 
 
 def test_no_source_waits_for_the_libraries_of_another(root):

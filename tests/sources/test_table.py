@@ -2,6 +2,7 @@
 
 import pytest
 from hospital import ROWS
+from listed import contents
 
 from pneumo import sources
 from pneumo.data import listing
@@ -17,14 +18,8 @@ def test_every_row_becomes_an_image_with_its_file_at_the_same_path(hospital):
         ("b.png", 0, "2", "normal", ""),
         ("deep/er/c 1,é.png", 1, "2", "unknown", ""),
     ]
-    assert (hospital.raw / "deep/er/c 1,é.png").read_text() == "film deep/er/c 1,é.png"
-    assert sorted(path.name for path in hospital.raw.iterdir()) == [
-        "a.png",
-        "b.png",
-        "deep",
-        "images.csv",
-        "left_out.csv",
-    ]
+    assert contents(hospital.raw) == {name: f"film {name}".encode() for name in images}
+    assert sorted(path.name for path in hospital.raw.iterdir()) == ["images.csv", "images.zip", "left_out.csv"]
 
 
 def test_rare_combinations_of_labels_share_a_reason(hospital, monkeypatch, capsys):

@@ -4,6 +4,7 @@ import stat
 
 import pytest
 from clones import clone_to, ran, run
+from listed import contents
 
 
 @pytest.mark.slow
@@ -25,13 +26,9 @@ def test_a_changed_byte_in_table_or_folder_runs_download_again_and_originals_sta
 
     (films / "a.png").write_text("film A.png")
     assert ran(run(clone, "dvc", "repro", "download").stdout) == ["download"]
-    assert (clone / "data/raw/a.png").read_text() == "film A.png"
+    assert contents(clone / "data/raw")["a.png"] == b"film A.png"
 
     for name in ("a.png", "b.png"):  # whatever DVC did with data/raw
         assert stat.S_IMODE((films / name).stat().st_mode) & stat.S_IWUSR
-        assert not (films / name).samefile(clone / "data/raw" / name)
     (films / "b.png").write_text("overwritten")
-    assert (clone / "data/raw/b.png").read_text() == "film b.png"
-    (clone / "data/raw/b.png").unlink()
-    run(clone, "dvc", "checkout", "data/raw")
-    assert (clone / "data/raw/b.png").read_text() == "film b.png", "DVC's cache is a copy"
+    assert contents(clone / "data/raw")["b.png"] == b"film b.png", "what was packed is a copy"
