@@ -115,11 +115,11 @@ def _write(model: torch.nn.Module, size: int, path: Path, *, heat: bool) -> None
             verbose=False,
         )
         exported = onnx.load(whole)
-    if heat:
-        on_request(exported, contract.HEAT, contract.WITH_HEAT, (size, size))
     for entry in (exported, exported.graph, *exported.graph.node, *exported.graph.value_info, *exported.functions):
         entry.ClearField("metadata_props")
         entry.ClearField("doc_string")
+    if heat:
+        on_request(exported, contract.HEAT, contract.WITH_HEAT, (size, size))
     onnx.checker.check_model(exported)
     files.fresh(path).write_bytes(exported.SerializeToString(deterministic=True))
 
