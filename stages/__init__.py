@@ -45,8 +45,15 @@ def run(main: Callable[..., None]) -> None:
             f"error: the disk of {Path.cwd()} is full, with {free:,} bytes free ({error}). Make room there and run the "
             "command again: what is finished is kept"
         )
-    runlog.add(runlog.PATH, " ".join([Path(sys.argv[0]).stem, *sys.argv[1:]]), time.monotonic() - started)
+    if _first_process():
+        runlog.add(runlog.PATH, " ".join([Path(sys.argv[0]).stem, *sys.argv[1:]]), time.monotonic() - started)
     gc.freeze()  # and another second at the end of the process
+
+
+def _first_process() -> bool:
+    """Of those that srun, torchrun or Lightning started for this stage. The first name that is set counts."""
+    ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    return next(filter(None, ranks), "0") == "0"
 
 
 def _disk_is_full(error: Exception) -> bool:

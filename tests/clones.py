@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,7 +46,7 @@ def clone_to(folder: Path, *, lock: bool = False) -> Path:
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((ROOT / name).read_bytes())
+            shutil.copy(ROOT / name, folder / name)
     if not lock:
         (folder / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
     run(folder, "git", "add", "-A")

@@ -20,6 +20,11 @@ COMPARED = "tests/test_pipeline.py::test_another_backbone_runs_only_its_own_stag
 REVIEWED = "tests/review/test_command.py::test_the_exit_code_is_the_verdict"
 MERGED = "tests/test_merge.py::test_two_branches_are_merged_and_nothing_is_trained_twice"
 RECOMPUTED = "tests/test_cli.py::test_every_committed_figure_is_recomputed"
+NODES = "tests/cluster/test_nodes.py::test_two_nodes_learn_what_one_learns_with_the_same_global_batch"
+LINE_UP = "tests/cluster/test_line_up.py::test_the_lock_and_all_results_are_those_of_one_machine"
+PULLED = "tests/cluster/test_line_up.py::test_the_results_come_into_the_project_as_the_page_says"
+WORKERS = "tests/test_readme.py::test_workers_of_the_queue_leave_nothing_to_train"
+ANYWHERE = "tests/test_readme.py::test_a_job_anywhere_leaves_its_network_in_the_shared_cache"
 NOT = "not tried: "
 KAGGLE = f"{NOT}needs the network; tests/sources/test_kaggle.py downloads from a server on this machine"
 # A command, without its comment -> the test that runs it, or why none does.
@@ -178,7 +183,25 @@ OTHER_PAGES = {
     "torchrun --standalone --nproc-per-node=4 -m stages.train resnet50": (
         "tests/training/test_distributed.py::test_two_processes_learn_what_one_learns"
     ),
-    "srun --ntasks-per-node=4 --gres=gpu:4 python -m stages.train resnet50": f"{NOT}it needs SLURM",
+    'export PNEUMO_LAUNCHER="srun --nodes=2 --ntasks-per-node=4 --cpus-per-task=2 --kill-on-bad-exit"': NODES,
+    "dvc exp run -S train.nodes=2 -S train.devices=4": NODES,  # with one process on each
+    "dvc exp run -S data=archive -S data.path=/where/chest-xray.zip -S train.seeds=3 download": LINE_UP,
+    'git commit -am "A line-up to train"': LINE_UP,
+    "cluster/submit.sh --partition=gpu --gres=gpu:1": LINE_UP,  # without a GPU
+    "squeue --me": LINE_UP,
+    "WHOLE=../pneumo-runs/0123456789ab/clones/whole": PULLED,
+    'git -C $WHOLE add -A && git -C $WHOLE commit -m "Results of the line-up"': PULLED,
+    "git pull --ff-only $WHOLE HEAD && dvc checkout": PULLED,
+    "export PNEUMO_CHECKPOINTS=$PWD/.checkpoints": WORKERS,
+    "dvc exp run -S runtime.threads=1 preprocess": WORKERS,
+    "for name in cnn resnet50; do dvc exp run --queue -S model=$name -S runtime.threads=1 predict; done": WORKERS,
+    "dvc queue start --jobs 2": WORKERS,
+    "dvc queue status": WORKERS,
+    "dvc exp run -S model=[cnn,resnet50] -S runtime.threads=1": WORKERS,
+    'git clone --quiet "$PROJECT" work && cd work && git checkout --quiet "$COMMIT"': ANYWHERE,
+    'dvc config --local cache.dir "$CACHE"': ANYWHERE,
+    'export PNEUMO_CHECKPOINTS="$SHARED/checkpoints"': ANYWHERE,
+    'dvc repro "train@$NAME" "predict@$NAME"': ANYWHERE,
     "dvc exp run --queue -S model=cnn10 -S 'model.cnn10.lr=1e-3,2e-3,4e-3' "
     "-S 'train.label_smoothing=range(0.0,0.11,0.05)'": HERE,
     "dvc exp show --only-changed --sort-by metrics/best.json:stress.all.roc_auc --sort-order desc": HERE,
@@ -300,6 +323,40 @@ def test_the_commands_for_experiments_run_as_they_stand(clone):
     ranked = type_(next(command for command in OTHER_PAGES if command.startswith("dvc exp show --only-changed --sort")))
     assert all(name in ranked for name in queued)
     assert set(typed) == {command for command in README | OTHER_PAGES if is_run_here(command)}
+
+
+def block(page: str, first: str) -> list[str]:
+    """The lines of the indented block of `page` that starts with `first`."""
+    text = (ROOT / "docs" / page).read_text()
+    start = text.index(f"    {first}")
+    return [line.strip() for line in text[start : text.index("\n\n", start)].splitlines()]
+
+
+@pytest.mark.slow
+def test_workers_of_the_queue_leave_nothing_to_train(clone):
+    *before, last = block("cluster.md", "export PNEUMO_CHECKPOINTS=$PWD")
+    run(clone, "git", "stash", "--include-untracked")
+    run(clone, "dvc", "queue", "remove", "--all")
+    assert run(clone, "sh", "-ec", "\n".join(before)).stdout.count("Queued experiment") == 2
+    while {"Queued", "Running"} & set(states(clone).values()):
+        time.sleep(1)
+    said = run(clone, "sh", "-c", last).stdout
+    assert ran(said), "what is about both"
+    assert not [stage for stage in ran(said) if stage.startswith(("download", "preprocess", "train", "predict"))]
+
+
+@pytest.mark.slow
+def test_a_job_anywhere_leaves_its_network_in_the_shared_cache(clone, tmp_path, monkeypatch):
+    run(clone, "git", "stash", "--include-untracked")
+    run(clone, "dvc", "repro", "preprocess")
+    commit = run(clone, "git", "rev-parse", "HEAD").stdout.strip()
+    cache = run(clone, "dvc", "cache", "dir").stdout.strip()
+    for name, value in {"PROJECT": str(clone), "COMMIT": commit, "CACHE": cache, "SHARED": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("NAME", "cnn-1")
+    said = run(tmp_path, "sh", "-ec", "\n".join(block("cluster.md", "git clone --quiet"))).stdout
+    assert ran(said) == ["train@cnn-1", "predict@cnn-1"]
+    assert ran(run(clone, "dvc", "repro", "predict@cnn-1").stdout) == []
 
 
 def is_run_here(command: str, start: str = "") -> bool:

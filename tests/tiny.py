@@ -53,6 +53,7 @@ TRAINING = Training(
     compile=False,
     accelerator="cpu",
     devices=1,
+    nodes=1,
     precision="auto",
 )
 THRESHOLD = Threshold(scores="plain", policy="youden", value=None, error_rates=[0.05])

@@ -106,6 +106,7 @@ class Training(Device):
     imbalance: Literal["weights", "sampling", "sites", "none"]
     compile: Annotated[bool, Field(strict=True)]
     devices: Positive
+    nodes: Positive
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
 

@@ -2,7 +2,7 @@
 
 A run is named by a hash of everything that its result depends on: parameters, data, code, libraries, starting weights,
 device and the settings of runtime. Its checkpoints lie in a folder of that name, which git and DVC ignore, and
-which is deleted when the run is done.
+which is deleted when the run is done. Several clones may share the folder above it.
 """
 
 import os
@@ -16,6 +16,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from pneumo.errors import TrainingError
 from pneumo.training.fingerprint import digest
 from pneumo.training.progress import first_process, say
 
@@ -68,6 +69,33 @@ def remove(home: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
     if home.is_dir() and not any(home.iterdir()):
         home.rmdir()
+
+
+class Claimed:
+    """The folder of a run below one that several clones share, held against a second process that runs the very same.
+
+    Two of them would take turns with the checkpoint of the best epoch. The system lets go of it when the process ends.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        import fcntl  # not on Windows
+
+        self.folder, self.path = folder, folder.with_name(f"{folder.name}.lock")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = self.path.open("a")
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrainingError(
+                f"another process is training the very same network, with checkpoints in {folder}: wait until it has "
+                f"ended; if its machine is gone, delete {self.path}"
+            ) from None
+
+    def remove(self) -> None:
+        """Delete the checkpoints of this run alone."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.path.unlink(missing_ok=True)
+        self.file.close()
 
 
 class WholeFiles(TorchCheckpointIO):

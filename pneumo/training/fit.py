@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from pneumo.data import packed
 from pneumo.errors import TrainingError
 from pneumo.models import runtime
-from pneumo.training import balance, batches, checkpoints
+from pneumo.training import balance, batches, checkpoints, processes
 from pneumo.training.classifier import Classifier
 from pneumo.training.progress import Curves, on_terminal, say
 
@@ -50,6 +50,7 @@ def fit(
         max_epochs=backbone.epochs,
         accelerator={"cuda": "gpu", "cpu": "cpu"}[runtime.device(training.accelerator).type],
         devices=training.devices,
+        num_nodes=training.nodes,
         precision=resolved_precision(training.precision, training.accelerator),
         use_distributed_sampler=False,  # pneumo.training.batches shares the order out
         gradient_clip_val=training.gradient_clip,
@@ -62,7 +63,7 @@ def fit(
             best,
             each,  # after all whose state it holds
         ],
-        plugins=[checkpoints.WholeFiles()],
+        plugins=[checkpoints.WholeFiles(), processes.environment(training)],
         enable_progress_bar=on_terminal(),
         logger=False,
         enable_model_summary=False,
@@ -87,10 +88,11 @@ def loaders(
     train_split: packed.Split, val_split: packed.Split, batch_size: int, training: "Training", *, seed: int
 ) -> tuple[DataLoader, DataLoader]:
     """Batches for training and for validation. Each process validates all images, so that none counts twice."""
-    if len(train_split) < batch_size * training.devices:
+    devices = training.nodes * training.devices
+    if len(train_split) < batch_size * devices:
         raise TrainingError(
             f"{len(train_split)} training images do not fill one batch of {batch_size} on each of "
-            f"{training.devices} devices: lower train.batch_size"
+            f"{devices} devices: lower train.batch_size"
         )
     drawn = training.imbalance in ("sampling", "sites")
     weights = torch.from_numpy(balance.shares(train_split.rows, training.imbalance)) if drawn else None
@@ -117,7 +119,12 @@ def resolved_precision(precision: str, accelerator: str) -> Any:
 def quieten() -> None:
     """Lightning's advice does not fit data that is in memory, or a folder that a run continues from on purpose."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for message in ("does not have many workers", "treespec, LeafSpec.* is deprecated", "exists and is not empty"):
+    for message in (
+        "does not have many workers",
+        "treespec, LeafSpec.* is deprecated",
+        "exists and is not empty",
+        "The `srun` command is available",  # pneumo.training.processes decides
+    ):
         warnings.filterwarnings("ignore", message=f".*{message}.*")
 
 

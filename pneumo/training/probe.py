@@ -5,6 +5,7 @@ the head afterwards takes seconds.
 """
 
 import os
+import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -95,7 +96,7 @@ def features(network: Network, split: packed.Split, *, input_size: int, device: 
 
 def _cache(values: NDArray[np.float32], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")  # of several processes each writes its own
+    part = path.with_suffix(f".{platform.node()}-{os.getpid()}.part")  # each process its own
     with part.open("wb") as file:
         np.save(file, values)
     part.replace(path)  # never half a file under this name

@@ -8,7 +8,7 @@ from lightning.pytorch import seed_everything
 from pneumo.data import packed
 from pneumo.errors import TrainingError
 from pneumo.models import backbones, bundle, runtime
-from pneumo.training import checkpoints, fingerprint, probe
+from pneumo.training import checkpoints, fingerprint, probe, processes
 from pneumo.training.classifier import Classifier
 from pneumo.training.fit import fit, require_devices
 from pneumo.training.progress import first_process, say
@@ -24,6 +24,7 @@ def train(
     model: Path,
     curves: Path,
     resume_from: Path,
+    shared: bool = False,
     features: Path,
     backbone: "Backbone",
     augment: "Augment",
@@ -36,10 +37,12 @@ def train(
     Only the train and val splits are read. `seed`: of new weights, the order of images, augmentation and dropout.
     `film_fit`: how films became squares, for those who use the model. Features for the linear probe are cached in
     `features`. A run of the same parameters, data and code that was interrupted continues after its last completed
-    epoch, from `resume_from`, and ends with the same bytes. Raises TrainingError where the loss is not finite, the
-    process is told to end, or there is nothing to train.
+    epoch, from `resume_from`, and ends with the same bytes. `shared`: other clones keep theirs there, too, which are
+    left alone. Raises TrainingError where the loss is not finite, the process is told to end, there is nothing to
+    train, or another process trains the very same with the same shared folder.
     """
     require_devices(training)
+    processes.environment(training)  # before minutes of work
     train_split, val_split = (packed.read_split(processed, split) for split in ("train", "val"))
     seed_everything(seed, verbose=False)
     network, weights_sha256 = backbones.create(
@@ -67,19 +70,21 @@ def train(
     if has_probe:
         depends_on = fingerprint.of_features(processed, backbone.architecture, sha256, device)
         probe.initialise_head(network, train_split, backbone, training, device, cache=features, depends_on=depends_on)
-    trained = network
+    trained, checkpointed = network, None
     if backbone.epochs:
         classifier = Classifier(
             network, backbone, augment, training, seed=seed, pos_weight=_pos_weight(train_split, training.imbalance)
         )
         depends_on = fingerprint.of_checkpoints(processed, sha256, device)
-        folder = checkpoints.folder(resume_from, depends_on, cleans_up=first_process())
-        trainer = fit(classifier, train_split, val_split, backbone, training, curves, folder)
-        if not trainer.is_global_zero:
-            return
+        folder = checkpoints.folder(resume_from, depends_on, cleans_up=first_process() and not shared)
+        if shared and first_process():
+            checkpointed = checkpoints.Claimed(folder)
+        fit(classifier, train_split, val_split, backbone, training, curves, folder)
         trained = classifier.eval_network
-    else:
+    elif first_process():
         (curves / "plots/metrics").mkdir(parents=True, exist_ok=True)  # there are no epochs to draw
+    if not first_process():
+        return
     training_json = {
         "name": name,
         "kind": "backbone",
@@ -99,7 +104,10 @@ def train(
         "versions": bundle.versions(),
     }
     bundle.write_trained(model, trained.state_dict(), training_json)
-    checkpoints.remove(resume_from)
+    if checkpointed:
+        checkpointed.remove()
+    elif not shared:
+        checkpoints.remove(resume_from)
 
 
 def starting_point(backbone: "Backbone") -> str:

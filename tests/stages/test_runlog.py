@@ -1,4 +1,28 @@
+import pytest
+
+import stages
 from stages import runlog
+
+
+@pytest.mark.parametrize(
+    ("ranks", "first"),
+    [
+        ({}, True),
+        ({"SLURM_PROCID": "0"}, True),
+        ({"SLURM_PROCID": "1"}, False),
+        ({"SLURM_PROCID": "0", "LOCAL_RANK": "1"}, False),  # Lightning started it
+        ({"RANK": "2", "LOCAL_RANK": "0"}, False),  # torchrun, on the second node
+    ],
+)
+def test_of_several_processes_the_first_one_notes_the_run(tmp_path, monkeypatch, ranks, first):
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ranks.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", ["stages/train.py"])
+    monkeypatch.chdir(tmp_path)
+    stages.run(lambda: None)
+    assert (tmp_path / "reports/run.js").exists() == first
 
 
 def test_every_stage_keeps_its_last_run(tmp_path):
