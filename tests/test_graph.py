@@ -50,7 +50,8 @@ MAY_IMPORT = {
     "dicom_sr": {"preprocessing", "serving"},
     "hub": {"models", "evaluation", "report", "serving"},
     "weights": {"models", "params"},
-    "cli": {"verification", "review", "serving", "web", "registry", "dicom_sr", "hub", "weights"},
+    "commands": {"verification", "review", "serving", "web", "registry", "dicom_sr", "hub", "weights"},
+    "cli": {"commands"},
 }
 
 
