@@ -62,9 +62,10 @@ def environment(training: "Training") -> "ClusterEnvironment":
 
 def _compare(launcher: str, nodes: float, per_node: str, asked: tuple[int, int]) -> None:
     if (nodes, per_node) != (asked[0], str(asked[1])):
+        there = f"{nodes:g} node{'s' * (nodes != 1)}, {per_node} on each"
         raise TrainingError(
-            f"{launcher} started processes on {nodes:g} nodes, {per_node} on each; expected train.nodes={asked[0]} and "
-            f"train.devices={asked[1]}: change either"
+            f"{launcher} started processes on {there}; expected train.nodes={asked[0]} and train.devices={asked[1]}: "
+            "change either"
         )
 
 

@@ -78,7 +78,7 @@ def test_two_nodes_learn_what_one_learns_with_the_same_global_batch(clone):
         (
             2,
             "srun --nodes=1 --ntasks-per-node=2",
-            "srun started processes on 1 nodes, 2 on each; expected train.nodes=2",
+            "srun started processes on 1 node, 2 on each; expected train.nodes=2",
         ),
         (
             2,

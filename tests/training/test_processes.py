@@ -62,8 +62,8 @@ def test_processes_that_fit_find_each_other(monkeypatch, given, nodes, devices, 
         (JOB, 2, 1, "train.nodes is 2, and nothing starts processes on the other nodes"),
         (step(2, "1(x2)", 2), 1, 2, "srun started processes on 2 nodes, 1 on each; expected train.nodes=1 and"),
         (step(2, "2,1", 3), 2, 2, "srun started processes on 2 nodes, unequal numbers on each"),
-        (step(1, "8", 8), 1, 4, "1 nodes, 8 on each; expected train.nodes=1 and train.devices=4"),
-        (torchrun(4, 4), 2, 2, "torchrun started processes on 1 nodes, 4 on each; expected train.nodes=2"),
+        (step(1, "8", 8), 1, 4, "1 node, 8 on each; expected train.nodes=1 and train.devices=4"),
+        (torchrun(4, 4), 2, 2, "torchrun started processes on 1 node, 4 on each; expected train.nodes=2"),
     ],
 )
 def test_processes_that_do_not_fit_are_refused(monkeypatch, given, nodes, devices, says):
