@@ -105,7 +105,7 @@ def test_its_scores_are_of_the_same_images_with_nothing_more(root, measured):
 def test_a_missing_file_stops_the_run_and_is_named(root):
     shard = root / "data/external/marked/raw/images.zip"
     shard.rename(root / "aside")
-    with pytest.raises(ManifestError, match=r"data/external/marked/raw/test/NORMAL/.*\.jpeg is missing.* dvc checkout"):
+    with pytest.raises(ManifestError, match=r"data/external/marked/raw/test/NORMAL/.*\.jpeg is missing.*dvc checkout"):
         evaluated(root, "marked")
     (root / "aside").rename(shard)
 
