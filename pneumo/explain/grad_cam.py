@@ -14,7 +14,7 @@ cnn's does, can light up where it did not look (Draelos and Carin 2020). And a m
 although the cells of a network without padding at the border, such as Inception, leave out a margin.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,8 @@ def maps(member: Member, images: packed.Split, device: torch.device) -> Maps:
 def maps_of(member: Member, pixels: packed.Pixels, device: torch.device) -> Maps:
     """Grad-CAM of uint8 [n, S, S] for the logit of pneumonia: [n, S, S].
 
-    The mean over the views that are scored, at each place of those that saw it. Each map is divided by its own
-    maximum; one without positive evidence is zero throughout.
+    The mean over the views that are scored; what a zoomed view does not see has no evidence in it. Each map is divided
+    by its own maximum; one without positive evidence is zero throughout.
     """
     grad_cam = LayerGradCam(member.network, member.network.get_submodule(member.layer))
     size, flip, zooms = pixels.shape[-1], member.model_json["views"]["flip"], member.model_json["views"]["zooms"]
@@ -87,7 +87,7 @@ def maps_of(member: Member, pixels: packed.Pixels, device: torch.device) -> Maps
             cells = grad_cam.attribute(seen, relu_attributions=True).detach().double().cpu()
             back = spread(cells, size, zooms[at % len(zooms)])
             of_views.append((back if at < len(zooms) else back.flip(-1)).squeeze(1))
-    return _scaled((torch.stack(of_views).mean(dim=0) / coverage(size, zooms)).numpy())
+    return _scaled(torch.stack(of_views).mean(dim=0).numpy())
 
 
 def spread(cells: Tensor, size: int, zoom: float) -> Tensor:
@@ -95,21 +95,11 @@ def spread(cells: Tensor, size: int, zoom: float) -> Tensor:
 
     Zero where the view did not see.
     """
-    return _unzoomed(F.interpolate(cells, (size, size), mode="bilinear"), zoom)
-
-
-def coverage(size: int, zooms: Sequence[float]) -> Tensor:
-    """The share of views that saw each place, [size, size]; 1 where none did."""
-    seen = [_unzoomed(torch.ones(1, 1, size, size, dtype=torch.float64), zoom)[0, 0] for zoom in zooms]
-    share = torch.stack(seen).mean(dim=0)
-    return torch.where(share > 0, share, torch.ones_like(share))
-
-
-def _unzoomed(seen: Tensor, zoom: float) -> Tensor:
+    seen = F.interpolate(cells, (size, size), mode="bilinear")
     if zoom == 1:
         return seen
-    theta = torch.tensor([[1 / zoom, 0.0, 0.0], [0.0, 1 / zoom, 0.0]], dtype=seen.dtype).expand(len(seen), 2, 3)
-    return warp(seen, theta, seen.shape[-1])
+    theta = torch.tensor([[1 / zoom, 0.0, 0.0], [0.0, 1 / zoom, 0.0]], dtype=cells.dtype).expand(len(cells), 2, 3)
+    return warp(seen, theta, size)
 
 
 def mean_map(of_members: list[Maps]) -> Maps:

@@ -29,7 +29,6 @@ class Backbone(nn.Module):
     rows: Tensor
     zooms: Tensor
     spreads: Tensor
-    coverage: Tensor
 
     def __init__(self, network: Network, model_json: Mapping[str, Any], *, heat: bool = False) -> None:
         super().__init__()
@@ -49,7 +48,6 @@ class Backbone(nn.Module):
                 for zoom in views["zooms"]
             ]
             self.register_buffer("spreads", torch.stack(spreads))
-            self.register_buffer("coverage", grad_cam.coverage(packed, views["zooms"]).float())
 
     def forward(self, packed: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         grey = packed.unsqueeze(1).to(torch.float32) / 255
@@ -67,7 +65,7 @@ class Backbone(nn.Module):
         count = len(self.zoomed)
         back = [self.spreads[at % count] @ cells @ self.spreads[at % count].T for at, cells in enumerate(of_views)]
         unmirrored = [heat if at < count else heat.flip(-1) for at, heat in enumerate(back)]
-        return _scaled(torch.stack(unmirrored).mean(dim=0).squeeze(1) / self.coverage)
+        return _scaled(torch.stack(unmirrored).mean(dim=0).squeeze(1))
 
 
 class Ensemble(nn.Module):
