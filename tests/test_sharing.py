@@ -2,6 +2,7 @@
 
 import pytest
 import s3
+import yaml
 from clones import clone_to, experiment, ran, run
 from listed import contents
 
@@ -68,3 +69,29 @@ def test_the_images_are_unpacked_as_the_page_says(shared, root):
     run(first, "sh", "-c", command)
     films = {path.relative_to(first / "films").as_posix(): path.read_bytes() for path in first.glob("films/*/*/*")}
     assert films == contents(first / "data/raw")
+
+
+NOWHERE = """  audit:
+    cmd: python -m stages.audit
+    outs:
+    - path: data/audit
+      hash: md5
+      md5: 00000000000000000000000000000000.dir
+"""
+
+
+def test_what_a_job_without_the_cache_ran_and_pushed_another_clone_takes(shared):
+    """The job's lock knows what it starts from, and outputs that nobody has."""
+    first, another = shared
+    job, assembling = another("job"), another("assembling")
+    lock = yaml.safe_load((first / "dvc.lock").read_text())
+    lock["stages"].pop("preprocess")
+    for clone in (job, assembling):
+        (clone / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False) + NOWHERE)
+        params = (clone / "params.yaml").read_text()
+        (clone / "params.yaml").write_text(params.replace("image_size: 80", "image_size: 64"))
+    assert ran(run(job, "dvc", "repro", "--pull", "preprocess").stdout) == ["preprocess"]
+    run(job, "dvc", "push", "--run-cache")
+    said = run(assembling, "dvc", "repro", "--pull", "preprocess").stdout
+    assert ran(said) == []
+    assert said.count(CACHED) == 1
