@@ -31,7 +31,7 @@ def ran_once(tmp_path_factory):
 
 OF_CNN = [f"{stage}@cnn" for stage in ("train", "predict", "calibrate")]
 CHAIN = ["download", "preprocess", "audit", *OF_CNN, "score", "evaluate@cnn"]
-LAST = ["select_best", "export", "ablation", "explain", "report"]
+LAST = ["select_best", "export", "guard", "ablation", "explain", "report"]
 
 
 @pytest.mark.slow
