@@ -54,7 +54,14 @@ def clone(tmp_path_factory) -> Path:
     config.replicates.other = {"candidate": "other", "seed": 0, "folder": "other"}
     (clone / "conf/config.yaml").write_text(OmegaConf.to_yaml(config))
     graph = yaml.safe_load((clone / "dvc.yaml").read_text())
-    for name in ("audit", "export", "ablation", "explain", "report"):  # what follows from the rest would only take time
+    for name in (
+        "audit",
+        "export",
+        "guard",
+        "ablation",
+        "explain",
+        "report",
+    ):  # what follows from the rest would only take time
         del graph["stages"][name]
     (clone / "drawn.py").write_text(IN_PLACE_OF_A_NETWORK)
     for name in ("train", "predict"):
