@@ -158,7 +158,7 @@ def test_the_logit_has_the_same_bits_as_in_a_graph_without_heat(tmp_path):
 
 def test_a_network_without_a_map_is_exported_without_heat_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(
-        backbones.OWN, "cnn10", (lambda size, dropout: nn.Sequential(nn.Flatten(), nn.Linear(size**2, 256)), 256)
+        own.NETWORKS, "cnn10", (lambda size, dropout: nn.Sequential(nn.Flatten(), nn.Linear(size**2, 256)), 256)
     )
     selected = write_backbone(tmp_path / "selected", "network", size=40)
     exported = export(selected, trained_on(selected, tmp_path), tmp_path / "best", film_views=None)
