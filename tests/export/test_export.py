@@ -17,7 +17,7 @@ from pneumo.explain import grad_cam
 from pneumo.export import export as exporting
 from pneumo.export import network
 from pneumo.export.export import export
-from pneumo.models import backbones, bundle
+from pneumo.models import bundle, own
 from pneumo.preprocessing import images
 from pneumo.scoring import outputs
 from pneumo.serving import contract, model
