@@ -4,11 +4,12 @@ from pathlib import Path
 
 from pneumo import params
 from pneumo.models import runtime
-from pneumo.params import FilmViews, Runtime, Section
+from pneumo.params import FilmViews, Runtime, Section, Sourced
 from stages import run
 
 
 class Params(Section):
+    data: Sourced
     preprocess: FilmViews
     runtime: Runtime
 
@@ -19,7 +20,11 @@ def main() -> None:
     from pneumo.export.export import export  # imports torch, which reads what runtime.fix has set
 
     exported = export(
-        Path("models/selected"), Path("data/processed"), Path("models/best"), film_views=config.preprocess.views
+        Path("models/selected"),
+        Path("data/processed"),
+        Path("models/best"),
+        film_views=config.preprocess.views,
+        phantoms=config.data.source == "phantom",
     )
     print(f"models/best/model.onnx: the logits of {exported.references} reference inputs are those of torch")
     if exported.without_heat:

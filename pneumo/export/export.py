@@ -34,11 +34,13 @@ class Exported:
     without_heat: str
 
 
-def export(selected: Path, processed: Path, best: Path, *, film_views: Sequence[str] | None) -> Exported:
+def export(
+    selected: Path, processed: Path, best: Path, *, film_views: Sequence[str] | None, phantoms: bool = False
+) -> Exported:
     """Fill the folder `best` with all that `selected` has, and with model.onnx, reference.json, guard.npz, fitted on
     the training images of `processed`, and the model.json that names them.
 
-    film_views: of the films that the model was trained on, None for all.
+    film_views: of the films that the model was trained on, None for all. phantoms: these were drawn by a program.
     Raises ExportError where ONNX Runtime does not give the logits of torch within contract.TOLERANCE.
     """
     model_json = bundle.model_json(selected)
@@ -61,6 +63,7 @@ def export(selected: Path, processed: Path, best: Path, *, film_views: Sequence[
         "image_size": size,
         "fit": contract.fit(selected),
         "film_views": film_views,
+        "phantoms": phantoms,
     }
     train, val = (packed.read_split(processed, split).pixels(slice(None)) for split in ("train", "val"))
     fitted = guard.fit(train, val)

@@ -128,8 +128,12 @@ class Main(Subset):
     site: Annotated[str, Field(min_length=1)]
 
 
-class Origin(Subset):
+class Sourced(Section):
     source: SourceName
+
+
+class Origin(Subset, Sourced):
+    """What the audit says of the images."""
 
 
 class Described(Source, Origin):

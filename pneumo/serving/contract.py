@@ -77,6 +77,9 @@ class Contract(Part):
     film_views: Annotated[
         list[str] | None, Field(description="of the films it was trained on, beside those that do not say; null: all")
     ]
+    phantoms: Annotated[
+        bool, Field(description="trained on images that a program drew, so that it knows nothing of patients")
+    ] = False
     temperature: Annotated[
         Finite, Field(gt=0, description="probability of pneumonia: 1 / (1 + exp(-logit / temperature))")
     ]

@@ -14,6 +14,7 @@ from pneumo.serving.contract import Contract
 from pneumo.serving.guard import Guard
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "gpu": "CUDAExecutionProvider"}
+PHANTOMS = "trained on phantoms, which a program drew: it knows nothing of patients"
 UNSURE = "unsure"  # the decision on a film that is left to a reader
 LEAST = 1e-9  # the least probability that a logit is taken of
 QUIET = 3  # errors of ONNX Runtime alone
@@ -77,6 +78,11 @@ class Model:
     @property
     def weights(self) -> str:
         return self.contract.sha256.weights or self.contract.onnx.sha256
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What speaks against trusting it on any image."""
+        return (PHANTOMS,) if self.contract.phantoms else ()
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """uint8 [B, S, S] -> the calibrated probability of pneumonia of each, float64 [B]."""

@@ -91,6 +91,8 @@ def row(model: Model, prediction: Prediction) -> dict[str, Any]:
 def _table(model: Model, predictions: Iterable[Prediction]) -> Iterator[str]:
     about = model.contract
     yield f"{about.name}, weights {model.weights[:12]}: pneumonia from {about.threshold:.4f}; {NOTICE}\n"
+    for warning in model.warnings:
+        yield f"WARNING: {warning}\n"
     if model.margin:
         which = "all films" if math.isinf(model.margin) else f"logit within {model.margin:.3g} of the threshold's"
         yield f"{UNSURE}: left to a reader ({which})\n"
@@ -99,7 +101,7 @@ def _table(model: Model, predictions: Iterable[Prediction]) -> Iterator[str]:
         if one.error:
             yield f"{'-':>11}  {'error':<9}  {_printable(f'{one.image}: {one.error}')}\n"
         else:
-            notes = "".join(f"; {warning}" for warning in one.warnings)
+            notes = "".join(f"; {warning}" for warning in one.warnings if warning not in model.warnings)
             yield f"{one.probability:>11.4f}  {one.decision:<9}  {_printable(one.image + notes)}\n"
 
 

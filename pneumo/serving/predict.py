@@ -112,7 +112,7 @@ def predicted(model: Model, batch: Sequence[Read], heatmaps: Heatmaps | None = N
         picture = None
         if heatmaps is not None and heat is not None:
             picture = str(heatmaps.write(image.image, image.pixels, heat))
-        warnings = (*((guard.WARNING,) if unlike else ()), *image.warnings)
+        warnings = (*model.warnings, *((guard.WARNING,) if unlike else ()), *image.warnings)
         decision = model.decision(probability)
         yield Prediction(image.image, float(probability), decision, warnings, heatmap=picture)
 
