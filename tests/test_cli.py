@@ -66,7 +66,7 @@ def test_tables_are_written_and_then_everything_is_verified(project: Path) -> No
     done = pneumo(project, "verify")
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     first, second, third, *rest = done.stdout.splitlines()
-    assert first == "., results/past: 47 files verified"
+    assert first == "., results/past: 51 files verified"
     assert second.startswith("recomputed and identical: 10,000 scores, ")
     assert second.endswith("cells of 4 tables")
     assert third == "cannot be recomputed from scores: 26"

@@ -58,5 +58,5 @@ def test_a_wheel_with_a_small_set_of_packages_predicts(exported, root, tmp_path)
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ""})
     assert (done.returncode, done.stderr) == (
         1,
-        "error: dvc is not installed, which finds and fetches registered models: pip install 'pneumo[registry]'\n",
+        "error: dvc, which finds and fetches registered models, is not installed: pip install 'pneumo[registry]'\n",
     )
