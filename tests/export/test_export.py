@@ -110,11 +110,14 @@ def test_so_they_have_by_an_ensemble_of_networks_with_inputs_of_several_sizes(tm
     assert_the_same(write_ensemble(tmp_path / "selected", **members), tmp_path)
 
 
+ADDED = ("format", "image_size", "fit", "film_views", "phantoms", "onnx", "guard")  # by the export
+
+
 def test_the_folder_has_all_of_the_model_and_the_contract(tmp_path):
     selected = write_ensemble(tmp_path / "selected", a={"seed": 1}, b={"seed": 2})
     export(selected, trained_on(selected, tmp_path), tmp_path / "best", film_views=None)
     before, after = (json.loads((tmp_path / name / "model.json").read_text()) for name in ("selected", "best"))
-    assert after == before | {key: after[key] for key in ("format", "image_size", "fit", "film_views", "onnx", "guard")}
+    assert after == before | {key: after[key] for key in ADDED}
     assert (after["format"], after["image_size"], after["fit"]) == (contract.FORMAT, 40, "stretch")
     assert after["onnx"]["heat"] is True
     assert bundle.model_json(tmp_path / "best") == after

@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,9 @@ def test_the_commands_of_the_page_run_in_their_order(project, models):
             committed(project, models, 2)
             run(project, *f"gto register {NAME} --version v0.2.0".split())
             run(project, *f"gto assign {NAME} --version v0.1.0 --stage prod".split())
+            time.sleep(1.1)  # git's tags know seconds
             run(project, *f"gto assign {NAME} --version v0.2.0 --stage prod".split())
+            time.sleep(1.1)
         words = shlex.split(command.replace("https://example.org/you/pneumo.git", str(project.parent / "bare.git")))
         done = run(project, *words)
         said[command] = done.stdout + done.stderr

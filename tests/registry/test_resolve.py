@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -100,17 +101,22 @@ def test_without_the_repository_a_version_that_is_here_predicts_and_a_stage_does
 def test_what_was_withdrawn_is_not_used(registry, cache, predicted, tmp_path, monkeypatch):
     copytree(registry.project, tmp_path / "project", symlinks=True)
     monkeypatch.chdir(tmp_path / "project")
-    run(tmp_path / "project", "gto", "deprecate", NAME, "v0.1.0", "prod")
+
+    def deprecate(*what):
+        time.sleep(1.1)  # git's tags know seconds
+        run(tmp_path / "project", "gto", "deprecate", NAME, *what)
+
+    deprecate("v0.1.0", "prod")
     assert f"{NAME} has no stage or version v9.0.0" in predicted(f"{NAME}@v9.0.0").said
     assert predicted(f"{NAME}@prod").model == SECOND, "as `gto show` has it: the one that was assigned before"
-    run(tmp_path / "project", "gto", "deprecate", NAME, "v0.2.0")
+    deprecate("v0.2.0")
     done = predicted(f"{NAME}@v0.2.0")
     assert (done.status, done.said) == (
         1,
         f"error: version v0.2.0 of {NAME} has been withdrawn in this repository. It has version v0.1.0 and no stage",
     )
     assert predicted(NAME).model == FIRST
-    run(tmp_path / "project", "gto", "deprecate", NAME)
+    deprecate()
     assert "this repository has no registered model" in predicted(NAME).said
 
 
