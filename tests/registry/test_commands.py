@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from clones import run
-from test_readme import blocks
+from page_commands import blocks
 
 pytestmark = pytest.mark.slow
 
