@@ -1,4 +1,4 @@
-"""Every command of the pages runs in a test, or its line in page_commands says why not. A new one fails without a line."""
+"""Every command of the pages runs in a test, or its line in page_commands says why not."""
 
 import ast
 import re
