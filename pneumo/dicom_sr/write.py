@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pneumo.dicom_sr import document
 from pneumo.dicom_sr.source import header
-from pneumo.errors import ImageRejected, MissingExtra, ServingError
+from pneumo.errors import ImageRejected, MissingExtra
+from pneumo.serving import folders
 from pneumo.serving.model import Model
 from pneumo.serving.predict import Prediction
 
@@ -19,19 +20,11 @@ if TYPE_CHECKING:
 def prepare(folder: Path, named: Iterable[str]) -> None:
     """Make `folder`, which is to hold the reports. `named`: files and folders with the films.
 
-    Raises MissingExtra without highdicom, and ServingError where there can be no such folder, or where it lies in one
-    that is searched for films, and reports would be taken for some.
+    Raises MissingExtra without highdicom, and ServingError as folders.prepare does.
     """
     if find_spec("highdicom") is None:
         raise MissingExtra("highdicom, which --sr needs, is not installed: pip install 'pneumo[sr]'")
-    try:
-        for name in named:
-            if Path(name).is_dir() and folder.resolve().is_relative_to(Path(name).resolve()):
-                raise ServingError(f"--sr {folder} lies in {name}, which is searched for films: name another folder")
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ServingError(f"--sr {folder} cannot be used as a folder: {reason}. Name another one") from None
+    folders.prepare("--sr", folder, named)
 
 
 def reported(model: Model, predictions: Iterable[Prediction], folder: Path) -> Iterator[Prediction]:

@@ -4,7 +4,6 @@ import hashlib
 import io
 import os
 import re
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumo.errors import ServingError
+from pneumo.serving import folders
 
 OPACITY = 0.6  # of the colour where the evidence is strongest, as in the report
 # matplotlib's plasma (CC0), in seventeen steps: even to the eye, also without red or green, and in grey
@@ -35,19 +35,7 @@ class Folder:
 
     def __init__(self, path: Path, searched: Iterable[str] = ()) -> None:
         self.path = path
-        for name in searched:
-            if os.path.isdir(name) and path.resolve().is_relative_to(Path(name).resolve()):  # noqa: PTH112
-                raise ServingError(
-                    f"--heatmap {path} lies in {name}, which is searched for films, and heat maps are none: name a "
-                    "folder outside it"
-                )
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=path).close()
-        except FileExistsError:
-            raise ServingError(f"--heatmap {path} is a file: name a folder") from None
-        except (OSError, ValueError) as error:
-            raise _not_written(path, error) from None
+        folders.prepare("--heatmap", path, searched)
 
     def write(self, image: str, pixels: NDArray[np.uint8], heat: NDArray[np.float32]) -> Path:
         """The picture of `image`, in place of an earlier one. Raises ServingError, also for a file that is no picture
@@ -62,7 +50,10 @@ class Folder:
             part.replace(target)
         except OSError as error:
             part.unlink(missing_ok=True)
-            raise _not_written(target, error) from None
+            reason = error.strerror or type(error).__name__
+            raise ServingError(
+                f"{target} cannot be written: {reason}. Free some space, or name another --heatmap"
+            ) from None
         return target
 
 
@@ -106,8 +97,3 @@ def _colours(heat: NDArray[np.float32]) -> NDArray[np.float64]:
 def _is_ours(path: Path) -> bool:
     with path.open("rb") as file:
         return "\0".join(MARK).encode() in file.read(256)
-
-
-def _not_written(path: Path, error: Exception) -> ServingError:
-    reason = error.strerror if isinstance(error, OSError) else str(error)
-    return ServingError(f"heat maps cannot be written to {path}: {reason}. Make room, or name another --heatmap")

@@ -67,13 +67,13 @@ class Session:
 @dataclass(frozen=True)
 class Model:
     """An exported model, ready. `weights`: the SHA-256 by which its weights are known. `margin`: distance of a film's
-    calibrated logit from that of the threshold within which it is left to a reader.
+    calibrated logit from that of the threshold within which it is left to a reader; None where none was asked for.
     """
 
     contract: Contract
     session: Session
     guard: Guard
-    margin: float = 0.0
+    margin: float | None = None
 
     @property
     def weights(self) -> str:
@@ -121,7 +121,7 @@ class Model:
     def decision(self, probability: float) -> str:
         """`pneumonia` at the threshold and above, else `normal`; UNSURE within the margin."""
         threshold = self.contract.threshold
-        if abs(_logit(probability) - _logit(threshold)) < self.margin:
+        if self.margin is not None and abs(_logit(probability) - _logit(threshold)) < self.margin:
             return UNSURE
         normal, pneumonia = self.contract.labels
         return pneumonia if probability >= threshold else normal
@@ -141,7 +141,7 @@ def load(
     too. Raises BundleError, also where the model has no heat, and ServingError where there is no such device or margin.
     """
     about = contract.read(folder)
-    margin = 0.0 if error_rate is None else _margin(about, error_rate)
+    margin = None if error_rate is None else _margin(about, error_rate)
     session = Session(contract.onnx(folder, about), device=device, threads=threads)
     if session.side not in (None, about.image_size):  # before inputs of that size take memory
         raise BundleError(

@@ -93,9 +93,8 @@ def _table(model: Model, predictions: Iterable[Prediction]) -> Iterator[str]:
     yield f"{about.name}, weights {model.weights[:12]}: pneumonia from {about.threshold:.4f}; {NOTICE}\n"
     for warning in model.warnings:
         yield f"WARNING: {warning}\n"
-    if model.margin:
-        which = "all films" if math.isinf(model.margin) else f"logit within {model.margin:.3g} of the threshold's"
-        yield f"{UNSURE}: left to a reader ({which})\n"
+    if model.margin is not None:
+        yield f"{UNSURE}: left to a reader ({_within(model.margin)})\n"
     yield f"{'probability':>11}  {'decision':<9}  image\n"
     for one in predictions:
         if one.error:
@@ -103,6 +102,12 @@ def _table(model: Model, predictions: Iterable[Prediction]) -> Iterator[str]:
         else:
             notes = "".join(f"; {warning}" for warning in one.warnings if warning not in model.warnings)
             yield f"{one.probability:>11.4f}  {one.decision:<9}  {_printable(one.image + notes)}\n"
+
+
+def _within(margin: float) -> str:
+    if margin == 0:
+        return "no film: on validation there were not too many errors"
+    return "all films" if math.isinf(margin) else f"logit within {margin:.3g} of the threshold's"
 
 
 def _printable(text: str) -> str:

@@ -52,7 +52,8 @@ def serve(folder: Path, *, host: str, port: int, device: str, error_rate: str | 
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
                 name, weights = loaded.contract.name, loaded.weights[:12]
-                print(f"{where}  {name}, weights {weights}; {output.NOTICE}; Ctrl-C stops it", flush=True)
+                notes = "; ".join((*loaded.warnings, output.NOTICE, "Ctrl-C stops it"))
+                print(f"{where}  {name}, weights {weights}; {notes}", flush=True)
 
         config = uvicorn.Config(
             app,

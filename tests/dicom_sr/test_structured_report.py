@@ -229,11 +229,11 @@ def test_nothing_is_overwritten(exported, tmp_path, capsys):
 def test_a_folder_that_is_searched_for_films_takes_no_reports(exported, tmp_path, capsys):
     of_film(tmp_path / "film.dcm")
     assert cli.main(["predict", "--model", str(exported), str(tmp_path), "--sr", str(tmp_path / "sr")]) == 1
-    assert "is searched for films: name another folder" in capsys.readouterr().err
+    assert "is searched for films: name a folder outside it" in capsys.readouterr().err
     (tmp_path / "file").touch()
     film = str(tmp_path / "film.dcm")
     assert cli.main(["predict", "--model", str(exported), film, "--sr", str(tmp_path / "file")]) == 1
-    assert "cannot be used as a folder: File exists. Name another one" in capsys.readouterr().err
+    assert "is a file: name a folder" in capsys.readouterr().err
 
 
 def test_without_highdicom_the_error_says_how_to_get_it(tmp_path, monkeypatch):

@@ -1,6 +1,8 @@
 """Which films `pneumo predict --error-rate` leaves to a reader."""
 
+import json
 import math
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -60,3 +62,13 @@ def test_the_margins_of_the_contract_may_be_missing(exported):
     assert about.margins == {"5%": 0.5, "1%": None}
     old = {key: value for key, value in about.model_dump().items() if key != "margins"}
     assert contract.Contract.model_validate(old).margins == {}
+
+
+@pytest.mark.parametrize(("margin", "which"), [(0.0, "no film"), (0.25, "within 0.25"), (None, "all films")])
+def test_the_table_says_which_films_are_left(exported, tmp_path, capsys, margin, which):
+    folder = shutil.copytree(exported, tmp_path / "best")
+    about = json.loads((folder / "model.json").read_text()) | {"margins": {"2%": margin}}
+    (folder / "model.json").write_text(json.dumps(about))
+    (film,) = draw(tmp_path / "films", 1)
+    assert cli.main(["predict", str(film), "--model", str(folder), "--error-rate", "2%"]) == 0
+    assert which in capsys.readouterr().out.splitlines()[1]
