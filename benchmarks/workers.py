@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -44,20 +45,25 @@ def queued(clone: Path, workers: int, settings: list[str]) -> None:
         sys.exit(status)
 
 
-def seconds(workers: int, threads: int, overrides: list[str]) -> float:
+def seconds(workers: int, threads: int, overrides: list[str]) -> list[float]:
+    """Of the networks and of the rest, with several workers; of all in one, with one."""
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder, "pneumo")
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         settings = [f"-S{value}" for value in (*overrides, f"runtime.threads={threads}")]
         dvc(clone, "exp", "run", *settings, "download")
-        began = time.perf_counter()
+        times = [time.perf_counter()]
         if workers > 1:
             dvc(clone, "exp", "run", *settings, "preprocess")
             queued(clone, workers, [value for value in settings if not value.startswith("-Smodel=")])
+            times.append(time.perf_counter())
         said = dvc(clone, "exp", "run", *settings)
-        if workers > 1 and "Running stage 'train" in said:
-            sys.exit("the last run trained again what the workers had trained")
-        return time.perf_counter() - began
+        done = ("Running stage 'train", "Running stage 'predict")
+        again = [line for line in said.splitlines() if line.startswith(done)]
+        if workers > 1 and again:
+            sys.exit(f"the last run did again what the workers had done: {again}")
+        times.append(time.perf_counter())
+        return [after - before for before, after in pairwise(times)]
 
 
 def main() -> None:
@@ -66,7 +72,9 @@ def main() -> None:
     overrides = parser.parse_args().overrides
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores", flush=True)
     for workers, threads in WAYS:
-        print(f"workers {workers}, threads of each {threads}: {seconds(workers, threads, overrides):.0f} s", flush=True)
+        parts = seconds(workers, threads, overrides)
+        print(f"workers {workers}, threads of each {threads}: {sum(parts):.0f} s "
+              f"({' + '.join(f'{part:.0f}' for part in parts)})", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

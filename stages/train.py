@@ -25,7 +25,7 @@ def main(name: str) -> None:
     runtime.fix(threads=config.runtime.threads, cpu_isa=config.runtime.cpu_isa)
     from pneumo.training.train import train  # imports torch, which reads what runtime.fix has set
 
-    shared = os.environ.get("PNEUMO_CHECKPOINTS")  # where it lies changes no byte of the result
+    shared = os.environ.get("PNEUMO_CHECKPOINTS")  # where these lie changes no byte of the result
     train(
         name,
         Path("data/processed"),
@@ -33,7 +33,7 @@ def main(name: str) -> None:
         curves=Path("dvclive", name),
         resume_from=Path(shared or ".checkpoints", name),
         shared=bool(shared),
-        features=Path(".features"),
+        features=Path(shared or "", ".features"),
         backbone=config.model,
         augment=config.augment,
         training=config.train,

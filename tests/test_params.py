@@ -42,6 +42,20 @@ def test_real_data_starts_from_imagenet_and_phantoms_from_scratch_but_for_the_pa
         assert chosen.model[PACKAGED].probe
 
 
+@pytest.mark.parametrize("data", ["phantom", "archive"])
+@pytest.mark.parametrize("recipe", ["fine_tune", "from_scratch"])
+def test_a_backbone_is_trained_alone_as_in_the_line_up(root, data, recipe):
+    """Else -S model=NAME compares another training, and workers leave nothing in the run cache."""
+    given = (f"data={data}", "data.path=x", f"recipe={recipe}")
+    together = composed(root, *given)
+    for name, backbone in together["model"].items():
+        alone = composed(root, *given, f"model={name}")
+        assert alone["model"] == {name: backbone}
+        assert {key: alone[key] for key in ("augment", "preprocess", "runtime", "train")} == {
+            key: together[key] for key in ("augment", "preprocess", "runtime", "train")
+        }
+
+
 def test_a_shared_value_reaches_every_backbone_and_an_own_value_only_one(root):
     chosen = params.check(composed(root, "train.epochs=3", "model.resnet50.lr=1e-5", "model.cnn.epochs=4"), "conf")
     assert {name: one.epochs for name, one in chosen.model.items()} == {

@@ -1,6 +1,6 @@
-"""What a source leaves for preprocess: the image files below data/raw, and two tables beside them.
+"""What a source leaves for preprocess in data/raw: its images, packed into shards (pneumo.shards), and two tables.
 
-images.csv has one row for each image that the source lists: its path below data/raw, label (0 normal, 1 pneumonia),
+images.csv has one row for each image that the source lists: its name in the shards, label (0 normal, 1 pneumonia),
 subtype, patient, source_split (the official part: train, val, test, or empty where the source has none), and further
 columns about it, such as view, age and sex. `rejected` is empty, or why the image cannot be used.
 
@@ -79,7 +79,7 @@ class Raw:
         return sorted(images, key=lambda image: image.image)
 
     def path(self, image: str) -> Path:
-        """The file of the image that `read` calls `image`."""
+        """Where the image that `read` calls `image` would lie, were the shards of its site unpacked beside them."""
         site, _, name = image.partition("/")
         return self.sites[site] / name if site in self.sites else self.main / image
 

@@ -158,7 +158,6 @@ def measure(
     at_half = Drawn.of(table, 0.5)
     uncalibrated = table.assign(score=calibration.calibrate(table["logit"], 1.0))
     fitted = decision.selection_scores(validation, stress_logits, temperature, fitted_on)
-    left = abstention.measure(table, validation, fitted, threshold, error_rates)
     return {
         **figures(table, threshold, thresholds=thresholds, temperature=temperature, prevalence=prevalence),
         "at_half": {**metrics.values(at_half, "decision"), **metrics.counts(at_half)},
@@ -173,7 +172,11 @@ def measure(
         **(
             {} if suspected_images is None else {suspected.GROUP: suspected.without(table, threshold, suspected_images)}
         ),
-        **({abstention.GROUP: left} if error_rates else {}),
+        **(
+            {abstention.GROUP: abstention.measure(table, validation, fitted, threshold, error_rates)}
+            if error_rates
+            else {}
+        ),
     }
 
 

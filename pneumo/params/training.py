@@ -110,17 +110,23 @@ class Training(Device):
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
 
-class Train(Training, Seeds):
-    """The section `train`: also the defaults that conf/model/ takes over into each `model.NAME`."""
+class Start(Section):
+    """What the starting weights decide: defaults that conf/model/ takes over into a `model.NAME`."""
 
     recipe: Literal["fine_tune", "from_scratch"]
-    epochs: Count
-    batch_size: Annotated[int, Field(strict=True, ge=2)]
     weights: Weights
-    input: Literal["native", "small"]
     probe: Rate | None
     freeze_norm: Annotated[bool, Field(strict=True)]
     layer_decay: PositiveFraction
+
+
+class Train(Training, Start, Seeds):
+    """The section `train`: also the defaults that conf/model/ takes over into each `model.NAME`."""
+
+    epochs: Count
+    batch_size: Annotated[int, Field(strict=True, ge=2)]
+    input: Literal["native", "small"]
+    packaged: Start  # of a backbone whose weights come with pneumo
 
 
 class Backbone(Section):

@@ -1,7 +1,7 @@
 """The first step of fine-tuning: a logistic regression on features of the pretrained network, which then is its head.
 
-Features are computed once, without augmentation, and kept in a folder that git and DVC ignore: whatever is tried with
-the head afterwards takes seconds.
+Features are computed once, without augmentation, and kept in a folder that git and DVC ignore, or with the checkpoints
+where several clones share these: whatever is tried with the head afterwards takes seconds.
 """
 
 import os
@@ -101,4 +101,4 @@ def _cache(values: NDArray[np.float32], path: Path) -> None:
         np.save(file, values)
     part.replace(path)  # never half a file under this name
     for old in sorted(path.parent.glob("*.npy"), key=lambda file: file.stat().st_mtime)[:-KEPT]:
-        old.unlink()
+        old.unlink(missing_ok=True)  # another process may have been first
