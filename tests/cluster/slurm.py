@@ -93,6 +93,34 @@ def stop(folder: Path) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+def lose(conf: Path, node: str) -> None:
+    """What happens when a node loses its power: all its processes are gone. `regain` starts it again.
+
+    The controller would notice by itself, after SlurmdTimeout; it is told, to save that time.
+    """
+    jobs = _run(conf, "squeue", "--noheader", f"--nodelist={node}", "--format=%A").split()
+    steps = tuple(f"slurmstepd: [{job}.".encode() for job in jobs)
+    gone = [int((conf.parent / f"{node}.pid").read_text())]
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is another user's
+            environment = (process / "environ").read_bytes().split(b"\0")
+            if f"SLURM_CONF={conf}".encode() in environment and (
+                f"SLURMD_NODENAME={node}".encode() in environment
+                or (process / "cmdline").read_bytes().startswith(steps)
+            ):
+                gone.append(int(process.name))
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # none is left to report the end of another
+        for pid in gone:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+    _run(conf, "scontrol", "update", f"nodename={node}", "state=down", "reason=no power")
+
+
+def regain(conf: Path, node: str) -> None:
+    _run(conf, "slurmd", "-N", node)
+    _wait_for_nodes(conf)
+
+
 def _wait_for_nodes(conf: Path) -> None:
     until = time.monotonic() + ANSWERS
     while time.monotonic() < until:

@@ -1,10 +1,12 @@
 """The files of cluster/ on a real SLURM of two nodes: a line-up of two small networks."""
 
+import os
 import re
 import time
 from pathlib import Path
 
 import pytest
+import slurm
 import yaml
 from clones import ROOT, clone_to, experiment, ran, run
 
@@ -60,7 +62,7 @@ def project(tmp_path_factory, cluster) -> Path:
 
 @pytest.fixture(scope="module")
 def line_up(project) -> LineUp:
-    """A line-up that ended: task 1 was requeued by its administrator, and the time of task 2 was up."""
+    """A line-up that ended: task 1 was requeued by its administrator and later lost its node; task 2's time was up."""
     line_up = LineUp(project)
     line_up.wait(lambda: "epoch 2/8" in line_up.log("train-1"))
     run(project, "scontrol", "requeue", f"{line_up.array}_1")
@@ -68,7 +70,13 @@ def line_up(project) -> LineUp:
     run(project, "scancel", "--signal=USR1", "--batch", f"{line_up.array}_2")  # as `#SBATCH --signal` does
     for task in (1, 2):
         line_up.start_again(task)
+    line_up.wait(lambda: "epoch 5/8" in line_up.log("train-1"))
+    node = run(project, "squeue", "-h", "-r", "-o%N", f"-j{line_up.array}_1").stdout.strip()
+    conf = Path(os.environ["SLURM_CONF"])
+    slurm.lose(conf, node)
+    line_up.start_again(1)  # on the other one
     line_up.wait_for_the_end()
+    slurm.regain(conf, node)
     return line_up
 
 
@@ -89,13 +97,13 @@ def test_the_lock_and_all_results_are_those_of_one_machine(project, line_up, tmp
         assert (alone / name).read_bytes() == (together / name).read_bytes(), name
 
 
-@pytest.mark.parametrize("task", [1, 2])
-def test_a_task_that_was_requeued_in_mid_epoch_goes_on_after_the_last_one(line_up, task):
+@pytest.mark.parametrize(("task", "interruptions"), [(1, 2), (2, 1)])
+def test_a_task_that_was_interrupted_in_mid_epoch_goes_on_after_the_last_one(line_up, task, interruptions):
     said = line_up.log(f"train-{task}")
     epochs = [int(number) for number in re.findall(r"^epoch (\d+)/8", said, re.MULTILINE)]
     assert sorted(set(epochs)) == list(range(1, 9))
-    assert len(epochs) <= 9, "twice at most the one that was said and not yet written"
-    assert said.count("resuming the interrupted run") == 1
+    assert len(epochs) <= 8 + interruptions, "twice at most the one that was said and not yet written"
+    assert said.count("resuming the interrupted run") == interruptions
     assert "The `srun` command" not in said, "Lightning's advice, where each task is one process"
     assert not list((line_up.logs.parent.parent / "checkpoints").glob("*/*")), "a finished run leaves nothing"
 

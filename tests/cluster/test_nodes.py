@@ -1,5 +1,6 @@
 """One network on two nodes of a real SLURM, started by a DVC stage, against the same on one."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,34 +19,59 @@ SETTINGS = [
     "model=vgg16",
     *(f"model.vgg16.{name}={value}" for name, value in BODY.items()),
     *(f"augment.{name}={value}" for name, value in {**OFF, "blur": 0.0, "noise": 0.0}.items()),
-    "train.epochs=2",
     "train.monitor=loss",
     "runtime.threads=1",
 ]
 WEIGHTS = "models/trained/vgg16/model.safetensors"
 SRUN = "srun --nodes=2 --ntasks-per-node=1 --kill-on-bad-exit"
 TRAIN = "dvc repro --single-item train@vgg16"
+LONG = 600  # seconds after which something hangs
 
 
-def submitted(clone: Path, command: str, *options: str, launcher: str = SRUN) -> tuple[str, str]:
-    """The state in which a job that runs `command` ended, and what it printed."""
-    out = clone.parent / "job.log"
+def submit(clone: Path, command: str, *options: str, launcher: str = SRUN) -> str:
+    """The number of a job that runs `command`."""
+    log(clone).unlink(missing_ok=True)
     exports = f"ALL,PNEUMO_LAUNCHER={launcher},MASTER_ADDR=127.0.0.1,GLOO_SOCKET_IFNAME=lo"  # node1 has no address
     options = (
         "--nodes=2",
         "--ntasks-per-node=1",
         "--cpus-per-task=1",
-        f"--output={out}",
+        f"--output={log(clone)}",
+        "--open-mode=append",
         f"--export={exports}",
         *options,
     )
-    job = run(clone, "sbatch", "--parsable", "--wait", *options, f"--wrap={command}", check=False).stdout.strip()
-    state = run(clone, "scontrol", "show", "job", job).stdout.partition("JobState=")[2].split()[0]
-    return state, out.read_text()
+    return run(clone, "sbatch", "--parsable", *options, f"--wrap={command}").stdout.strip()
 
 
-def settings(clone: Path, nodes: int, batch_size: int) -> None:
-    experiment(clone, *SETTINGS, f"train.nodes={nodes}", f"train.batch_size={batch_size}", target="preprocess")
+def log(clone: Path) -> Path:
+    return clone.parent / "job.log"
+
+
+def printed(clone: Path) -> str:
+    return log(clone).read_text() if log(clone).is_file() else ""
+
+
+def wait(clone: Path, what) -> None:
+    until = time.monotonic() + LONG
+    while not what():
+        assert time.monotonic() < until, printed(clone)
+        time.sleep(0.2)
+
+
+def state(clone: Path, job: str) -> str:
+    return run(clone, "scontrol", "show", "job", job).stdout.partition("JobState=")[2].split()[0]
+
+
+def ended(clone: Path, job: str) -> tuple[str, str]:
+    """The state in which it ended, and what it printed."""
+    wait(clone, lambda: state(clone, job) not in ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED"))
+    return state(clone, job), printed(clone)
+
+
+def settings(clone: Path, nodes: int, batch_size: int, epochs: int = 2) -> None:
+    varied = (f"train.nodes={nodes}", f"train.batch_size={batch_size}", f"train.epochs={epochs}")
+    experiment(clone, *SETTINGS, *varied, target="preprocess")
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +85,8 @@ def test_two_nodes_learn_what_one_learns_with_the_same_global_batch(clone):
     run(clone, "sh", "-c", TRAIN)
     alone = load_file(clone / WEIGHTS)
     settings(clone, nodes=2, batch_size=8)
-    state, said = submitted(clone, TRAIN)
-    assert state == "COMPLETED", said
+    end, said = ended(clone, submit(clone, TRAIN))
+    assert end == "COMPLETED", said
     together = load_file(clone / WEIGHTS)
     assert any((together[key] != alone[key]).any() for key in alone), "it was trained anew"
     for key in alone:
@@ -69,6 +95,22 @@ def test_two_nodes_learn_what_one_learns_with_the_same_global_batch(clone):
     assert said.count("epoch 1/2") == 1, "one process speaks"
     lock = yaml.safe_load((clone / "dvc.lock").read_text())["stages"]["train@vgg16"]
     assert lock["cmd"] == "python -m stages.train vgg16", "how it was started is not part of what it is"
+
+
+def test_two_nodes_that_are_requeued_in_mid_epoch_go_on_with_the_same_bytes(clone):
+    settings(clone, nodes=2, batch_size=8, epochs=8)
+    end, said = ended(clone, submit(clone, TRAIN))
+    assert end == "COMPLETED", said
+    whole = (clone / WEIGHTS).read_bytes()
+    job = submit(clone, f"rm -f .dvc/tmp/rwlock; {TRAIN} --force", "--requeue")
+    wait(clone, lambda: "epoch 2/8" in printed(clone))
+    run(clone, "scontrol", "requeue", job)
+    wait(clone, lambda: state(clone, job) == "PENDING")
+    run(clone, "scontrol", "update", f"job={job}", "starttime=now")
+    end, said = ended(clone, job)
+    assert end == "COMPLETED", said
+    assert said.count("resuming the interrupted run") == 1, said
+    assert (clone / WEIGHTS).read_bytes() == whole
 
 
 @pytest.mark.parametrize(
@@ -90,8 +132,8 @@ def test_two_nodes_learn_what_one_learns_with_the_same_global_batch(clone):
 )
 def test_processes_that_do_not_fit_are_an_error_instead_of_a_hang(clone, nodes, launcher, says):
     settings(clone, nodes=nodes, batch_size=4)
-    state, said = submitted(clone, TRAIN, "--overcommit", "--time=5", launcher=launcher)
-    assert state == "FAILED", said
+    end, said = ended(clone, submit(clone, TRAIN, "--overcommit", "--time=5", launcher=launcher))
+    assert end == "FAILED", said
     assert says in said
     assert "Traceback" not in said
 
@@ -99,5 +141,5 @@ def test_processes_that_do_not_fit_are_an_error_instead_of_a_hang(clone, nodes, 
 def test_tasks_that_no_srun_starts_are_not_waited_for(clone):
     """Lightning by itself would take a job of two tasks for two processes."""
     settings(clone, nodes=1, batch_size=4)
-    state, said = submitted(clone, TRAIN, "--time=5", launcher="")
-    assert state == "COMPLETED", said
+    end, said = ended(clone, submit(clone, TRAIN, "--time=5", launcher=""))
+    assert end == "COMPLETED", said
