@@ -1,4 +1,5 @@
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,10 @@ from hypothesis import settings
 
 settings.register_profile("patient", deadline=None)  # other work on the machine is no fault of the code
 settings.load_profile("patient")
+
+# `make test &` and nohup leave Ctrl-C ignored, also in the processes that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Test processes share the cores: threads that spin while they wait would be in each other's way.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

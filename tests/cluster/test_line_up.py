@@ -12,7 +12,8 @@ from clones import ROOT, clone_to, experiment, ran, run
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = ("model=[cnn,cnn10]", "train.epochs=8", "train.patience=99")
+EPOCHS = 24  # so many that there is time to interrupt them
+SETTINGS = ("model=[cnn,cnn10]", f"train.epochs={EPOCHS}", "train.patience=99")
 LONG = 600  # seconds after which something hangs
 
 
@@ -64,13 +65,13 @@ def project(tmp_path_factory, cluster) -> Path:
 def line_up(project) -> LineUp:
     """A line-up that ended: task 1 was requeued by its administrator and later lost its node; task 2's time was up."""
     line_up = LineUp(project)
-    line_up.wait(lambda: "epoch 2/8" in line_up.log("train-1"))
+    line_up.wait(lambda: f"epoch 2/{EPOCHS}" in line_up.log("train-1"))
     run(project, "scontrol", "requeue", f"{line_up.array}_1")
-    line_up.wait(lambda: "epoch 2/8" in line_up.log("train-2"))
+    line_up.wait(lambda: f"epoch 2/{EPOCHS}" in line_up.log("train-2"))
     run(project, "scancel", "--signal=USR1", "--batch", f"{line_up.array}_2")  # as `#SBATCH --signal` does
     for task in (1, 2):
         line_up.start_again(task)
-    line_up.wait(lambda: "epoch 5/8" in line_up.log("train-1"))
+    line_up.wait(lambda: f"epoch 8/{EPOCHS}" in line_up.log("train-1"))
     node = run(project, "squeue", "-h", "-r", "-o%N", f"-j{line_up.array}_1").stdout.strip()
     conf = Path(os.environ["SLURM_CONF"])
     slurm.lose(conf, node)
@@ -100,9 +101,9 @@ def test_the_lock_and_all_results_are_those_of_one_machine(project, line_up, tmp
 @pytest.mark.parametrize(("task", "interruptions"), [(1, 2), (2, 1)])
 def test_a_task_that_was_interrupted_in_mid_epoch_goes_on_after_the_last_one(line_up, task, interruptions):
     said = line_up.log(f"train-{task}")
-    epochs = [int(number) for number in re.findall(r"^epoch (\d+)/8", said, re.MULTILINE)]
-    assert sorted(set(epochs)) == list(range(1, 9))
-    assert len(epochs) <= 8 + interruptions, "twice at most the one that was said and not yet written"
+    epochs = [int(number) for number in re.findall(rf"^epoch (\d+)/{EPOCHS}", said, re.MULTILINE)]
+    assert sorted(set(epochs)) == list(range(1, EPOCHS + 1))
+    assert len(epochs) <= EPOCHS + interruptions, "twice at most the one that was said and not yet written"
     assert said.count("resuming the interrupted run") == interruptions
     assert "The `srun` command" not in said, "Lightning's advice, where each task is one process"
     assert not list((line_up.logs.parent.parent / "checkpoints").glob("*/*")), "a finished run leaves nothing"

@@ -98,12 +98,12 @@ def test_two_nodes_learn_what_one_learns_with_the_same_global_batch(clone):
 
 
 def test_two_nodes_that_are_requeued_in_mid_epoch_go_on_with_the_same_bytes(clone):
-    settings(clone, nodes=2, batch_size=8, epochs=8)
+    settings(clone, nodes=2, batch_size=8, epochs=20)
     end, said = ended(clone, submit(clone, TRAIN))
     assert end == "COMPLETED", said
     whole = (clone / WEIGHTS).read_bytes()
     job = submit(clone, f"rm -f .dvc/tmp/rwlock; {TRAIN} --force", "--requeue")
-    wait(clone, lambda: "epoch 2/8" in printed(clone))
+    wait(clone, lambda: "epoch 2/20" in printed(clone))
     run(clone, "scontrol", "requeue", job)
     wait(clone, lambda: state(clone, job) == "PENDING")
     run(clone, "scontrol", "update", f"job={job}", "starttime=now")

@@ -14,8 +14,6 @@ from importlib.util import find_spec
 import pytest
 from bundles import draw, write_exported
 
-from pneumo import cli
-
 HEAVY = {"torch", "timm", "lightning", "dvc", "pandas", "scipy", "scikit_learn", "onnx", "pip", "hatchling"}
 LARGEST = 260e6  # bytes of all that is added to the base; most are ONNX Runtime's and NumPy's
 STEPS = ("ARG", "FROM", "COPY", "RUN", "LABEL", "ENV", "USER", "WORKDIR", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD")
@@ -139,7 +137,6 @@ def test_the_image_predicts(built, steps, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(cli, "serve"), reason="this version has no `pneumo serve`")
 def test_the_image_serves_and_its_health_check_sees_it(built, steps, tmp_path):
     best = write_exported(tmp_path / "model")
     with socket.socket() as free:
