@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks import films
 from pneumo.data import packed
 from pneumo.export import network
 from pneumo.models import runtime
@@ -28,7 +29,6 @@ from pneumo.serving.model import Session
 
 PROCESSED = Path("data/processed")
 CALIBRATED_ON = 64  # images
-FOLDER = "a folder (default %(default)s: python -m zipfile -e data/raw/images.zip films)"
 
 
 class Calibration:
@@ -70,7 +70,7 @@ def forever(pixels: NDArray[np.uint8], batch: int) -> Iterator[NDArray[np.uint8]
 def main() -> None:
     parser = argparse.ArgumentParser(description="Images per second of the selected model, and a cold prediction.")
     parser.add_argument("--model", type=Path, default=Path("models/best"), help="default: %(default)s")
-    parser.add_argument("--images", type=Path, default=Path("films/test"), help=FOLDER)
+    parser.add_argument("--images", type=Path, default=Path("films/test"), help=films.UNPACKED)
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement (default 10)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=8)
@@ -115,7 +115,7 @@ def main() -> None:
                 1 / (1 + np.exp(-logits / about.temperature)) for logits in (session.logits(test[:64]), reference)
             ]
             print(f"largest difference of a probability to torch's, {name}: {np.abs(change[0] - change[1]).max():.2g}")
-    files = sorted(path for path in arguments.images.rglob("*") if path.suffix in (".jpeg", ".png", ".dcm"))
+    files = films.below(arguments.images)
     cold = min(seconds(arguments.model, [files[0]]) for _ in range(5))
     print(f"pneumo predict, one image, from nothing: {cold:.2f} s")
     whole = min(seconds(arguments.model, [arguments.images]) for _ in range(2))

@@ -26,9 +26,9 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from benchmarks import films
 from pneumo.preprocessing import images
 
-FOLDER = "a folder (default %(default)s: python -m zipfile -e data/raw/images.zip films)"
 BOUNDARY = "pneumo-benchmark"
 HEADERS = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 
@@ -117,12 +117,12 @@ def row(name: str, seconds: list[float], statuses: Counter[int], wall: float) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description="Requests per second of pneumo serve, and its memory.")
     parser.add_argument("--model", type=Path, default=Path("models/best"), help="default: %(default)s")
-    parser.add_argument("--images", type=Path, default=Path("films/test"), help=FOLDER)
+    parser.add_argument("--images", type=Path, default=Path("films/test"), help=films.UNPACKED)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement (default 10)")
     parser.add_argument("--requests", type=int, default=10_000, help="for the memory; 0: not measured (default 10000)")
     arguments = parser.parse_args()
-    files = sorted(path for path in arguments.images.rglob("*") if path.suffix in (".jpeg", ".png", ".dcm"))
+    files = films.below(arguments.images)
     bodies = [body(path.name, path.read_bytes()) for path in files]
     print(f"{len(bodies)} films, {np.mean([len(each) for each in bodies]) / 1024:.0f} KiB on average")
     with server(arguments.model) as (process, where):

@@ -12,17 +12,18 @@ import threading
 import time
 from pathlib import Path
 
+from benchmarks import films
+
 AT = (0.01, 0.1, 0.5, 1.0)
-FOLDER = "default: %(default)s, by python -m zipfile -e data/raw/images.zip films"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Memory of predict over many images.")
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--model", default="models/best")
-    parser.add_argument("--folder", type=Path, default=Path("films"), help=FOLDER)
+    parser.add_argument("--folder", type=Path, default=Path("films"), help=films.UNPACKED)
     arguments = parser.parse_args()
-    paths = sorted(path for path in arguments.folder.rglob("*") if path.suffix in (".jpeg", ".png", ".dcm"))
+    paths = films.below(arguments.folder)
     command = [sys.executable, "-m", "pneumo.cli", "predict", "-", "--format", "csv", "--model", arguments.model]
     started = time.perf_counter()
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
