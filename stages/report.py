@@ -4,14 +4,14 @@ from pathlib import Path
 
 from pneumo import params
 from pneumo.params import Params
-from pneumo.report import report, results
+from pneumo.report import reading, report
 from stages import machine, run
 
 
 def main() -> None:
     config = params.load(Params)
     report.write(
-        results.read_results(Path(), config.candidates, bootstrap=config.bootstrap, policy=config.threshold),
+        reading.read_results(Path(), config.candidates, bootstrap=config.bootstrap, policy=config.threshold),
         Path("reports"),
         Path("metrics/best.json"),
         resamples=config.bootstrap.resamples,

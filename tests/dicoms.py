@@ -1,9 +1,11 @@
 """DICOM files made by hand."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 
@@ -61,3 +63,13 @@ def lut(first: int, bits: int, entries: np.ndarray) -> Dataset:
     made = item(LUTDescriptor=[len(entries) % 65_536, first, bits], LUTData=entries.astype("<u2").tobytes())
     made["LUTDescriptor"].VR, made["LUTData"].VR = ("SS" if first < 0 else "US"), "OW"
     return made
+
+
+def bundled(name: str) -> bytes:
+    path = get_testdata_file(name, download=False)
+    assert path is not None
+    return Path(path).read_bytes()
+
+
+RAMP = np.tile(np.arange(0, 4096, 64, dtype=np.uint16), (64, 1))  # 64 columns: 0, 64 .. 4032
+DOWN = np.arange(255, -1, -1, dtype=np.uint16)

@@ -20,7 +20,8 @@ from pneumo.models import bundle
 from pneumo.models.perturbations import NAMES
 from pneumo.params import Bootstrap, Threshold
 from pneumo.record.record import GUARD_METRICS, SUSPECTED_LABELS
-from pneumo.report import page, report, results
+from pneumo.report import page, reading, report
+from pneumo.report.results import Results
 from pneumo.scoring import scores, stress
 from pneumo.sources import kermany
 
@@ -85,10 +86,10 @@ def make(root: Path) -> Path:
     return root
 
 
-def read(root: Path, names: Sequence[str] = MODELS) -> results.Results:
+def read(root: Path, names: Sequence[str] = MODELS) -> Results:
     bootstrap = Bootstrap(resamples=RESAMPLES, seed=0, threshold="redrawn")
     policy = Threshold(scores="plain", policy="youden", value=None, error_rates=[0.05])
-    return results.read_results(root, names, bootstrap=bootstrap, policy=policy)
+    return reading.read_results(root, names, bootstrap=bootstrap, policy=policy)
 
 
 def write(root: Path) -> Path:

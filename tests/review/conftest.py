@@ -1,7 +1,8 @@
 from pathlib import Path
 
 import pytest
-from project import Project
+import yaml
+from project import Project, lock
 
 
 @pytest.fixture
@@ -10,3 +11,18 @@ def project(tmp_path: Path) -> Project:
     made = Project(tmp_path / "project")
     made.commit()
     return made
+
+
+@pytest.fixture
+def honest(tmp_path: Path) -> Project:
+    """Two models and a pipeline of two stages, cnn selected, one commit."""
+    project = Project(tmp_path / "project")
+    stages = {
+        "train": {"foreach": "${model}", "do": {"cmd": "python -m stages.train ${key}", "deps": ["pneumo/training"]}},
+        "evaluate": {"foreach": "${model}", "do": {"cmd": "python -m stages.evaluate ${key}"}},
+    }
+    (project.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    project.write_params()
+    lock(project)
+    project.commit()
+    return project

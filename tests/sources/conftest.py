@@ -35,3 +35,8 @@ def into(tmp_path) -> Path:
 @pytest.fixture
 def hospital(tmp_path) -> Hospital:
     return Hospital(tmp_path)
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "raw"
